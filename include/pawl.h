@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pawl.h - everything.
+ *
+ * Since 0.1.
+ */
+#ifndef PAWL_H
+#define PAWL_H
+
+#include <pawl/barrier.h>
+#include <pawl/base.h>
+#include <pawl/cond.h>
+#include <pawl/error.h>
+#include <pawl/event.h>
+#include <pawl/latch.h>
+#include <pawl/mutex.h>
+#include <pawl/once.h>
+#include <pawl/rmutex.h>
+#include <pawl/rwlock.h>
+#include <pawl/sem.h>
+#include <pawl/time.h>
+
+#endif /* PAWL_H */

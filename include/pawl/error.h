@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pawl/error.h - how pawl reports errors.
+ *
+ * A function that can fail returns 0, or a documented value >= 0, on success,
+ * and a negative errno constant on failure.  `errno` is neither read nor set.
+ * A failed call leaves the object as it was.  The same number means the same
+ * thing everywhere:
+ *
+ *   -EAGAIN           a try_ form would have had to wait
+ *   -ETIMEDOUT        the deadline has passed; nothing happened
+ *   -EDEADLK          the caller would wait for itself
+ *   -EPERM            the caller does not hold what it releases or waits on
+ *   -EOVERFLOW        a counter would leave its bound; nothing was added
+ *   -ECANCELED        what was waited for was called off
+ *   -EOWNERDEAD       acquired; the last holder died holding it
+ *   -ENOTRECOVERABLE  nobody repaired it after -EOWNERDEAD; init it again
+ *   -EBUSY            somebody holds it or waits on it
+ *   -EINVAL           an argument is outside its domain
+ *
+ * Since 0.1.
+ */
+#ifndef PAWL_ERROR_H
+#define PAWL_ERROR_H
+
+#include <errno.h>
+
+#include <pawl/base.h>
+
+PAWL_BEGIN_DECLS
+
+/* The symbolic name of a code, of either sign: "EOWNERDEAD" for -EOWNERDEAD.
+ *
+ * Returns    a string that lives for ever; "0" for 0, "E?" for a number that
+ *            no function of pawl returns by itself.
+ * Contexts   any, signal handlers included.
+ */
+PAWL_API const char *pawl_errname(int err);
+
+PAWL_END_DECLS
+
+#endif /* PAWL_ERROR_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * error.c - names of error codes, and the version.
+ */
+#include <pawl/error.h>
+
+/* Every code that some function of pawl returns, and no other. */
+#define ERRORS(X)                                                              \
+    X(EAGAIN)                                                                  \
+    X(EBUSY)                                                                   \
+    X(ECANCELED)                                                               \
+    X(EDEADLK)                                                                 \
+    X(EINVAL)                                                                  \
+    X(ENOTRECOVERABLE)                                                         \
+    X(EOVERFLOW)                                                               \
+    X(EOWNERDEAD)                                                              \
+    X(EPERM)                                                                   \
+    X(ETIMEDOUT)
+
+const char *pawl_errname(int err)
+{
+    switch (err < 0 ? err : -err) {
+    case 0:
+        return "0";
+#define NAME(code)                                                             \
+    case -code:                                                                \
+        return #code;
+        ERRORS(NAME)
+#undef NAME
+    default:
+        return "E?";
+    }
+}
+
+unsigned pawl_version(void)
+{
+    return PAWL_VERSION_MAJOR * 10000 + PAWL_VERSION_MINOR * 100 +
+           PAWL_VERSION_PATCH;
+}

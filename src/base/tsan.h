@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tsan.h - what ThreadSanitizer is told.
+ *
+ * A program built with ThreadSanitizer and linked with an ordinary build of
+ * pawl would see false races: the sanitizer does not see our atomics.  So the
+ * hooks are declared weak and called when the program brings them.  In an
+ * instrumented build of pawl the same calls add what atomics cannot tell: which
+ * thread holds which lock, hence reports of lock-order inversion and of wrong
+ * unlocks.
+ *
+ * A public function asks pawl_tsan_on() once and then takes an annotated path,
+ * so that other programs pay one load and one branch per call.
+ */
+#ifndef PAWL_BASE_TSAN_H
+#define PAWL_BASE_TSAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/compiler.h"
+
+/* The sanitizer's public interface, <sanitizer/tsan_interface.h>, which is
+ * there only with the compiler's runtime installed. */
+#define PAWL_WEAK __attribute__((weak))
+PAWL_WEAK void __tsan_acquire(void *addr);
+PAWL_WEAK void __tsan_release(void *addr);
+PAWL_WEAK void __tsan_mutex_create(void *addr, unsigned flags);
+PAWL_WEAK void __tsan_mutex_destroy(void *addr, unsigned flags);
+PAWL_WEAK void __tsan_mutex_pre_lock(void *addr, unsigned flags);
+PAWL_WEAK void __tsan_mutex_post_lock(void *addr, unsigned flags, int depth);
+PAWL_WEAK int __tsan_mutex_pre_unlock(void *addr, unsigned flags);
+PAWL_WEAK void __tsan_mutex_post_unlock(void *addr, unsigned flags);
+
+enum {
+    PAWL_TSAN_READ = 1 << 3,
+    PAWL_TSAN_TRY = 1 << 4,
+    PAWL_TSAN_FAILED = 1 << 5,
+    PAWL_TSAN_NOT_STATIC = 1 << 8,
+};
+
+static inline bool pawl_tsan_on(void)
+{
+    return pawl_unlikely(__tsan_mutex_pre_lock != NULL);
+}
+
+/* A hand-over that is no lock: pairs release by address with acquire. */
+static inline void pawl_tsan_acquire(const void *object)
+{
+    if (pawl_unlikely(__tsan_acquire != NULL))
+        __tsan_acquire((void *)(size_t)object);
+}
+
+static inline void pawl_tsan_release(const void *object)
+{
+    if (pawl_unlikely(__tsan_release != NULL))
+        __tsan_release((void *)(size_t)object);
+}
+
+/* A lock at `object`: all of these require pawl_tsan_on(). */
+void pawl_tsan_created(void *object);
+void pawl_tsan_destroyed(void *object);
+void pawl_tsan_locking(void *object, unsigned flags);
+/* `got` says whether it is held now. */
+void pawl_tsan_locked(void *object, unsigned flags, bool got);
+void pawl_tsan_unlocking(void *object, unsigned flags);
+void pawl_tsan_unlocked(void *object, unsigned flags);
+
+/* The calling thread ends: whatever it still holds is given up, which the next
+ * holder learns as -EOWNERDEAD.  Does nothing without the sanitizer. */
+void pawl_tsan_thread_ends(void);
+
+#endif /* PAWL_BASE_TSAN_H */

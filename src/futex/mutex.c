@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mutex.c - the mutex of pawl/mutex.h, where the word is drawn.
+ *
+ * A futex lock (Drepper, "Futexes Are Tricky", 2004) whose holder is named in
+ * the word, with one registered spinner, and a reservation for starving
+ * waiters instead of a queue.
+ *
+ * I1  Somebody sleeps on the word  =>  WAITERS is set, or a thread that was
+ *     woken has yet to look at the word again.  That thread carries the duty to
+ *     set WAITERS, since it cannot know whether it was the last sleeper.
+ * I2  Only the holder moves the id field away from its own id; for a dead
+ *     holder, whoever finds it dead.
+ * I3  SPINNING is set  =>  one thread, awake, is going to take the lock or to
+ *     clear the mark, and looks at the id after that.  So a release that finds
+ *     the mark may leave the sleepers (and WAITERS) alone.
+ * I4  STARVING counts threads that are going to count themselves out, and
+ *     sleep, if they do, on a channel of their own, with WAITERS set as well.
+ *     Only they take a RESERVED lock.
+ *
+ * Both marks carry the fork count: a mark from before a fork was left by a
+ * thread that the child does not have, and means nothing there.
+ *
+ * All transitions are compare-and-swaps of the whole word, so each is the one
+ * instant at which everything it decides becomes true.
+ */
+#include "futex/mutex_core.h"
+
+#include "base/single.h"
+#include "base/tsan.h"
+#include "futex/cond_core.h"
+#include "futex/spin.h"
+
+/* A waiter that has slept so long is starving: the lock is handed to it. */
+#define STARVING_AFTER_NS 1000000
+
+/* The unit of time in the word is 2^18 ns, a quarter of a millisecond. */
+#define TICK_SHIFT 18
+
+/* What a thread on the slow path is and has. */
+struct contender {
+    pawl_mutex *mutex;
+    pawl_deadline until;
+    uint64_t id;
+    uint64_t duty;       /* WAITERS once it has been woken: I1 */
+    uint64_t mark;       /* SPINNING or STARVING while it is ours */
+    pawl_deadline alarm; /* when it starves; 0: it has not slept yet */
+    bool shared;
+    bool may_spin; /* once before each sleep */
+};
+
+/* -- Reading the word ----------------------------------------------------- */
+
+static uint64_t holder_of(uint64_t word)
+{
+    return word & PAWL_M_ID;
+}
+
+static uint64_t fork_bits(uint64_t word)
+{
+    return (uint64_t)pawl_fork_mark(pawl_mutex_is_shared(word))
+           << PAWL_M_FORK_SHIFT;
+}
+
+/* The word without marks that nobody stands behind any more. */
+static uint64_t settled(uint64_t word)
+{
+    if ((word & PAWL_M_FORK) != fork_bits(word))
+        word &= ~(PAWL_M_SPINNING | PAWL_M_STARVERS | PAWL_M_FORK);
+    if (holder_of(word) == PAWL_M_RESERVED && (word & PAWL_M_STARVERS) == 0)
+        word &= ~PAWL_M_ID;
+    return word;
+}
+
+/* A mark is a bit or one of a count: adding and subtracting serve both. */
+static uint64_t without(uint64_t word, uint64_t mark)
+{
+    return word - mark;
+}
+
+static uint64_t with(uint64_t word, uint64_t mark)
+{
+    return (word + mark) | fork_bits(word);
+}
+
+/* -- Death of a holder ---------------------------------------------------- */
+
+static bool holder_is_dead(const struct contender *c, uint64_t word)
+{
+    return !c->shared && !pawl_thread_alive((uint32_t)holder_of(word));
+}
+
+void pawl_mutex_bury(void *object, uint32_t dead_id)
+{
+    pawl_mutex *m = object;
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+
+    while (holder_of(seen) == dead_id) {
+        /* relaxed: publishes nothing; a sleeper about to enter the kernel is
+         * stopped there by the change. */
+        if (pawl_cas64_relaxed(&m->word_, &seen, seen & ~PAWL_M_WAITERS)) {
+            pawl_futex_wake(pawl_low_half(&m->word_), PAWL_WAKE_ALL, false,
+                            PAWL_CHANNEL_ANY);
+            return;
+        }
+    }
+}
+
+/* -- Acquiring ------------------------------------------------------------ */
+
+/* Whether the caller may take the lock as `word` shows it; *as is then what it
+ * becomes. */
+static bool can_take(const struct contender *c, uint64_t word, uint64_t *as)
+{
+    uint64_t holder = holder_of(word);
+
+    *as = without((word & ~PAWL_M_ID) | c->id | c->duty, c->mark);
+    if (holder == 0)
+        return true;
+    if (holder == PAWL_M_RESERVED)
+        return c->mark == PAWL_M_STARVING;
+    if (holder_is_dead(c, word)) {
+        *as |= PAWL_M_DIED;
+        return true;
+    }
+    return false;
+}
+
+/* One look, and an attempt if it is promising.
+ *
+ * Returns 0, -EOWNERDEAD or -ENOTRECOVERABLE as the end of the matter; -EAGAIN
+ * if somebody holds the lock: *seen is then what the word was. */
+static int attempt(const struct contender *c, uint64_t *seen)
+{
+    for (;;) {
+        uint64_t as;
+
+        if (holder_of(*seen) == PAWL_M_LOST)
+            return -ENOTRECOVERABLE;
+        if (!can_take(c, settled(*seen), &as))
+            return -EAGAIN;
+        /* acquire: pairs with the release in give_back and release_slow. */
+        if (pawl_cas64_acquire(&c->mutex->word_, seen, as))
+            return (as & PAWL_M_DIED) != 0 ? -EOWNERDEAD : 0;
+        /* The failed CAS has refreshed *seen. */
+    }
+}
+
+/* Look for a while as the one spinner.  Returns as attempt; on -EAGAIN the mark
+ * is still ours. */
+static int spin(struct contender *c, uint64_t *seen)
+{
+    struct pawl_spin spin;
+    int err = -EAGAIN;
+
+    c->may_spin = false;
+    if (c->mark != 0 || (settled(*seen) & PAWL_M_SPINNING) != 0)
+        return err; /* one is enough */
+    if (!c->shared && pawl_thread_is_here((uint32_t)holder_of(*seen)))
+        return err; /* it runs when we do not */
+    if (!pawl_spin_begins(&spin, PAWL_SPIN_MUTEX))
+        return err;
+    /* relaxed: publishes nothing. */
+    if (!pawl_cas64_relaxed(&c->mutex->word_, seen,
+                            with(settled(*seen), PAWL_M_SPINNING)))
+        return err; /* something moves: look again first */
+    c->mark = PAWL_M_SPINNING;
+    do {
+        /* relaxed: a hint; the CAS in attempt decides. */
+        *seen = pawl_load64_relaxed(&c->mutex->word_);
+        err = attempt(c, seen);
+    } while (err == -EAGAIN && pawl_spin_again(&spin));
+    pawl_spin_ends(&spin, err == 0);
+    if (err != -EAGAIN)
+        c->mark = 0; /* attempt has cleared it, or nobody will ask */
+    return err;
+}
+
+/* Whether it is time to be counted among the starving. */
+static bool starves(struct contender *c, uint64_t word)
+{
+    pawl_deadline now;
+
+    if (c->mark != 0 || c->alarm == 0 || (now = pawl_now()) < c->alarm)
+        return false;
+    if ((word & PAWL_M_STARVERS) != PAWL_M_STARVERS)
+        return true;
+    c->alarm = now + STARVING_AFTER_NS; /* no room to count us: later */
+    return false;
+}
+
+/* Announce the sleep in the word: *as is then what it becomes. */
+static uint64_t prepare_sleep(struct contender *c, uint64_t word, uint64_t *as)
+{
+    uint64_t mark = c->mark == PAWL_M_STARVING ? c->mark : 0;
+
+    *as = word | PAWL_M_WAITERS;
+    if (c->mark == PAWL_M_SPINNING)
+        *as = without(*as, PAWL_M_SPINNING);
+    else if (starves(c, word))
+        *as = with(*as, mark = PAWL_M_STARVING);
+    return mark;
+}
+
+/* Sleep until the word changes, or it is time to starve.  Returns what the
+ * futex wait returned, or -EAGAIN for "look again". */
+static int sleep_on(struct contender *c, uint64_t *seen)
+{
+    uint64_t word = settled(*seen);
+    uint64_t as;
+    uint64_t mark = prepare_sleep(c, word, &as);
+    bool watched = !c->shared && holder_of(word) < PAWL_ID_SPECIAL;
+    bool starving = mark != 0;
+    pawl_deadline until = c->until;
+    int r = -EAGAIN;
+
+    /* relaxed: publishes nothing.  The kernel compares the low half under its
+     * queue lock: it sees the release, or the release sees WAITERS. */
+    if (as != *seen && !pawl_cas64_relaxed(&c->mutex->word_, seen, as))
+        return r;
+    c->mark = mark;
+    *seen = as;
+    if (c->alarm == 0)
+        c->alarm = pawl_now() + STARVING_AFTER_NS;
+    if (!starving && c->alarm < until)
+        until = c->alarm;
+    if (watched)
+        pawl_wait_begins(c->mutex, pawl_mutex_bury);
+    if (!watched || pawl_thread_alive((uint32_t)holder_of(as)))
+        r = pawl_futex_wait(pawl_low_half(&c->mutex->word_), (uint32_t)as,
+                            until, c->shared,
+                            starving ? PAWL_M_CHANNEL_STARVING
+                                     : PAWL_M_CHANNEL_WAITING);
+    if (watched)
+        pawl_wait_ends();
+    return r == -ETIMEDOUT && until != c->until ? -EAGAIN : r;
+}
+
+static bool is_past(pawl_deadline until)
+{
+    return until != PAWL_FOREVER && (until <= 0 || until <= pawl_now());
+}
+
+/* The deadline has passed: take the lock if it is ours to take, else leave no
+ * mark behind.  A lock that was reserved for us in the meantime is taken. */
+static int give_up(struct contender *c, uint64_t *seen)
+{
+    for (;;) {
+        int err = attempt(c, seen);
+
+        if (err != -EAGAIN)
+            return err;
+        if (c->mark == 0)
+            return -ETIMEDOUT;
+        /* relaxed: publishes nothing.  If it fails, *seen is fresh. */
+        if (pawl_cas64_relaxed(&c->mutex->word_, seen, without(*seen, c->mark)))
+            return -ETIMEDOUT;
+    }
+}
+
+static PAWL_COLD int acquire_slow(pawl_mutex *m, pawl_deadline until,
+                                  uint64_t duty)
+{
+    /* relaxed: a hint; only a CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+    struct contender c = {.mutex = m,
+                          .until = until,
+                          .id = pawl_mutex_my_id(seen),
+                          .duty = duty,
+                          .shared = pawl_mutex_is_shared(seen),
+                          .may_spin = true};
+
+    for (;;) {
+        int err = attempt(&c, &seen);
+
+        if (err == -EAGAIN && pawl_mutex_held_by_me(seen))
+            return -EDEADLK;
+        if (err == -EAGAIN && c.alarm == 0 && is_past(until))
+            return give_up(&c, &seen);
+        if (err == -EAGAIN && c.may_spin)
+            err = spin(&c, &seen);
+        if (err != -EAGAIN)
+            return err;
+        if (!can_take(&c, settled(seen), &(uint64_t){0})) {
+            err = sleep_on(&c, &seen);
+            if (err == 0) {
+                c.duty = PAWL_M_WAITERS;
+                c.may_spin = true;
+            }
+        }
+        /* relaxed: a hint, as above. */
+        seen = pawl_load64_relaxed(&m->word_);
+        if (err == -ETIMEDOUT)
+            return give_up(&c, &seen);
+    }
+}
+
+/* The fast paths touch the low half alone: it is 0 only if the lock is free and
+ * nobody sleeps, and the holder's bare id only if nobody sleeps either, for a
+ * starving waiter sets WAITERS too.  SPINNING, in the high half, does not
+ * matter to them: the spinner watches. */
+
+/* Take a free lock as `id`; 0 if it is not known yet, which fails. */
+static inline bool take_free(pawl_mutex *m, uint32_t id)
+{
+    /* acquire: pairs with the release in give_back and release_slow. */
+    return pawl_likely(id != 0) &&
+           pawl_likely(pawl_cas_low_acquire(&m->word_, 0, id));
+}
+
+/* Free a lock that `id` holds and nobody sleeps for. */
+static inline bool give_back(pawl_mutex *m, uint32_t id)
+{
+    /* release: pairs with the acquire in take_free and attempt.  Our last
+     * access to *m. */
+    return pawl_likely(id != 0) &&
+           pawl_likely(pawl_cas_low_release(&m->word_, id, 0));
+}
+
+/* The same for the only thread of a process: replace `from` by `to`. */
+static inline bool change_alone(pawl_mutex *m, uint32_t from, uint32_t to)
+{
+    if (pawl_load_low_relaxed(&m->word_) != from) /* relaxed: alone */
+        return false;
+    pawl_store_low_relaxed(&m->word_, to); /* relaxed: alone */
+    return true;
+}
+
+int pawl_mutex_acquire(pawl_mutex *m, pawl_deadline until)
+{
+    /* relaxed: the mode is constant. */
+    uint32_t mode = pawl_load_high_relaxed(&m->word_);
+
+    if (pawl_likely((mode & (PAWL_SHARED | PAWL_OWNERLESS)) == 0)) {
+        uint32_t id = pawl_self_.local_id;
+
+        if (pawl_single_threaded() ? id != 0 && change_alone(m, 0, id)
+                                   : take_free(m, id))
+            return 0;
+    } else if ((mode & PAWL_OWNERLESS) != 0) {
+        if (take_free(m, (uint32_t)PAWL_M_ANYBODY))
+            return 0;
+    } else if (take_free(m, pawl_self_.shared_id)) {
+        return 0;
+    }
+    return acquire_slow(m, until, 0);
+}
+
+int pawl_mutex_reacquire(pawl_mutex *m)
+{
+    return acquire_slow(m, PAWL_FOREVER, PAWL_M_WAITERS);
+}
+
+int pawl_mutex_try_acquire(pawl_mutex *m)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+    struct contender c = {.mutex = m,
+                          .id = pawl_mutex_my_id(seen),
+                          .shared = pawl_mutex_is_shared(seen)};
+
+    return attempt(&c, &seen);
+}
+
+/* -- Releasing ------------------------------------------------------------ */
+
+/* Hand-overs cost throughput: the lock is idle until the next holder has woken
+ * up.  So there is one per tick at most.  If one is due, *word gets the tick. */
+static bool is_hand_over_due(uint64_t *word)
+{
+    uint64_t tick = ((uint64_t)pawl_now() >> TICK_SHIFT) << PAWL_M_TICK_SHIFT;
+
+    if ((*word & PAWL_M_TICK) == tick)
+        return false;
+    *word = (*word & ~PAWL_M_TICK) | tick;
+    return true;
+}
+
+/* Everything but "held by us, and nobody cares".  `unrepaired` hands DIED on to
+ * the next holder instead of losing the lock. */
+static PAWL_COLD int release_slow(pawl_mutex *m, bool unrepaired)
+{
+    struct pawl_deferred_wake deferred = {0};
+    /* relaxed: if the id is ours we stored it ourselves (I2). */
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+    bool shared = pawl_mutex_is_shared(seen);
+    uint32_t channels;
+    int wake;
+    uint64_t as;
+
+    if (holder_of(seen) != pawl_mutex_my_id(seen))
+        return -EPERM;
+    if (pawl_self_.deferred.mutex == m) {
+        deferred = pawl_self_.deferred;
+        pawl_self_.deferred.mutex = NULL;
+    }
+    do {
+        uint64_t word = settled(seen);
+
+        wake = 0;
+        channels = PAWL_CHANNEL_ANY;
+        as = word & ~PAWL_M_ID;
+        if ((word & PAWL_M_DIED) != 0 && !unrepaired) {
+            as = (as & ~(PAWL_M_DIED | PAWL_M_WAITERS)) | PAWL_M_LOST;
+            wake = PAWL_WAKE_ALL;
+        } else if ((word & PAWL_M_STARVERS) != 0 && is_hand_over_due(&as)) {
+            as |= PAWL_M_RESERVED;
+            channels = PAWL_M_CHANNEL_STARVING;
+            wake = 1;
+        } else if ((word & PAWL_M_SPINNING) == 0 &&
+                   (word & PAWL_M_WAITERS) != 0) {
+            as &= ~PAWL_M_WAITERS; /* the woken one has the duty: I1 */
+            wake = 1;
+        }
+        /* release: pairs with the acquire in attempt and in
+         * take_free.  Our last access to *m. */
+    } while (!pawl_cas64_release(&m->word_, &seen, as));
+    if (deferred.mutex != NULL && pawl_cond_wake_deferred(&deferred, shared) &&
+        channels == PAWL_CHANNEL_ANY && wake == 1)
+        return 0; /* the one that was woken there has the duty */
+    if (wake != 0)
+        pawl_futex_wake(pawl_low_half(&m->word_), wake, shared, channels);
+    return 0;
+}
+
+int pawl_mutex_release(pawl_mutex *m)
+{
+    /* relaxed: the mode is constant. */
+    uint32_t mode = pawl_load_high_relaxed(&m->word_);
+
+    if (pawl_likely((mode & (PAWL_SHARED | PAWL_OWNERLESS)) == 0)) {
+        uint32_t id = pawl_self_.local_id;
+
+        if (pawl_single_threaded() ? id != 0 && change_alone(m, id, 0)
+                                   : give_back(m, id))
+            return 0;
+    } else if ((mode & PAWL_OWNERLESS) != 0) {
+        if (give_back(m, (uint32_t)PAWL_M_ANYBODY))
+            return 0;
+    } else if (give_back(m, pawl_self_.shared_id)) {
+        return 0;
+    }
+    return release_slow(m, false);
+}
+
+int pawl_mutex_release_unrepaired(pawl_mutex *m)
+{
+    return release_slow(m, true);
+}
+
+void pawl_mutex_mark_waiters(pawl_mutex *m)
+{
+    /* relaxed: the holder's; publishes nothing. */
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+
+    /* relaxed: as above. */
+    while ((seen & PAWL_M_WAITERS) == 0 &&
+           !pawl_cas64_relaxed(&m->word_, &seen, seen | PAWL_M_WAITERS))
+        ;
+}
+
+/* -- The public face ------------------------------------------------------ */
+
+int pawl_mutex_init(pawl_mutex *m, unsigned flags)
+{
+    if ((flags & ~(unsigned)(PAWL_SHARED | PAWL_OWNERLESS)) != 0)
+        return -EINVAL;
+    /* relaxed: nobody else uses it yet; how the others learn of it orders. */
+    pawl_store64_relaxed(&m->word_, (uint64_t)flags << 32);
+    if (pawl_tsan_on() && (flags & PAWL_OWNERLESS) == 0)
+        pawl_tsan_created(m);
+    return 0;
+}
+
+int pawl_mutex_destroy(pawl_mutex *m)
+{
+    /* acquire: pairs with the release of the last unlock, so that the caller
+     * may free what the mutex guarded. */
+    uint64_t seen = pawl_load64_acquire(&m->word_);
+
+    if (holder_of(seen) != 0 && holder_of(seen) != PAWL_M_LOST)
+        return -EBUSY;
+    if (pawl_tsan_on() && (seen & PAWL_M_OWNERLESS) == 0)
+        pawl_tsan_destroyed(m);
+    return 0;
+}
+
+/* The annotated forms.  An ownerless mutex is no lock to the sanitizer, which
+ * would not accept that another thread releases it: only its order is told. */
+
+static bool is_ownerless(const pawl_mutex *m)
+{
+    /* relaxed: constant. */
+    return (pawl_load64_relaxed(&m->word_) & PAWL_M_OWNERLESS) != 0;
+}
+
+static PAWL_COLD int lock_annotated(pawl_mutex *m, pawl_deadline until,
+                                    bool try_only)
+{
+    bool ownerless = is_ownerless(m);
+    unsigned flags = try_only || until != PAWL_FOREVER ? PAWL_TSAN_TRY : 0;
+    int err;
+    bool got;
+
+    if (!ownerless)
+        pawl_tsan_locking(m, flags);
+    err = try_only ? pawl_mutex_try_acquire(m) : pawl_mutex_acquire(m, until);
+    got = err == 0 || err == -EOWNERDEAD;
+    if (!ownerless)
+        pawl_tsan_locked(m, flags, got);
+    else if (got)
+        pawl_tsan_acquire(m);
+    return err;
+}
+
+static PAWL_COLD int unlock_annotated(pawl_mutex *m)
+{
+    int err;
+
+    if (is_ownerless(m)) {
+        pawl_tsan_release(m);
+        return pawl_mutex_release(m);
+    }
+    if (!pawl_mutex_is_mine(m))
+        return -EPERM;
+    pawl_tsan_unlocking(m, 0);
+    err = pawl_mutex_release(m);
+    pawl_tsan_unlocked(m, 0);
+    return err;
+}
+
+int pawl_mutex_unlock_unrepaired(pawl_mutex *m)
+{
+    bool annotate = pawl_tsan_on() && !is_ownerless(m);
+    int err;
+
+    if (annotate)
+        pawl_tsan_unlocking(m, 0);
+    err = pawl_mutex_release_unrepaired(m);
+    if (annotate)
+        pawl_tsan_unlocked(m, 0);
+    return err;
+}
+
+int pawl_mutex_lock_until(pawl_mutex *m, pawl_deadline until)
+{
+    if (pawl_tsan_on())
+        return lock_annotated(m, until, false);
+    return pawl_mutex_acquire(m, until);
+}
+
+int pawl_mutex_lock(pawl_mutex *m)
+{
+    return pawl_mutex_lock_until(m, PAWL_FOREVER);
+}
+
+int pawl_mutex_try_lock(pawl_mutex *m)
+{
+    if (pawl_tsan_on())
+        return lock_annotated(m, 0, true);
+    return pawl_mutex_try_acquire(m);
+}
+
+int pawl_mutex_unlock(pawl_mutex *m)
+{
+    if (pawl_tsan_on())
+        return unlock_annotated(m);
+    return pawl_mutex_release(m);
+}
+
+int pawl_mutex_consistent(pawl_mutex *m)
+{
+    /* relaxed: our own store, if it is ours (I2). */
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+
+    if (!pawl_mutex_held_by_me(seen))
+        return -EPERM;
+    if ((seen & PAWL_M_DIED) == 0)
+        return -EINVAL;
+    /* relaxed: the unlock publishes it. */
+    while (!pawl_cas64_relaxed(&m->word_, &seen, seen & ~PAWL_M_DIED))
+        ;
+    return 0;
+}
+
+bool pawl_mutex_is_locked(const pawl_mutex *m)
+{
+    /* relaxed: a snapshot promises nothing. */
+    return holder_of(settled(pawl_load64_relaxed(&m->word_))) != 0;
+}
+
+bool pawl_mutex_is_mine(const pawl_mutex *m)
+{
+    /* relaxed: our own store, if it is ours (I2). */
+    return pawl_mutex_held_by_me(pawl_load64_relaxed(&m->word_));
+}
+
+bool pawl_mutex_is_orphaned(const pawl_mutex *m)
+{
+    /* relaxed: our own store, if it is ours (I2). */
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+
+    return pawl_mutex_held_by_me(seen) && (seen & PAWL_M_DIED) != 0;
+}
+
+int pawl_mutex_owner(const pawl_mutex *m)
+{
+    /* relaxed: a snapshot promises nothing. */
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+    uint32_t holder = (uint32_t)holder_of(seen);
+
+    if (holder == 0 || holder >= PAWL_ID_SPECIAL)
+        return 0;
+    return (int)(pawl_mutex_is_shared(seen) ? holder : pawl_thread_tid(holder));
+}
+
+pawl_mutex_guard pawl_mutex_guard_make(pawl_mutex *m, pawl_deadline until)
+{
+    pawl_mutex_guard g = {m, pawl_mutex_lock_until(m, until)};
+
+    if (g.err < 0 && g.err != -EOWNERDEAD)
+        g.mutex = NULL;
+    return g;
+}
+
+void pawl_mutex_guard_end(pawl_mutex_guard *g)
+{
+    if (g->mutex != NULL)
+        pawl_mutex_unlock(g->mutex);
+    g->mutex = NULL;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mutex_core.h - the mutex without its annotations, for what is built on it.
+ */
+#ifndef PAWL_FUTEX_MUTEX_CORE_H
+#define PAWL_FUTEX_MUTEX_CORE_H
+
+#include <pawl/error.h>
+#include <pawl/mutex.h>
+
+#include "atomic/ops.h"
+#include "futex/self.h"
+#include "futex/sys.h"
+
+/* The word, drawn in pawl/mutex.h. */
+#define PAWL_M_ID ((uint64_t)PAWL_ID_MASK)
+#define PAWL_M_DIED (UINT64_C(1) << 30)
+#define PAWL_M_WAITERS (UINT64_C(1) << 31)
+#define PAWL_M_MODE (UINT64_C(0xf) << 32)
+#define PAWL_M_SHARED ((uint64_t)PAWL_SHARED << 32)
+#define PAWL_M_OWNERLESS ((uint64_t)PAWL_OWNERLESS << 32)
+#define PAWL_M_RECURSIVE (UINT64_C(4) << 32)
+#define PAWL_M_SPINNING (UINT64_C(1) << 36)
+#define PAWL_M_STARVING (UINT64_C(1) << 37) /* one of them */
+#define PAWL_M_STARVERS (UINT64_C(0x7ff) << 37)
+#define PAWL_M_FORK_SHIFT 48
+#define PAWL_M_FORK ((uint64_t)PAWL_FORK_MASK << PAWL_M_FORK_SHIFT)
+#define PAWL_M_TICK_SHIFT 54
+#define PAWL_M_TICK (UINT64_C(0x3ff) << PAWL_M_TICK_SHIFT)
+
+/* Values of the id field that name nobody. */
+#define PAWL_M_RESERVED ((uint64_t)PAWL_ID_SPECIAL + 15)
+#define PAWL_M_LOST ((uint64_t)PAWL_ID_SPECIAL + 14)
+#define PAWL_M_ANYBODY ((uint64_t)PAWL_ID_SPECIAL + 13) /* ownerless, held */
+
+/* Sleepers on the word; waiters of conditions, who may be moved there, use
+ * PAWL_M_WAITING too. */
+#define PAWL_M_CHANNEL_WAITING 1u
+#define PAWL_M_CHANNEL_STARVING 2u
+
+static inline bool pawl_mutex_is_shared(uint64_t word)
+{
+    return (word & PAWL_M_SHARED) != 0;
+}
+
+/* What the caller writes into the id field of a mutex in this mode. */
+static inline uint64_t pawl_mutex_my_id(uint64_t word)
+{
+    if (pawl_unlikely((word & PAWL_M_OWNERLESS) != 0))
+        return PAWL_M_ANYBODY;
+    return pawl_self_id(pawl_mutex_is_shared(word));
+}
+
+/* Whether the caller is the holder: false for an ownerless mutex. */
+static inline bool pawl_mutex_held_by_me(uint64_t word)
+{
+    return (word & PAWL_M_OWNERLESS) == 0 &&
+           (word & PAWL_M_ID) == pawl_mutex_my_id(word);
+}
+
+/* pawl_mutex_lock_until, pawl_mutex_try_lock and pawl_mutex_unlock without
+ * what ThreadSanitizer is told. */
+int pawl_mutex_acquire(pawl_mutex *m, pawl_deadline until);
+int pawl_mutex_try_acquire(pawl_mutex *m);
+int pawl_mutex_release(pawl_mutex *m);
+
+/* Release a mutex held after -EOWNERDEAD so that the next holder is told too,
+ * as if this one had not been.  The second form is annotated. */
+int pawl_mutex_release_unrepaired(pawl_mutex *m);
+int pawl_mutex_unlock_unrepaired(pawl_mutex *m);
+
+/* Acquire for ever, as a thread that was woken from the queue of *m and must
+ * therefore see to it that the next sleeper is woken too. */
+int pawl_mutex_reacquire(pawl_mutex *m);
+
+/* A pawl_bury_fn: if `dead_id` holds the mutex, make the sleepers look. */
+void pawl_mutex_bury(void *mutex, uint32_t dead_id);
+
+/* Make the release that the caller, the holder, is going to do look for
+ * `self->deferred`. */
+void pawl_mutex_mark_waiters(pawl_mutex *m);
+
+#endif /* PAWL_FUTEX_MUTEX_CORE_H */

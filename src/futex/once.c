@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * once.c - the once of pawl/once.h, where the states are listed.
+ *
+ * I1  Only the thread whose id stands in the word moves it out of RUNNING; for
+ *     a dead one, whoever finds it dead.
+ * I2  Somebody sleeps  =>  WAITERS is set, or a wake of everybody is coming.
+ */
+#include <pawl/error.h>
+#include <pawl/once.h>
+
+#include "atomic/ops.h"
+#include "base/tsan.h"
+#include "futex/self.h"
+#include "futex/spin.h"
+#include "futex/sys.h"
+
+#define WAITERS (UINT32_C(1) << 31)
+#define DONE (PAWL_ID_SPECIAL + 15)
+
+static bool is_shared(const pawl_once *o)
+{
+    return (o->mode_ & PAWL_SHARED) != 0;
+}
+
+static bool is_dead(const pawl_once *o, uint32_t runner)
+{
+    return !is_shared(o) && !pawl_thread_alive(runner);
+}
+
+/* acquire: pairs with the release in run. */
+static bool is_done(const pawl_once *o)
+{
+    return pawl_load_acquire(&o->word_) == DONE;
+}
+
+int pawl_once_init(pawl_once *o, unsigned flags)
+{
+    if ((flags & ~(unsigned)PAWL_SHARED) != 0)
+        return -EINVAL;
+    o->mode_ = flags;
+    pawl_store_relaxed(&o->word_, 0); /* relaxed: nobody uses it yet */
+    return 0;
+}
+
+/* The word says that we run it: do. */
+static int run(pawl_once *o, pawl_once_fn fn, void *arg)
+{
+    int err = fn(arg);
+    bool shared = is_shared(o);
+
+    pawl_tsan_release(o);
+    /* release: pairs with is_done, and with cas_acquire in claim. */
+    if ((pawl_swap_release(&o->word_, err < 0 ? 0 : DONE) & WAITERS) != 0)
+        pawl_futex_wake(&o->word_, PAWL_WAKE_ALL, shared, PAWL_CHANNEL_ANY);
+    return err < 0 ? err : 0;
+}
+
+/* The runner died: make the sleepers look. */
+static void bury(void *object, uint32_t dead_id)
+{
+    pawl_once *o = object;
+    /* relaxed: a hint; the CAS decides. */
+    uint32_t seen = pawl_load_relaxed(&o->word_);
+
+    /* relaxed: publishes nothing. */
+    while ((seen & ~WAITERS) == dead_id)
+        if (pawl_cas_relaxed(&o->word_, &seen, seen & ~WAITERS))
+            pawl_futex_wake(&o->word_, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
+}
+
+/* Try to become the runner.  Returns whether we are; *seen is fresh if not. */
+static bool claim(pawl_once *o, uint32_t *seen)
+{
+    uint32_t runner = *seen & ~WAITERS;
+
+    if (runner != 0 && !is_dead(o, runner))
+        return false;
+    /* acquire: pairs with the release of a failed run before ours. */
+    return pawl_cas_acquire(&o->word_, seen,
+                            pawl_self_id(is_shared(o)) | (*seen & WAITERS));
+}
+
+static void spin(const pawl_once *o)
+{
+    struct pawl_spin spin;
+    bool moved;
+
+    if (!pawl_spin_begins(&spin, PAWL_SPIN_EVENT))
+        return;
+    /* relaxed: a hint; the caller looks again. */
+    while (!(moved = pawl_load_relaxed(&o->word_) == DONE) &&
+           pawl_spin_again(&spin))
+        ;
+    pawl_spin_ends(&spin, moved);
+}
+
+/* Sleep until the runner is done, failed or dead. */
+static int sleep_on(pawl_once *o, uint32_t seen, pawl_deadline until)
+{
+    int err;
+
+    /* relaxed: publishes nothing.  The kernel compares the word under its queue
+     * lock: it sees the end, or the end sees WAITERS. */
+    if ((seen & WAITERS) == 0 &&
+        !pawl_cas_relaxed(&o->word_, &seen, seen | WAITERS))
+        return -EAGAIN;
+    if (is_shared(o))
+        return pawl_futex_wait(&o->word_, seen | WAITERS, until, true,
+                               PAWL_CHANNEL_ANY);
+    pawl_wait_begins(o, bury);
+    err = -EAGAIN;
+    if (pawl_thread_alive(seen & ~WAITERS))
+        err = pawl_futex_wait(&o->word_, seen | WAITERS, until, false,
+                              PAWL_CHANNEL_ANY);
+    pawl_wait_ends();
+    return err;
+}
+
+static PAWL_COLD int run_slow(pawl_once *o, pawl_once_fn fn, void *arg,
+                              pawl_deadline until)
+{
+    uint32_t me = pawl_self_id(is_shared(o));
+    int err = until <= 0 ? -ETIMEDOUT : 0;
+    bool spun = false;
+
+    for (;;) {
+        /* acquire: as in is_done. */
+        uint32_t seen = pawl_load_acquire(&o->word_);
+
+        if (seen == DONE)
+            return 0;
+        if ((seen & ~WAITERS) == me)
+            return -EDEADLK;
+        if (claim(o, &seen))
+            return run(o, fn, arg);
+        if (seen == DONE || (seen & ~WAITERS) == 0)
+            continue; /* it has just ended: look again */
+        if (err == -ETIMEDOUT)
+            return err;
+        if (!spun)
+            spin(o);
+        else
+            err = sleep_on(o, seen, until);
+        spun = true;
+    }
+}
+
+int pawl_once_run_until(pawl_once *o, pawl_once_fn fn, void *arg,
+                        pawl_deadline until)
+{
+    int err = 0;
+
+    if (pawl_unlikely(!is_done(o)))
+        err = run_slow(o, fn, arg, until);
+    if (err == 0)
+        pawl_tsan_acquire(o);
+    return err;
+}
+
+int pawl_once_run(pawl_once *o, pawl_once_fn fn, void *arg)
+{
+    return pawl_once_run_until(o, fn, arg, PAWL_FOREVER);
+}
+
+int pawl_once_try_run(pawl_once *o, pawl_once_fn fn, void *arg)
+{
+    int err;
+
+    if (!is_done(o)) {
+        err = run_slow(o, fn, arg, 0);
+        if (err != 0)
+            return err == -ETIMEDOUT ? -EAGAIN : err;
+    }
+    pawl_tsan_acquire(o);
+    return 0;
+}
+
+bool pawl_once_is_done(const pawl_once *o)
+{
+    bool done = is_done(o);
+
+    if (done)
+        pawl_tsan_acquire(o);
+    return done;
+}

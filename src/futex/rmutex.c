@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rmutex.c - recursion on top of the mutex.
+ *
+ * I1  base is held  =>  depth_ is read and written by its holder only, and is
+ *     the number of levels, at least 1 between two public calls.
+ */
+#include <pawl/rmutex.h>
+
+#include "base/tsan.h"
+#include "futex/mutex_core.h"
+
+/* Whether the caller holds *r.  relaxed: our own store, if it is ours. */
+static bool is_mine(const pawl_rmutex *r)
+{
+    return pawl_mutex_held_by_me(pawl_load64_relaxed(&r->base.word_));
+}
+
+/* The first level is ours.  The mode bit tells the condition that a depth lies
+ * behind the mutex; all-zero memory does not have it yet. */
+static void first_level(pawl_rmutex *r)
+{
+    /* relaxed: only the holder sets it, and only the holder asks. */
+    uint64_t seen = pawl_load64_relaxed(&r->base.word_);
+
+    /* relaxed: as above. */
+    while (pawl_unlikely((seen & PAWL_M_RECURSIVE) == 0) &&
+           !pawl_cas64_relaxed(&r->base.word_, &seen, seen | PAWL_M_RECURSIVE))
+        ;
+    r->depth_ = 1;
+}
+
+static int deeper(pawl_rmutex *r)
+{
+    if (r->depth_ == PAWL_RMUTEX_DEPTH_MAX)
+        return -EOVERFLOW;
+    r->depth_++;
+    return 0;
+}
+
+int pawl_rmutex_init(pawl_rmutex *r, unsigned flags)
+{
+    if ((flags & ~(unsigned)PAWL_SHARED) != 0)
+        return -EINVAL;
+    r->depth_ = 0;
+    return pawl_mutex_init(&r->base, flags);
+}
+
+int pawl_rmutex_destroy(pawl_rmutex *r)
+{
+    return pawl_mutex_destroy(&r->base);
+}
+
+int pawl_rmutex_lock_until(pawl_rmutex *r, pawl_deadline until)
+{
+    int err;
+
+    if (is_mine(r))
+        return deeper(r);
+    err = pawl_mutex_lock_until(&r->base, until);
+    if (err == 0 || err == -EOWNERDEAD)
+        first_level(r);
+    return err;
+}
+
+int pawl_rmutex_lock(pawl_rmutex *r)
+{
+    return pawl_rmutex_lock_until(r, PAWL_FOREVER);
+}
+
+int pawl_rmutex_try_lock(pawl_rmutex *r)
+{
+    int err;
+
+    if (is_mine(r))
+        return deeper(r);
+    err = pawl_mutex_try_lock(&r->base);
+    if (err == 0 || err == -EOWNERDEAD)
+        first_level(r);
+    return err;
+}
+
+int pawl_rmutex_unlock(pawl_rmutex *r)
+{
+    if (!is_mine(r))
+        return -EPERM;
+    if (--r->depth_ > 0)
+        return 0;
+    return pawl_mutex_unlock(&r->base);
+}
+
+int pawl_rmutex_consistent(pawl_rmutex *r)
+{
+    return pawl_mutex_consistent(&r->base);
+}
+
+uint32_t pawl_rmutex_depth(const pawl_rmutex *r)
+{
+    return is_mine(r) ? r->depth_ : 0;
+}
+
+pawl_rmutex_guard pawl_rmutex_guard_make(pawl_rmutex *r, pawl_deadline until)
+{
+    pawl_rmutex_guard g = {r, pawl_rmutex_lock_until(r, until)};
+
+    if (g.err < 0 && g.err != -EOWNERDEAD)
+        g.rmutex = NULL;
+    return g;
+}
+
+void pawl_rmutex_guard_end(pawl_rmutex_guard *g)
+{
+    if (g->rmutex != NULL)
+        pawl_rmutex_unlock(g->rmutex);
+    g->rmutex = NULL;
+}

@@ -1,0 +1,900 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rwlock.c - the reader/writer lock of pawl/rwlock.h.
+ *
+ * Phase-fair as in Brandenburg and Anderson, "Spin-based reader-writer
+ * synchronization for multiprocessor real-time systems" (2010), with their
+ * ticket queues replaced by counts in one word, so that waits can time out.
+ *
+ *    63  60 59                     46 45                     32
+ *   +------+-------------------------+-------------------------+
+ *   |  0   | rwait: readers waiting  | readers that hold it    |
+ *   +------+-------------------------+-------------------------+
+ *    31  28 27               16 15      8 7                   0
+ *   +------+-------------------+---------+---------------------+
+ *   | fork | wwait: writers    | phase   | marks               |
+ *   +------+-------------------+---------+---------------------+
+ *
+ *   WRITE      a writer holds it; writer_ names the writer soon after
+ *   RESERVED   free, but only for the starving writer
+ *   STARVING   a writer that has slept for a millisecond: the next to have it
+ *   SPINNING   a writer that watches: needs no wake
+ *   RSLEEP, WSLEEP   readers, writers sleep on the low half
+ *   DIED       the writer holds it after -EOWNERDEAD, not yet consistent
+ *   LOST       not repaired: of no use until init
+ *   phase      counts admissions of waiting readers
+ *   fork       low bits of the fork count of the process that rwait, wwait and
+ *              the marks of waiters belong to
+ *
+ * I1  Newcomers read only if there is no WRITE and wwait is 0.
+ * I2  Waiting readers are admitted by whoever ends a write, in the same CAS:
+ *     rwait moves to readers, and the phase changes.  So an admitted reader
+ *     holds the lock before it knows, and no writer gets in before it.
+ * I3  wwait > 0 and nobody holds it  =>  a writer is awake, or RESERVED, or a
+ *     wake is on its way: the last to leave sees to that.
+ * I4  WSLEEP and RSLEEP may be set without sleepers, but if they are clear,
+ *     nobody sleeps who is not going to be woken.
+ */
+#include <pawl/error.h>
+#include <pawl/rwlock.h>
+
+#include "atomic/ops.h"
+#include "base/single.h"
+#include "base/tsan.h"
+#include "futex/spin.h"
+#include "futex/sys.h"
+
+#define WRITE UINT64_C(1)
+#define RESERVED UINT64_C(2)
+#define STARVING UINT64_C(4)
+#define SPINNING UINT64_C(8)
+#define RSLEEP UINT64_C(16)
+#define WSLEEP UINT64_C(32)
+#define DIED UINT64_C(64)
+#define LOST UINT64_C(128)
+#define PHASE (UINT64_C(1) << 8)
+#define PHASES (UINT64_C(0xff) << 8)
+#define WWAIT (UINT64_C(1) << 16)
+#define WWAITS (UINT64_C(0xfff) << 16)
+#define FORK_SHIFT 28
+#define FORK (UINT64_C(0xf) << FORK_SHIFT)
+#define READER (UINT64_C(1) << 32)
+#define READERS (UINT64_C(0x3fff) << 32)
+#define RWAIT (UINT64_C(1) << 46)
+#define RWAITS (UINT64_C(0x3fff) << 46)
+
+/* All that threads leave behind which do not hold the lock. */
+#define TRACES                                                                 \
+    (RESERVED | STARVING | SPINNING | RSLEEP | WSLEEP | WWAITS | RWAITS | FORK)
+
+#define CHANNEL_READERS 1u
+#define CHANNEL_WRITERS 2u
+#define CHANNEL_STARVING 4u
+
+/* A writer that has slept so long is handed the lock. */
+#define STARVING_AFTER_NS 1000000
+
+/* -- Reading and making words -------------------------------------------------- */
+
+static bool is_shared(const pawl_rwlock *rw)
+{
+    return (rw->mode_ & PAWL_SHARED) != 0;
+}
+
+static uint64_t fork_bits(bool shared)
+{
+    return ((uint64_t)pawl_fork_mark(shared) << FORK_SHIFT) & FORK;
+}
+
+/* The word without the traces of threads that a fork left behind. */
+static uint64_t settled(uint64_t word, bool shared)
+{
+    if ((word & TRACES) != 0 && (word & FORK) != fork_bits(shared))
+        word &= ~TRACES;
+    return word;
+}
+
+/* The fork count goes when nothing is left for it to qualify. */
+static uint64_t tidied(uint64_t word)
+{
+    return (word & TRACES & ~FORK) == 0 ? word & ~FORK : word;
+}
+
+static uint64_t readers_of(uint64_t word)
+{
+    return (word & READERS) / READER;
+}
+
+/* Let all waiting readers in. */
+static uint64_t admitted(uint64_t word)
+{
+    uint64_t waiting = (word & RWAITS) / RWAIT;
+
+    word += waiting * READER;
+    word = (word & ~PHASES) | ((word + PHASE) & PHASES);
+    return word & ~(RWAITS | RSLEEP);
+}
+
+/* -- Leaving: what the last holder owes to those who wait ----------------------- */
+
+/* What the word becomes when nobody holds it any more, and who must be woken:
+ * *channels is 0 if nobody. */
+static uint64_t freed(uint64_t word, uint32_t *channels)
+{
+    *channels = 0;
+    if ((word & RWAITS) != 0 && (word & WRITE) != 0) {
+        *channels = (word & RSLEEP) != 0 ? CHANNEL_READERS : 0;
+        word = admitted(word & ~WRITE);
+    } else if ((word & STARVING) != 0) {
+        *channels = CHANNEL_STARVING;
+        word = (word & ~WRITE) | RESERVED;
+    } else {
+        word &= ~WRITE;
+        if ((word & (WSLEEP | SPINNING)) == WSLEEP) {
+            *channels = CHANNEL_WRITERS;
+            word &= ~WSLEEP; /* the woken one sets it again if need be */
+        }
+    }
+    return tidied(word);
+}
+
+static void wake(const pawl_rwlock *rw, uint32_t channels, bool shared)
+{
+    if (channels != 0)
+        pawl_futex_wake(pawl_low_half(&rw->word_),
+                        channels == CHANNEL_READERS ? PAWL_WAKE_ALL : 1, shared,
+                        channels);
+}
+
+/* A writer stops waiting: if none is left, readers that were held back may go
+ * in. */
+static uint64_t without_writer(uint64_t word, uint32_t *channels)
+{
+    *channels = 0;
+    word -= WWAIT;
+    if ((word & (WWAITS | WRITE)) == 0 && (word & RWAITS) != 0) {
+        *channels = (word & RSLEEP) != 0 ? CHANNEL_READERS : 0;
+        word = admitted(word);
+    }
+    return word;
+}
+
+/* -- Death of the writer ---------------------------------------------------------- */
+
+static uint32_t writer_id(const pawl_rwlock *rw)
+{
+    /* relaxed: a hint, or our own; taking over is decided by a CAS. */
+    return pawl_load_relaxed(&rw->writer_);
+}
+
+static bool is_mine(const pawl_rwlock *rw)
+{
+    uint32_t writer = writer_id(rw);
+
+    return writer != 0 && writer == pawl_self_id(is_shared(rw));
+}
+
+static void bury(void *object, uint32_t dead_id)
+{
+    pawl_rwlock *rw = object;
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+
+    while ((seen & WRITE) != 0 && writer_id(rw) == dead_id) {
+        /* relaxed: publishes nothing; stops those about to sleep. */
+        if (pawl_cas64_relaxed(&rw->word_, &seen, seen & ~(RSLEEP | WSLEEP))) {
+            pawl_futex_wake(pawl_low_half(&rw->word_), PAWL_WAKE_ALL, false,
+                            PAWL_CHANNEL_ANY);
+            return;
+        }
+    }
+}
+
+/* Become the writer in place of a dead one.  Returns whether we did. */
+static bool inherit(pawl_rwlock *rw, uint64_t word)
+{
+    uint32_t writer = writer_id(rw);
+
+    if ((word & WRITE) == 0 || is_shared(rw) || writer == 0 ||
+        pawl_thread_alive(writer))
+        return false;
+    /* acquire: pairs with the end of the dead thread, in pawl_thread_alive. */
+    if (!pawl_cas_acquire(&rw->writer_, &writer, pawl_self_local()))
+        return false;
+    /* relaxed: we are the writer now. */
+    while (!pawl_cas64_relaxed(&rw->word_, &word, word | DIED))
+        ;
+    return true;
+}
+
+/* -- Waiting, the part that readers and writers share ----------------------------- */
+
+struct contender {
+    pawl_rwlock *rw;
+    pawl_deadline until;
+    pawl_deadline since; /* writers: when it first fell asleep */
+    uint64_t phase;      /* readers: when it began to wait */
+    uint64_t duty;       /* writers: WSLEEP once woken */
+    uint64_t mark;       /* writers: SPINNING or STARVING while it is ours */
+    bool shared;
+    bool waiting; /* counted in the word */
+};
+
+static bool is_past(pawl_deadline until)
+{
+    return until != PAWL_FOREVER && (until <= 0 || until <= pawl_now());
+}
+
+/* Sleep until the low half is no longer that of `word`, which has our sleeper's
+ * mark.  -EAGAIN: look again. */
+static int sleep_on(const struct contender *c, uint64_t word, uint32_t channels)
+{
+    pawl_rwlock *rw = c->rw;
+    pawl_u32 *half = pawl_low_half(&rw->word_);
+    uint32_t writer;
+    int err = -EAGAIN;
+
+    if (c->shared)
+        return pawl_futex_wait(half, (uint32_t)word, c->until, true, channels);
+    pawl_wait_begins(rw, bury);
+    writer = writer_id(rw);
+    if ((word & WRITE) == 0 || writer == 0 || pawl_thread_alive(writer))
+        err = pawl_futex_wait(half, (uint32_t)word, c->until, false, channels);
+    pawl_wait_ends();
+    return err;
+}
+
+/* -- Reading ------------------------------------------------------------------------ */
+
+static bool is_open_to_readers(uint64_t word)
+{
+    return (word & (WRITE | RESERVED | LOST | WWAITS)) == 0;
+}
+
+static bool is_admitted(const struct contender *c, uint64_t word)
+{
+    return c->waiting && (word & PHASES) != c->phase;
+}
+
+/* Read if the lock is open.  Returns 0, -EAGAIN, -ENOTRECOVERABLE, -EOVERFLOW. */
+static int try_read(pawl_rwlock *rw, uint64_t *seen, bool shared)
+{
+    for (;;) {
+        uint64_t word = settled(*seen, shared);
+
+        if ((word & LOST) != 0)
+            return -ENOTRECOVERABLE;
+        if (!is_open_to_readers(word))
+            return -EAGAIN;
+        if (readers_of(word) == PAWL_RWLOCK_READERS_MAX)
+            return -EOVERFLOW;
+        /* acquire: pairs with the release in pawl_rwlock_write_unlock. */
+        if (pawl_cas64_acquire(&rw->word_, seen, word + READER))
+            return 0;
+    }
+}
+
+/* Count ourselves among those who wait.  Returns 0, or as try_read if that has
+ * become possible. */
+static int join_readers(struct contender *c, uint64_t *seen)
+{
+    for (;;) {
+        int err = try_read(c->rw, seen, c->shared);
+        uint64_t word = settled(*seen, c->shared);
+
+        if (err != -EAGAIN)
+            return err == 0 ? 1 : err;
+        if ((word & RWAITS) == RWAITS ||
+            readers_of(word) + (word & RWAITS) / RWAIT >=
+                PAWL_RWLOCK_READERS_MAX)
+            return -EOVERFLOW;
+        c->phase = word & PHASES;
+        word = ((word + RWAIT) & ~FORK) | fork_bits(c->shared);
+        /* relaxed: publishes nothing. */
+        if (pawl_cas64_relaxed(&c->rw->word_, seen, word)) {
+            c->waiting = true;
+            *seen = word;
+            return 0;
+        }
+    }
+}
+
+static bool spin_reading(const struct contender *c)
+{
+    struct pawl_spin spin;
+    bool admitted_now;
+
+    if (!c->shared && pawl_thread_is_here(writer_id(c->rw)))
+        return false;
+    if (!pawl_spin_begins(&spin, PAWL_SPIN_RWLOCK))
+        return false;
+    /* acquire: pairs with the release of whoever admits us. */
+    while (!(admitted_now =
+                 is_admitted(c, pawl_load64_acquire(&c->rw->word_))) &&
+           pawl_spin_again(&spin))
+        ;
+    pawl_spin_ends(&spin, admitted_now);
+    return admitted_now;
+}
+
+/* Stop waiting, unless admitted: returns whether we are. */
+static bool leave_readers(struct contender *c)
+{
+    /* acquire: pairs with the release of whoever admits us. */
+    uint64_t seen = pawl_load64_acquire(&c->rw->word_);
+
+    for (;;) {
+        if (is_admitted(c, seen))
+            return true;
+        /* acquire: as above, for the failure that shows us admitted; the
+         * refreshed value is read again with that order. */
+        if (pawl_cas64_acquire(&c->rw->word_, &seen, tidied(seen - RWAIT)))
+            return false;
+        seen = pawl_load64_acquire(&c->rw->word_); /* acquire: as above */
+    }
+}
+
+static PAWL_COLD int read_slow(pawl_rwlock *rw, pawl_deadline until)
+{
+    struct contender c = {.rw = rw, .until = until, .shared = is_shared(rw)};
+    /* relaxed: a hint; a CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+    int err = try_read(rw, &seen, c.shared);
+
+    if (err != -EAGAIN)
+        return err;
+    if (is_mine(rw))
+        return -EDEADLK;
+    if (inherit(rw, seen))
+        return -EOWNERDEAD;
+    if (is_past(until))
+        return -ETIMEDOUT;
+    pawl_self_id(c.shared); /* so that a fork is noticed */
+    err = join_readers(&c, &seen);
+    if (err != 0)
+        return err > 0 ? 0 : err;
+    if (spin_reading(&c))
+        return 0;
+    for (;;) {
+        /* acquire: pairs with the release of whoever admits us. */
+        seen = pawl_load64_acquire(&rw->word_);
+        if (is_admitted(&c, seen))
+            return 0;
+        if ((seen & LOST) != 0)
+            return leave_readers(&c) ? 0 : -ENOTRECOVERABLE;
+        if (inherit(rw, seen)) {
+            leave_readers(&c); /* nobody admits while we are the writer */
+            return -EOWNERDEAD;
+        }
+        /* relaxed: publishes nothing.  The kernel compares the low half under
+         * its queue lock: it sees the admission, or that sees RSLEEP. */
+        if ((seen & RSLEEP) == 0 &&
+            !pawl_cas64_relaxed(&rw->word_, &seen, seen | RSLEEP))
+            continue;
+        err = sleep_on(&c, seen | RSLEEP, CHANNEL_READERS);
+        if (err == -ETIMEDOUT)
+            return leave_readers(&c) ? 0 : err;
+    }
+}
+
+static int read_lock(pawl_rwlock *rw, pawl_deadline until)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+
+    if (pawl_likely((seen & ~(READERS | PHASES)) == 0 &&
+                    (seen & READERS) != READERS)) {
+        if (pawl_single_threaded() && !is_shared(rw)) {
+            pawl_store64_relaxed(&rw->word_, seen + READER); /* relaxed: alone */
+            return 0;
+        }
+        /* acquire: pairs with the release in pawl_rwlock_write_unlock. */
+        if (pawl_likely(pawl_cas64_acquire(&rw->word_, &seen, seen + READER)))
+            return 0;
+    }
+    return read_slow(rw, until);
+}
+
+static int read_unlock(pawl_rwlock *rw)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+    bool shared = is_shared(rw);
+    uint32_t channels;
+    uint64_t as;
+
+    if (pawl_single_threaded() && !shared &&
+        (seen & ~(READERS | PHASES)) == 0 && readers_of(seen) > 0) {
+        pawl_store64_relaxed(&rw->word_, seen - READER); /* relaxed: alone */
+        return 0;
+    }
+    do {
+        if (readers_of(seen) == 0)
+            return -EPERM;
+        as = settled(seen, shared) - READER;
+        channels = 0;
+        if (pawl_unlikely((as & READERS) == 0 && (as & WWAITS) != 0))
+            as = freed(as, &channels);
+        /* release: pairs with the acquire in take_write. */
+    } while (!pawl_cas64_release(&rw->word_, &seen, as));
+    wake(rw, channels, shared);
+    return 0;
+}
+
+/* -- Writing ------------------------------------------------------------------------ */
+
+/* Take the lock for writing if it is free (for us).  Returns 0, -EAGAIN,
+ * -EOWNERDEAD or -ENOTRECOVERABLE; *seen is fresh if it failed. */
+static int take_write(struct contender *c, uint64_t *seen)
+{
+    for (;;) {
+        uint64_t word = settled(*seen, c->shared);
+        uint64_t as = word | WRITE;
+
+        if ((word & LOST) != 0)
+            return -ENOTRECOVERABLE;
+        if ((word & WRITE) != 0 && inherit(c->rw, *seen))
+            return -EOWNERDEAD;
+        if ((word & (WRITE | READERS)) != 0 ||
+            ((word & RESERVED) != 0 && c->mark != STARVING))
+            return -EAGAIN;
+        as &= ~(RESERVED | c->mark);
+        if (c->waiting)
+            as -= WWAIT;
+        if ((as & WWAITS) != 0)
+            as |= c->duty;
+        /* acquire: pairs with the release in read_unlock and write_unlock. */
+        if (pawl_cas64_acquire(&c->rw->word_, seen, tidied(as))) {
+            /* relaxed: others only compare it with themselves, or, once we
+             * have ended, with the dead. */
+            pawl_store_relaxed(&c->rw->writer_, pawl_self_id(c->shared));
+            return 0;
+        }
+    }
+}
+
+/* What the word becomes when this writer stops waiting without the lock. */
+static uint64_t departed(const struct contender *c, uint64_t word,
+                         uint32_t *channels)
+{
+    *channels = 0;
+    if (!c->waiting)
+        return word;
+    word = without_writer(word & ~c->mark, channels);
+    if ((word & WWAITS) != 0)
+        word |= c->duty;
+    return tidied(word);
+}
+
+/* The lock has become ours in another way: only our traces are to go. */
+static int leave(const struct contender *c, uint64_t *seen, int err)
+{
+    uint32_t channels;
+
+    /* relaxed: publishes nothing; nobody is admitted while we hold it. */
+    while (!pawl_cas64_relaxed(
+        &c->rw->word_, seen,
+        departed(c, settled(*seen, c->shared), &channels)))
+        ;
+    return err;
+}
+
+/* The deadline has passed: take the lock if it is ours to take, else leave. */
+static int give_up(struct contender *c, uint64_t *seen)
+{
+    for (;;) {
+        int err = take_write(c, seen);
+        uint32_t channels;
+
+        if (err == 0)
+            return 0;
+        if (err == -EOWNERDEAD)
+            return leave(c, seen, err);
+        /* relaxed: publishes nothing; readers that this admits synchronise
+         * with the release before it, which it continues. */
+        if (pawl_cas64_relaxed(&c->rw->word_, seen,
+                               departed(c, settled(*seen, c->shared),
+                                        &channels))) {
+            wake(c->rw, channels, c->shared);
+            return err == -EAGAIN ? -ETIMEDOUT : err;
+        }
+    }
+}
+
+static int spin_writing(struct contender *c, uint64_t *seen)
+{
+    struct pawl_spin spin;
+    int err = -EAGAIN;
+
+    if ((*seen & (SPINNING | STARVING)) != 0)
+        return err;
+    if (!c->shared && (*seen & WRITE) != 0 &&
+        pawl_thread_is_here(writer_id(c->rw)))
+        return err;
+    if (!pawl_spin_begins(&spin, PAWL_SPIN_RWLOCK))
+        return err;
+    /* relaxed: publishes nothing. */
+    if (!pawl_cas64_relaxed(&c->rw->word_, seen, *seen | SPINNING))
+        return take_write(c, seen); /* it may be free now */
+    c->mark = SPINNING;
+    do {
+        *seen = pawl_load64_relaxed(&c->rw->word_); /* relaxed: a hint */
+        err = take_write(c, seen);
+    } while (err == -EAGAIN && pawl_spin_again(&spin));
+    pawl_spin_ends(&spin, err == 0);
+    return err;
+}
+
+/* Count ourselves among the writers that wait, which holds new readers back.
+ * Returns 0, or what take_write returns if it does. */
+static int join_writers(struct contender *c, uint64_t *seen)
+{
+    for (;;) {
+        int err = take_write(c, seen);
+        uint64_t word = settled(*seen, c->shared);
+
+        if (err != -EAGAIN)
+            return err == 0 ? 1 : err;
+        if ((word & WWAITS) == WWAITS)
+            return -EOVERFLOW;
+        word = ((word + WWAIT) & ~FORK) | fork_bits(c->shared);
+        /* relaxed: publishes nothing. */
+        if (pawl_cas64_relaxed(&c->rw->word_, seen, word)) {
+            c->waiting = true;
+            *seen = word;
+            return 0;
+        }
+    }
+}
+
+/* Sleep until the lock may be ours. */
+static int sleep_writing(struct contender *c, uint64_t seen)
+{
+    uint64_t mark = c->mark & STARVING;
+    uint64_t as = (seen & ~(c->mark & SPINNING)) | WSLEEP;
+
+    if (c->mark == 0 && c->duty != 0 && (seen & STARVING) == 0 &&
+        pawl_now() - c->since >= STARVING_AFTER_NS)
+        mark = STARVING;
+    as |= mark;
+    /* relaxed: publishes nothing.  The kernel compares the low half under its
+     * queue lock: it sees the release, or the release sees WSLEEP. */
+    if (as != seen && !pawl_cas64_relaxed(&c->rw->word_, &seen, as))
+        return -EAGAIN;
+    c->mark = mark;
+    if (c->since == 0)
+        c->since = pawl_now();
+    return sleep_on(c, as, mark != 0 ? CHANNEL_STARVING : CHANNEL_WRITERS);
+}
+
+/* Counted in wwait now: until the lock is ours or the deadline has passed. */
+static int await_write(struct contender *c, uint64_t *seen)
+{
+    bool may_spin = true;
+
+    for (;;) {
+        int err = take_write(c, seen);
+
+        if (err == -EAGAIN && may_spin)
+            err = spin_writing(c, seen);
+        may_spin = false;
+        if (err == 0)
+            return 0;
+        if (err == -EAGAIN)
+            err = sleep_writing(c, *seen);
+        if (err == 0) {
+            c->duty = WSLEEP;
+            may_spin = true;
+        }
+        *seen = pawl_load64_relaxed(&c->rw->word_); /* relaxed: a hint */
+        if (err == -EOWNERDEAD)
+            return leave(c, seen, err);
+        if (err == -ETIMEDOUT || err == -ENOTRECOVERABLE)
+            return give_up(c, seen);
+    }
+}
+
+static PAWL_COLD int write_slow(pawl_rwlock *rw, pawl_deadline until)
+{
+    struct contender c = {.rw = rw, .until = until, .shared = is_shared(rw)};
+    /* relaxed: a hint; a CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+    int err = take_write(&c, &seen);
+
+    if (err != -EAGAIN)
+        return err;
+    if (is_mine(rw))
+        return -EDEADLK;
+    if (is_past(until))
+        return -ETIMEDOUT;
+    pawl_self_id(c.shared); /* so that a fork is noticed */
+    err = join_writers(&c, &seen);
+    if (err != 0)
+        return err > 0 ? 0 : err;
+    return await_write(&c, &seen);
+}
+
+static int write_lock(pawl_rwlock *rw, pawl_deadline until)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+
+    if (pawl_likely((seen & ~PHASES) == 0)) {
+        bool shared = is_shared(rw);
+
+        if (pawl_single_threaded() && !shared) {
+            /* relaxed: alone. */
+            pawl_store64_relaxed(&rw->word_, seen | WRITE);
+            pawl_store_relaxed(&rw->writer_, pawl_self_local());
+            return 0;
+        }
+        /* acquire: pairs with the release in read_unlock and write_unlock. */
+        if (pawl_likely(pawl_cas64_acquire(&rw->word_, &seen, seen | WRITE))) {
+            /* relaxed: as in take_write. */
+            pawl_store_relaxed(&rw->writer_, pawl_self_id(shared));
+            return 0;
+        }
+    }
+    return write_slow(rw, until);
+}
+
+/* Everything but "held, repaired, and nobody waits". */
+static PAWL_COLD int write_unlock_slow(pawl_rwlock *rw, uint64_t seen)
+{
+    bool shared = is_shared(rw);
+    uint32_t channels;
+    bool lost;
+    uint64_t as;
+
+    do {
+        lost = (seen & DIED) != 0;
+        as = freed(settled(seen, shared), &channels);
+        if (lost)
+            as = (as & ~(DIED | RESERVED | RSLEEP | WSLEEP)) | LOST;
+        /* release: pairs with the acquire of the next holders. */
+    } while (!pawl_cas64_release(&rw->word_, &seen, as));
+    if (lost)
+        pawl_futex_wake(pawl_low_half(&rw->word_), PAWL_WAKE_ALL, shared,
+                        PAWL_CHANNEL_ANY);
+    else
+        wake(rw, channels, shared);
+    return 0;
+}
+
+static int write_unlock(pawl_rwlock *rw)
+{
+    uint64_t seen;
+
+    if (!is_mine(rw))
+        return -EPERM;
+    /* relaxed: before the release below, so the next writer's id stays. */
+    pawl_store_relaxed(&rw->writer_, 0);
+    seen = pawl_load64_relaxed(&rw->word_); /* relaxed: the CAS decides */
+    if (pawl_likely((seen & ~PHASES) == WRITE)) {
+        if (pawl_single_threaded() && !is_shared(rw)) {
+            pawl_store64_relaxed(&rw->word_, seen & ~WRITE); /* relaxed: alone */
+            return 0;
+        }
+        /* release: pairs with the acquire of the next holders. */
+        if (pawl_likely(pawl_cas64_release(&rw->word_, &seen, seen & ~WRITE)))
+            return 0;
+    }
+    return write_unlock_slow(rw, seen);
+}
+
+static int downgrade(pawl_rwlock *rw)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+    bool shared = is_shared(rw);
+    uint32_t me = writer_id(rw);
+    uint32_t channels;
+    uint64_t as;
+
+    if (!is_mine(rw) || (seen & DIED) != 0)
+        return -EPERM;
+    /* relaxed: before the release below, as in write_unlock. */
+    pawl_store_relaxed(&rw->writer_, 0);
+    do {
+        as = settled(seen, shared);
+        if ((as & RWAITS) / RWAIT == PAWL_RWLOCK_READERS_MAX) {
+            pawl_store_relaxed(&rw->writer_, me); /* relaxed: still ours */
+            return -EOVERFLOW;
+        }
+        channels = (as & RSLEEP) != 0 ? CHANNEL_READERS : 0;
+        as = tidied(admitted(as & ~WRITE) + READER);
+        /* release: pairs with the acquire of the readers. */
+    } while (!pawl_cas64_release(&rw->word_, &seen, as));
+    wake(rw, channels, shared);
+    return 0;
+}
+
+/* -- The public face ------------------------------------------------------------------ */
+
+/* Calls a lock function between the sanitizer's hooks. */
+static PAWL_COLD int lock_annotated(pawl_rwlock *rw, pawl_deadline until,
+                                    bool reading)
+{
+    unsigned flags = (reading ? PAWL_TSAN_READ : 0u) |
+                     (until != PAWL_FOREVER ? PAWL_TSAN_TRY : 0u);
+    int err;
+
+    pawl_tsan_locking(rw, flags);
+    err = reading ? read_lock(rw, until) : write_lock(rw, until);
+    if (err == -EOWNERDEAD)
+        flags &= ~(unsigned)PAWL_TSAN_READ; /* it became a writer */
+    pawl_tsan_locked(rw, flags, err == 0 || err == -EOWNERDEAD);
+    return err;
+}
+
+int pawl_rwlock_init(pawl_rwlock *rw, unsigned flags)
+{
+    if ((flags & ~(unsigned)PAWL_SHARED) != 0)
+        return -EINVAL;
+    rw->mode_ = flags;
+    pawl_store_relaxed(&rw->writer_, 0); /* relaxed: nobody uses it yet */
+    pawl_store64_relaxed(&rw->word_, 0); /* relaxed: as above */
+    if (pawl_tsan_on())
+        pawl_tsan_created(rw);
+    return 0;
+}
+
+int pawl_rwlock_destroy(pawl_rwlock *rw)
+{
+    /* acquire: pairs with the release of the last unlock. */
+    uint64_t seen = pawl_load64_acquire(&rw->word_);
+
+    seen = settled(seen, is_shared(rw));
+    if ((seen & (WRITE | READERS | RWAITS | WWAITS)) != 0)
+        return -EBUSY;
+    if (pawl_tsan_on())
+        pawl_tsan_destroyed(rw);
+    return 0;
+}
+
+int pawl_rwlock_read_lock_until(pawl_rwlock *rw, pawl_deadline until)
+{
+    if (pawl_tsan_on())
+        return lock_annotated(rw, until, true);
+    return read_lock(rw, until);
+}
+
+int pawl_rwlock_read_lock(pawl_rwlock *rw)
+{
+    return pawl_rwlock_read_lock_until(rw, PAWL_FOREVER);
+}
+
+/* A try form reports that it would have to wait, also for itself. */
+static int as_try(int err)
+{
+    return err == -ETIMEDOUT || err == -EDEADLK ? -EAGAIN : err;
+}
+
+int pawl_rwlock_try_read_lock(pawl_rwlock *rw)
+{
+    return as_try(pawl_rwlock_read_lock_until(rw, 0));
+}
+
+int pawl_rwlock_read_unlock(pawl_rwlock *rw)
+{
+    int err;
+
+    if (!pawl_tsan_on())
+        return read_unlock(rw);
+    if (pawl_rwlock_readers(rw) == 0)
+        return -EPERM;
+    pawl_tsan_unlocking(rw, PAWL_TSAN_READ);
+    err = read_unlock(rw);
+    pawl_tsan_unlocked(rw, PAWL_TSAN_READ);
+    return err;
+}
+
+int pawl_rwlock_write_lock_until(pawl_rwlock *rw, pawl_deadline until)
+{
+    if (pawl_tsan_on())
+        return lock_annotated(rw, until, false);
+    return write_lock(rw, until);
+}
+
+int pawl_rwlock_write_lock(pawl_rwlock *rw)
+{
+    return pawl_rwlock_write_lock_until(rw, PAWL_FOREVER);
+}
+
+int pawl_rwlock_try_write_lock(pawl_rwlock *rw)
+{
+    return as_try(pawl_rwlock_write_lock_until(rw, 0));
+}
+
+int pawl_rwlock_write_unlock(pawl_rwlock *rw)
+{
+    int err;
+
+    if (!pawl_tsan_on())
+        return write_unlock(rw);
+    if (!is_mine(rw))
+        return -EPERM;
+    pawl_tsan_unlocking(rw, 0);
+    err = write_unlock(rw);
+    pawl_tsan_unlocked(rw, 0);
+    return err;
+}
+
+int pawl_rwlock_downgrade(pawl_rwlock *rw)
+{
+    bool annotate = pawl_tsan_on() && is_mine(rw);
+    int err;
+
+    /* To the sanitizer, the write lock is given up and a read lock taken. */
+    if (annotate)
+        pawl_tsan_unlocking(rw, 0);
+    err = downgrade(rw);
+    if (annotate) {
+        pawl_tsan_unlocked(rw, 0);
+        pawl_tsan_locking(rw, PAWL_TSAN_TRY | (err == 0 ? PAWL_TSAN_READ : 0u));
+        pawl_tsan_locked(rw, PAWL_TSAN_TRY | (err == 0 ? PAWL_TSAN_READ : 0u),
+                         true);
+    }
+    return err;
+}
+
+int pawl_rwlock_consistent(pawl_rwlock *rw)
+{
+    /* relaxed: ours, if we are the writer. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+
+    if (!is_mine(rw))
+        return -EPERM;
+    if ((seen & DIED) == 0)
+        return -EINVAL;
+    /* relaxed: the unlock publishes it. */
+    while (!pawl_cas64_relaxed(&rw->word_, &seen, seen & ~DIED))
+        ;
+    return 0;
+}
+
+uint32_t pawl_rwlock_readers(const pawl_rwlock *rw)
+{
+    return (uint32_t)readers_of(pawl_load64_relaxed(&rw->word_)); /* relaxed:
+                                                                     snapshot */
+}
+
+bool pawl_rwlock_is_write_locked(const pawl_rwlock *rw)
+{
+    return (pawl_load64_relaxed(&rw->word_) & WRITE) != 0; /* relaxed: snapshot */
+}
+
+bool pawl_rwlock_is_mine(const pawl_rwlock *rw)
+{
+    return is_mine(rw);
+}
+
+pawl_rwlock_guard pawl_rwlock_guard_read(pawl_rwlock *rw, pawl_deadline until)
+{
+    int err = pawl_rwlock_read_lock_until(rw, until);
+    pawl_rwlock_guard g = {rw, err, err == -EOWNERDEAD};
+
+    if (err < 0 && err != -EOWNERDEAD)
+        g.rwlock = NULL;
+    return g;
+}
+
+pawl_rwlock_guard pawl_rwlock_guard_write(pawl_rwlock *rw, pawl_deadline until)
+{
+    pawl_rwlock_guard g = {rw, pawl_rwlock_write_lock_until(rw, until), true};
+
+    if (g.err < 0 && g.err != -EOWNERDEAD)
+        g.rwlock = NULL;
+    return g;
+}
+
+void pawl_rwlock_guard_end(pawl_rwlock_guard *g)
+{
+    if (g->rwlock == NULL)
+        return;
+    if (g->writing)
+        pawl_rwlock_write_unlock(g->rwlock);
+    else
+        pawl_rwlock_read_unlock(g->rwlock);
+    g->rwlock = NULL;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * self.h - who the calling thread is, and who else is alive.
+ *
+ * A thread has two ids, both below 2^30 and never 0, cached in thread-local
+ * storage so that a lock reads its holder's name with one load:
+ *
+ *   local id   names a record in a table of this process.  It survives a fork
+ *              in the thread that forked, which therefore still holds its local
+ *              locks in the child; all other records die there, so that the
+ *              locks of vanished threads are found ownerless.
+ *   shared id  the kernel's thread id, which other processes see too.  A forked
+ *              child gets another, so it does not hold its parent's locks.
+ *
+ *   local id:   29            28 ........ 15   14 ........ 0
+ *              +------------+----------------+--------------+
+ *              | no record  |   generation   |     slot     |
+ *              +------------+----------------+--------------+
+ *
+ * A slot is used again with the next generation.  64 slots are kept in rotation
+ * at least, so an id comes back after 2^20 threads at the earliest: a lock that
+ * was abandoned by a dead thread, and not touched since, could then be taken
+ * for one held by its namesake.  When the table is full or memory is short, a
+ * thread goes without a record and uses its kernel id with the top bit set: it
+ * is then taken to be alive for ever.
+ */
+#ifndef PAWL_FUTEX_SELF_H
+#define PAWL_FUTEX_SELF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <pawl/base.h>
+
+#include "base/compiler.h"
+
+#define PAWL_ID_BITS 30
+#define PAWL_ID_MASK ((UINT32_C(1) << PAWL_ID_BITS) - 1)
+
+/* Ids from here up name nobody; locks use them for states of their own. */
+#define PAWL_ID_SPECIAL UINT32_C(0x3ffffff0)
+
+enum pawl_spin_kind {
+    PAWL_SPIN_MUTEX,
+    PAWL_SPIN_COND,
+    PAWL_SPIN_SEM,
+    PAWL_SPIN_EVENT,
+    PAWL_SPIN_BARRIER,
+    PAWL_SPIN_RWLOCK,
+    PAWL_SPIN_KINDS,
+};
+
+/* What a thread has learned about one kind of wait: see spin.c. */
+struct pawl_spin_memory {
+    uint16_t budget; /* pauses worth trying, +1; 0 = never waited */
+    uint16_t misses; /* waits since the last spin that paid */
+};
+
+struct pawl_record;
+struct pawl_cond;
+struct pawl_mutex;
+
+/* A notify whose wake the unlock of the mutex will make: see cond.c. */
+struct pawl_deferred_wake {
+    struct pawl_mutex *mutex; /* NULL: none */
+    struct pawl_cond *cond;
+    uint32_t expected; /* its word */
+    int count;         /* sleepers to wake or move */
+};
+
+struct pawl_self {
+    uint32_t local_id;  /* 0: not known yet */
+    uint32_t shared_id; /* 0: not known yet, or forgotten after a fork */
+    struct pawl_record *record; /* NULL: none */
+    struct pawl_deferred_wake deferred;
+    struct pawl_spin_memory spin[PAWL_SPIN_KINDS];
+};
+
+extern _Thread_local struct pawl_self pawl_self_;
+
+PAWL_COLD uint32_t pawl_self_register_local(void);
+PAWL_COLD uint32_t pawl_self_register_shared(void);
+
+static inline uint32_t pawl_self_local(void)
+{
+    uint32_t id = pawl_self_.local_id;
+
+    return pawl_likely(id != 0) ? id : pawl_self_register_local();
+}
+
+static inline uint32_t pawl_self_shared(void)
+{
+    uint32_t id = pawl_self_.shared_id;
+
+    return pawl_likely(id != 0) ? id : pawl_self_register_shared();
+}
+
+static inline uint32_t pawl_self_id(bool shared)
+{
+    return shared ? pawl_self_shared() : pawl_self_local();
+}
+
+/* How many forks lie between the first process and this one, modulo 64.  Marks
+ * that a thread leaves in a local object carry it: one with another number was
+ * left by a thread that does not exist in this process. */
+#define PAWL_FORK_BITS 6
+#define PAWL_FORK_MASK ((1u << PAWL_FORK_BITS) - 1)
+extern uint32_t pawl_fork_count_; /* written in a fork's child, when alone */
+
+static inline uint32_t pawl_fork_mark(bool shared)
+{
+    return shared ? 0 : pawl_fork_count_ & PAWL_FORK_MASK;
+}
+
+/* Whether the thread with this id can still act.  False is final. */
+bool pawl_thread_alive(uint32_t local_id);
+
+/* The kernel id behind a local id, or 0 if it is dead or unknown. */
+uint32_t pawl_thread_tid(uint32_t local_id);
+
+/* Whether that thread last ran on the caller's CPU, so that it cannot run while
+ * the caller spins.  False when not known. */
+bool pawl_thread_is_here(uint32_t local_id);
+
+/* Dying threads look after those who wait for them.  Call before sleeping on a
+ * local object that `holder_id` may hold, after marking the object's word with
+ * the sleeper; then ask pawl_thread_alive once more.  When a thread dies, it
+ * calls bury(object, its id) for every announcement: that must make the
+ * sleepers look again if the dead thread is the holder, and do nothing if not.
+ * The object is valid then: pawl_wait_ends waits for a bury in progress.
+ *
+ *   waiter                          dying thread
+ *   announces the object  (A)       erases its id        (C)
+ *   is the holder alive?  (B)       looks for waiters    (D)
+ *
+ * A, B, C, D are seq_cst: it cannot be that B sees the holder alive and D does
+ * not see the waiter.
+ */
+typedef void (*pawl_bury_fn)(void *object, uint32_t dead_id);
+void pawl_wait_begins(void *object, pawl_bury_fn bury);
+void pawl_wait_ends(void);
+
+/* The line of a condition, kept for renumbering: see cond.c.  All of these are
+ * called under the condition's mutex. */
+bool pawl_line_enter(const void *line, uint32_t ticket);
+uint32_t pawl_line_ticket(void);
+void pawl_line_leave(void);
+/* Subtract one from every ticket behind `ticket` in `line`. */
+void pawl_line_close_gap(const void *line, uint32_t ticket);
+
+#endif /* PAWL_FUTEX_SELF_H */

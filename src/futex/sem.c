@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sem.c - the semaphore of pawl/sem.h.
+ *
+ *    63      60 59   54    53       52     51            32
+ *   +----------+------+---------+-------+------------------+
+ *   |    0     | fork | CLAIMED | MIXED | waiters          |
+ *   +----------+------+---------+-------+------------------+
+ *    31 30                                                0
+ *   +--+---------------------------------------------------+
+ *   |0 |  value: free permits                              |
+ *   +--+---------------------------------------------------+
+ *
+ *   waiters  threads that sleep, or are about to, on the low half
+ *   MIXED    some of them wants more than one permit: a release cannot know
+ *            whom it can satisfy, and wakes them all
+ *   CLAIMED  a waiter that has slept for a millisecond; only it may take
+ *   fork     the fork count of the process that these three belong to: in a
+ *            forked child those of the parent mean nothing
+ *
+ * I1  A permit is in the value, or taken: every change of the value is the CAS
+ *     that gives or takes.
+ * I2  Somebody sleeps who could take  =>  a wake for it is on its way.
+ * I3  CLAIMED is set  =>  one thread is going to clear it, and wakes those that
+ *     the claim held back.
+ */
+#include <pawl/error.h>
+#include <pawl/sem.h>
+
+#include "atomic/ops.h"
+#include "base/tsan.h"
+#include "futex/spin.h"
+#include "futex/sys.h"
+
+#define VALUE UINT64_C(0x7fffffff)
+#define WAITER (UINT64_C(1) << 32)
+#define WAITERS (UINT64_C(0xfffff) << 32)
+#define MIXED (UINT64_C(1) << 52)
+#define CLAIMED (UINT64_C(1) << 53)
+#define FORK_SHIFT 54
+#define FORK ((uint64_t)PAWL_FORK_MASK << FORK_SHIFT)
+#define TRACES (WAITERS | MIXED | CLAIMED | FORK)
+
+#define MODE_BOUNDED 0x100u
+
+/* The claimant sleeps on a channel of its own. */
+#define CHANNEL_WAITING 1u
+#define CHANNEL_CLAIM 2u
+
+/* A waiter that has slept so long claims what comes in. */
+#define STARVING_AFTER_NS 1000000
+
+static bool is_shared(const pawl_sem *s)
+{
+    return (s->mode_ & PAWL_SHARED) != 0;
+}
+
+static uint64_t bound(const pawl_sem *s)
+{
+    return (s->mode_ & MODE_BOUNDED) != 0 ? s->max_ : PAWL_SEM_MAX;
+}
+
+static uint64_t value_of(uint64_t word)
+{
+    return word & VALUE;
+}
+
+static uint64_t waiters_of(uint64_t word)
+{
+    return (word & WAITERS) / WAITER;
+}
+
+static uint64_t fork_bits(bool shared)
+{
+    return (uint64_t)pawl_fork_mark(shared) << FORK_SHIFT;
+}
+
+/* The word without the traces of threads that a fork left behind. */
+static uint64_t settled(uint64_t word, bool shared)
+{
+    if ((word & TRACES) != 0 && (word & FORK) != fork_bits(shared))
+        word &= ~TRACES;
+    return word;
+}
+
+/* -- Waking ----------------------------------------------------------------- */
+
+/* Wake whom `permits` new permits may serve.  `word` is what they were added
+ * to; *s may be gone. */
+static void wake(const pawl_sem *s, uint64_t word, uint64_t permits, bool shared)
+{
+    pawl_u32 *half = pawl_low_half(&s->word_);
+
+    if (waiters_of(word) == 0)
+        return;
+    if ((word & CLAIMED) != 0)
+        pawl_futex_wake(half, 1, shared, CHANNEL_CLAIM);
+    else if ((word & MIXED) != 0)
+        pawl_futex_wake(half, PAWL_WAKE_ALL, shared, PAWL_CHANNEL_ANY);
+    else
+        pawl_futex_wake(half, (int)permits, shared, PAWL_CHANNEL_ANY);
+}
+
+int pawl_sem_release_n(pawl_sem *s, int n)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&s->word_);
+    bool shared = is_shared(s); /* before the word: *s may be gone after */
+    uint64_t most = bound(s);
+    uint64_t word;
+
+    if (n < 1)
+        return -EINVAL;
+    pawl_tsan_release(s);
+    do {
+        word = settled(seen, shared);
+        if (value_of(word) + (uint64_t)n > most)
+            return -EOVERFLOW;
+        /* release: pairs with the acquire in take. */
+    } while (!pawl_cas64_release(&s->word_, &seen, word + (uint64_t)n));
+    wake(s, word, (uint64_t)n, shared);
+    return 0;
+}
+
+int pawl_sem_release(pawl_sem *s)
+{
+    return pawl_sem_release_n(s, 1);
+}
+
+/* -- Taking ----------------------------------------------------------------- */
+
+/* What a thread on the slow path is and has. */
+struct taker {
+    pawl_sem *sem;
+    uint64_t permits;
+    pawl_deadline since; /* when it first fell asleep */
+    bool shared;
+    bool waiting; /* counted in the word */
+    bool claims;  /* CLAIMED is ours */
+};
+
+/* The word without this thread's traces. */
+static uint64_t departed(const struct taker *t, uint64_t word)
+{
+    if (t->claims)
+        word &= ~CLAIMED;
+    if (t->waiting)
+        word -= WAITER;
+    if ((word & WAITERS) == 0)
+        word &= ~TRACES;
+    return word;
+}
+
+/* Others may take what our claim held back. */
+static void pass_on(const struct taker *t, uint64_t as)
+{
+    if (t->claims && value_of(as) > 0)
+        wake(t->sem, as, value_of(as), t->shared);
+}
+
+/* Take the permits if they are free; *seen is fresh if not. */
+static bool take(struct taker *t, uint64_t *seen)
+{
+    for (;;) {
+        uint64_t word = settled(*seen, t->shared);
+        uint64_t as;
+
+        if (value_of(word) < t->permits ||
+            ((word & CLAIMED) != 0 && !t->claims))
+            return false;
+        as = departed(t, word) - t->permits;
+        /* acquire: pairs with the release in pawl_sem_release_n. */
+        if (pawl_cas64_acquire(&t->sem->word_, seen, as)) {
+            pass_on(t, as);
+            return true;
+        }
+    }
+}
+
+static bool spin(struct taker *t, uint64_t *seen)
+{
+    struct pawl_spin spin;
+    bool taken;
+
+    /* Behind sleepers there is little hope; they are served first. */
+    if (waiters_of(settled(*seen, t->shared)) > 0 ||
+        !pawl_spin_begins(&spin, PAWL_SPIN_SEM))
+        return false;
+    while (!(taken = take(t, seen)) && pawl_spin_again(&spin))
+        /* relaxed: a hint; the CAS in take decides. */
+        *seen = pawl_load64_relaxed(&t->sem->word_);
+    pawl_spin_ends(&spin, taken);
+    return taken;
+}
+
+/* Sleep until the value changes.  -EAGAIN: look again. */
+static int sleep_on(struct taker *t, uint64_t seen, bool lost,
+                    pawl_deadline until)
+{
+    uint64_t as = settled(seen, t->shared);
+    bool claim = t->claims;
+
+    if (!t->waiting)
+        as += WAITER;
+    if (t->permits > 1)
+        as |= MIXED;
+    if (lost && (as & CLAIMED) == 0 &&
+        pawl_now() - t->since >= STARVING_AFTER_NS) {
+        as |= CLAIMED;
+        claim = true;
+    }
+    as = (as & ~FORK) | fork_bits(t->shared);
+    /* relaxed: publishes nothing.  The kernel compares the value under its
+     * queue lock: it sees the release, or the release sees the waiter. */
+    if (as != seen && !pawl_cas64_relaxed(&t->sem->word_, &seen, as))
+        return -EAGAIN;
+    t->waiting = true;
+    t->claims = claim;
+    if (t->since == 0)
+        t->since = pawl_now();
+    return pawl_futex_wait(pawl_low_half(&t->sem->word_), (uint32_t)as, until,
+                           t->shared,
+                           claim ? CHANNEL_CLAIM : CHANNEL_WAITING);
+}
+
+/* The deadline has passed: take the permits if they are there, else leave. */
+static int give_up(struct taker *t, uint64_t seen)
+{
+    for (;;) {
+        uint64_t as;
+
+        if (take(t, &seen))
+            return 0;
+        as = departed(t, settled(seen, t->shared));
+        /* relaxed: publishes nothing. */
+        if (!t->waiting || pawl_cas64_relaxed(&t->sem->word_, &seen, as)) {
+            pass_on(t, as);
+            return -ETIMEDOUT;
+        }
+    }
+}
+
+static PAWL_COLD int acquire_slow(pawl_sem *s, uint64_t n, pawl_deadline until)
+{
+    struct taker t = {.sem = s, .permits = n, .shared = is_shared(s)};
+    /* relaxed: a hint; a CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&s->word_);
+    bool lost = false; /* woken, and too late */
+    int err = until <= 0 ? -ETIMEDOUT : 0;
+
+    pawl_self_local(); /* so that a fork is noticed */
+    while (err != -ETIMEDOUT) {
+        if (take(&t, &seen) || (!t.waiting && spin(&t, &seen)))
+            return 0;
+        err = sleep_on(&t, seen, lost, until);
+        lost = lost || err == 0;
+        /* relaxed: a hint, as above. */
+        seen = pawl_load64_relaxed(&s->word_);
+    }
+    return give_up(&t, seen);
+}
+
+int pawl_sem_acquire_n_until(pawl_sem *s, int n, pawl_deadline until)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&s->word_);
+    int err = 0;
+
+    if (n < 1 || (n > 1 && (uint64_t)n > bound(s)))
+        return -EINVAL;
+    /* acquire: pairs with the release in pawl_sem_release_n. */
+    if (pawl_unlikely((seen & ~VALUE) != 0 || value_of(seen) < (uint64_t)n ||
+                      !pawl_cas64_acquire(&s->word_, &seen,
+                                          seen - (uint64_t)n)))
+        err = acquire_slow(s, (uint64_t)n, until);
+    if (err == 0)
+        pawl_tsan_acquire(s);
+    return err;
+}
+
+int pawl_sem_acquire_n(pawl_sem *s, int n)
+{
+    return pawl_sem_acquire_n_until(s, n, PAWL_FOREVER);
+}
+
+int pawl_sem_try_acquire_n(pawl_sem *s, int n)
+{
+    int err = pawl_sem_acquire_n_until(s, n, 0);
+
+    return err == -ETIMEDOUT ? -EAGAIN : err;
+}
+
+int pawl_sem_acquire_until(pawl_sem *s, pawl_deadline until)
+{
+    return pawl_sem_acquire_n_until(s, 1, until);
+}
+
+int pawl_sem_acquire(pawl_sem *s)
+{
+    return pawl_sem_acquire_n_until(s, 1, PAWL_FOREVER);
+}
+
+int pawl_sem_try_acquire(pawl_sem *s)
+{
+    return pawl_sem_try_acquire_n(s, 1);
+}
+
+/* -- The rest ----------------------------------------------------------------- */
+
+static int init(pawl_sem *s, int value, int max, uint32_t mode, unsigned flags)
+{
+    if (max < 0 || value < 0 || value > max ||
+        (flags & ~(unsigned)PAWL_SHARED) != 0)
+        return -EINVAL;
+    s->max_ = (uint32_t)max;
+    s->mode_ = mode | flags;
+    pawl_store64_relaxed(&s->word_, (uint64_t)value); /* relaxed: not used yet */
+    return 0;
+}
+
+int pawl_sem_init(pawl_sem *s, int value, unsigned flags)
+{
+    return init(s, value, PAWL_SEM_MAX, 0, flags);
+}
+
+int pawl_sem_init_bounded(pawl_sem *s, int value, int max, unsigned flags)
+{
+    return init(s, value, max, MODE_BOUNDED, flags);
+}
+
+int pawl_sem_destroy(pawl_sem *s)
+{
+    /* relaxed: the caller knows that nobody comes any more. */
+    uint64_t seen = settled(pawl_load64_relaxed(&s->word_), is_shared(s));
+
+    return waiters_of(seen) > 0 ? -EBUSY : 0;
+}
+
+int pawl_sem_value(const pawl_sem *s)
+{
+    return (int)value_of(pawl_load64_relaxed(&s->word_)); /* relaxed: snapshot */
+}
+
+int pawl_sem_waiters(const pawl_sem *s)
+{
+    /* relaxed: a snapshot. */
+    return (int)waiters_of(
+        settled(pawl_load64_relaxed(&s->word_), is_shared(s)));
+}
+
+pawl_sem_guard pawl_sem_guard_make(pawl_sem *s, pawl_deadline until)
+{
+    pawl_sem_guard g = {s, pawl_sem_acquire_until(s, until)};
+
+    if (g.err < 0)
+        g.sem = NULL;
+    return g;
+}
+
+void pawl_sem_guard_end(pawl_sem_guard *g)
+{
+    if (g->sem != NULL)
+        pawl_sem_release(g->sem);
+    g->sem = NULL;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * spin.c - the learned budget of spin.h.
+ *
+ * Budgets are kept in pauses, and the full one is a time divided by the length
+ * of a pause, measured once: a pause takes 5 ns on some CPUs and 50 on others.
+ */
+#include "futex/spin.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pawl/time.h>
+
+#include "atomic/ops.h"
+
+/* About the cost of one sleep and wake: docs/performance.md, "limits". */
+#define FULL_NS 10000
+
+/* After so many waits that did not spin, or spun in vain, one tries the full
+ * budget again; then after twice as many, and so on up to the second number. */
+#define PROBE_FIRST 32
+#define PROBE_EVERY 1024
+
+/* The full budget in pauses, plus 1; 0 until it has been found out. */
+static pawl_u32 full_plus_1;
+
+/* -- How many CPUs may this process use? ---------------------------------- */
+
+/* CPUs that the quota of one control group allows: quota over period rounded
+ * up; 0 if it sets none or cannot be read. */
+static long quota_of(const char *path, const char *period_path)
+{
+    char text[64] = "";
+    long quota = 0;
+    long period = 0;
+    FILE *f = fopen(path, "re");
+
+    if (f == NULL)
+        return 0;
+    if (fgets(text, sizeof text, f) == NULL)
+        text[0] = '\0';
+    fclose(f);
+    if (sscanf(text, "%ld %ld", &quota, &period) == 1 && period_path != NULL) {
+        f = fopen(period_path, "re");
+        if (f != NULL) {
+            if (fgets(text, sizeof text, f) == NULL ||
+                sscanf(text, "%ld", &period) != 1)
+                period = 0;
+            fclose(f);
+        }
+    }
+    return quota > 0 && period > 0 ? (quota + period - 1) / period : 0;
+}
+
+/* The tightest quota on the path from our control group to the root. */
+static long quota_cpus(void)
+{
+    char line[512];
+    char group[512];
+    char path[640];
+    char period[640];
+    long least = 0;
+    FILE *f = fopen("/proc/self/cgroup", "re");
+
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        bool v2 = strncmp(line, "0::", 3) == 0;
+        const char *cpu = strstr(line, "cpu,cpuacct:");
+        const char *at = v2 ? line + 3 : cpu != NULL ? strchr(cpu, '/') : NULL;
+
+        if (at == NULL)
+            continue;
+        snprintf(group, sizeof group, "%s", at);
+        group[strcspn(group, "\n")] = '\0';
+        for (;;) {
+            char *slash;
+            long cpus;
+
+            if (v2) {
+                snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
+                cpus = quota_of(path, NULL);
+            } else {
+                snprintf(path, sizeof path,
+                         "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
+                snprintf(period, sizeof period,
+                         "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
+                cpus = quota_of(path, period);
+            }
+            if (cpus > 0 && (least == 0 || cpus < least))
+                least = cpus;
+            slash = strrchr(group, '/');
+            if (slash == NULL || group[0] == '\0')
+                break;
+            *slash = '\0';
+        }
+    }
+    if (f != NULL)
+        fclose(f);
+    return least;
+}
+
+/* CPUs of the main thread and of the caller together: either alone may be
+ * pinned to one while the process has more. */
+static int allowed_cpus(void)
+{
+    cpu_set_t mine;
+    cpu_set_t mains;
+    long quota = quota_cpus();
+    int cpus = 2; /* cannot tell: assume the usual case */
+
+    CPU_ZERO(&mine);
+    CPU_ZERO(&mains);
+    if (sched_getaffinity(0, sizeof mine, &mine) == 0 &&
+        sched_getaffinity(getpid(), sizeof mains, &mains) == 0) {
+        CPU_OR(&mine, &mine, &mains);
+        cpus = CPU_COUNT(&mine);
+    }
+    return quota > 0 && quota < cpus ? (int)quota : cpus;
+}
+
+/* -- The full budget ------------------------------------------------------ */
+
+/* Length of one pause in picoseconds: the shortest of a few trials, since a
+ * trial may be interrupted. */
+static int64_t pause_ps(void)
+{
+    enum { TRIALS = 5, PAUSES = 64 };
+    int64_t best = INT64_MAX;
+
+    for (int t = 0; t < TRIALS; t++) {
+        int64_t start = pawl_now();
+
+        for (int i = 0; i < PAUSES; i++)
+            pawl_cpu_relax();
+        start = pawl_now() - start;
+        if (start < best)
+            best = start;
+    }
+    best = best * 1000 / PAUSES;
+    return best > 500 ? best : 500;
+}
+
+static PAWL_COLD uint32_t find_full(void)
+{
+    const char *wish = getenv("PAWL_SPIN");
+    int64_t ns = wish != NULL ? strtoll(wish, NULL, 10) : FULL_NS;
+    int64_t pauses;
+
+    if (ns < 0 || (wish == NULL && allowed_cpus() < 2))
+        ns = 0;
+    if (ns > 1000000)
+        ns = 1000000;
+    pauses = ns * 1000 / pause_ps();
+    if (pauses > UINT16_MAX - 1)
+        pauses = UINT16_MAX - 1;
+    /* relaxed: everybody finds about the same. */
+    pawl_store_relaxed(&full_plus_1, (uint32_t)pauses + 1);
+    return (uint32_t)pauses;
+}
+
+static uint32_t full_budget(void)
+{
+    /* relaxed: as above. */
+    uint32_t known = pawl_load_relaxed(&full_plus_1);
+
+    return pawl_likely(known != 0) ? known - 1 : find_full();
+}
+
+/* -- Learning ------------------------------------------------------------- */
+
+static bool is_time_to_probe(uint32_t misses)
+{
+    if (misses >= PROBE_EVERY)
+        return misses % PROBE_EVERY == 0;
+    return misses >= PROBE_FIRST && (misses & (misses - 1)) == 0;
+}
+
+bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind)
+{
+    struct pawl_spin_memory *m = &pawl_self_.spin[kind];
+    uint32_t full = full_budget();
+
+    if (full == 0)
+        return false;
+    if (m->budget == 0 || is_time_to_probe(m->misses))
+        m->budget = (uint16_t)(full + 1);
+    *s = (struct pawl_spin){.budget = m->budget - 1u, .step = 1, .memory = m};
+    if (s->budget == 0) {
+        m->misses++;
+        return false;
+    }
+    return true;
+}
+
+void pawl_spin_ends(struct pawl_spin *s, bool paid)
+{
+    struct pawl_spin_memory *m = s->memory;
+    uint32_t full = full_budget();
+    uint32_t budget;
+
+    if (paid) {
+        budget = 2 * s->spent + 32;
+        m->misses = 0;
+    } else {
+        /* A probe that failed is forgotten at once. */
+        budget = m->misses < PROBE_FIRST ? s->budget / 2 : 0;
+        m->misses++;
+    }
+    m->budget = (uint16_t)((budget < full ? budget : full) + 1);
+}

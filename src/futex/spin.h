@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * spin.h - the one policy of waiting: spin as long as it pays, then sleep.
+ *
+ * Waking a sleeper costs the waker a system call and the sleeper tens of
+ * microseconds; a spinner notices within one cache miss.  So a wait spins
+ * first, for at most about what a sleep would cost.  How long is learned per
+ * thread and per kind of wait: a spin that paid doubles what it took, one that
+ * did not halves the budget, and now and then a wait tries the full budget
+ * again.  Nobody spins where only one CPU is allowed to the process.
+ *
+ * PAWL_SPIN, read once: the full budget in nanoseconds; 0 forbids spinning.
+ *
+ *     struct pawl_spin spin;
+ *
+ *     if (pawl_spin_begins(&spin, PAWL_SPIN_EVENT)) {
+ *         bool paid;
+ *
+ *         while (!(paid = is_ready()) && pawl_spin_again(&spin))
+ *             ;
+ *         pawl_spin_ends(&spin, paid);
+ *     }
+ */
+#ifndef PAWL_FUTEX_SPIN_H
+#define PAWL_FUTEX_SPIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomic/cpu.h"
+#include "futex/self.h"
+
+struct pawl_spin {
+    uint32_t spent;  /* pauses so far */
+    uint32_t budget; /* pauses allowed */
+    uint32_t step;   /* pauses before the next look */
+    struct pawl_spin_memory *memory;
+};
+
+/* Whether to spin at all. */
+bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind);
+
+/* Pause once more; false when the budget is spent. */
+static inline bool pawl_spin_again(struct pawl_spin *s)
+{
+    if (s->spent >= s->budget)
+        return false;
+    for (uint32_t i = 0; i < s->step; i++)
+        pawl_cpu_relax();
+    s->spent += s->step;
+    return true;
+}
+
+/* What was waited for came about in time, or not. */
+void pawl_spin_ends(struct pawl_spin *s, bool paid);
+
+#endif /* PAWL_FUTEX_SPIN_H */

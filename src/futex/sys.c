@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sys.c - the futex system call and what stands in for it.
+ *
+ * PAWL_FALLBACK, read once, is a list of words that force the fallbacks:
+ *
+ *   requeue   FUTEX_CMP_REQUEUE is refused: wake instead of moving
+ *   bitset    FUTEX_WAIT_BITSET and FUTEX_WAKE_BITSET are refused: relative
+ *             time-outs, and every wake reaches everybody
+ *   futex     every futex call is refused: sleepers poll their word, at
+ *             intervals that grow from 50 us to 2 ms
+ */
+#include "futex/sys.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "atomic/ops.h"
+#include "base/compiler.h"
+
+enum {
+    NO_REQUEUE = 1,
+    NO_BITSET = 2,
+    NO_FUTEX = 4,
+    KNOWN = 8, /* the environment has been read */
+};
+
+/* What is known to be refused. */
+static pawl_u32 refused;
+
+static void refuse(uint32_t what)
+{
+    /* relaxed: a hint that saves a system call; losing it costs one. */
+    uint32_t seen = pawl_load_relaxed(&refused);
+
+    /* relaxed: as above. */
+    while (!pawl_cas_relaxed(&refused, &seen, seen | what))
+        ;
+}
+
+static PAWL_COLD uint32_t read_environment(void)
+{
+    const char *list = getenv("PAWL_FALLBACK");
+    uint32_t what = KNOWN;
+
+    if (list != NULL) {
+        if (strstr(list, "requeue") != NULL)
+            what |= NO_REQUEUE;
+        if (strstr(list, "bitset") != NULL)
+            what |= NO_BITSET;
+        if (strstr(list, "futex") != NULL)
+            what |= NO_FUTEX;
+    }
+    refuse(what);
+    return what;
+}
+
+static bool is_refused(uint32_t what)
+{
+    /* relaxed: a hint, see refuse(). */
+    uint32_t seen = pawl_load_relaxed(&refused);
+
+    if (pawl_unlikely(seen == 0))
+        seen = read_environment();
+    return pawl_unlikely((seen & what) != 0);
+}
+
+/* The raw call: >= 0, or a negative errno. */
+static long futex(pawl_u32 *word, int op, bool shared, uint32_t val,
+                  const void *timeout_or_val2, pawl_u32 *word2, uint32_t val3)
+{
+    long r;
+    int saved = errno; /* pawl never changes errno */
+
+    r = syscall(SYS_futex, word, shared ? op : op | FUTEX_PRIVATE_FLAG, val,
+                timeout_or_val2, word2, val3);
+    if (r < 0) {
+        r = -errno;
+        errno = saved;
+    }
+    return r;
+}
+
+static struct timespec to_timespec(int64_t ns)
+{
+    return (struct timespec){.tv_sec = ns / 1000000000,
+                             .tv_nsec = ns % 1000000000};
+}
+
+static bool is_refusal(long r)
+{
+    return r == -ENOSYS || r == -EPERM;
+}
+
+/* Without any futex: look at the word now and then.  Returning 0 early is
+ * allowed, so a wake that leaves the word alone is found by the caller. */
+static PAWL_COLD int poll_word(const pawl_u32 *word, uint32_t expected,
+                               pawl_deadline until)
+{
+    int64_t pause = 50000;
+
+    for (int round = 0; round < 8; round++) {
+        struct timespec ts;
+        int64_t left = until == PAWL_FOREVER ? pause : until - pawl_now();
+
+        /* relaxed: a hint, as the kernel's own comparison. */
+        if (pawl_load_relaxed(word) != expected)
+            return -EAGAIN;
+        if (left <= 0)
+            return -ETIMEDOUT;
+        ts = to_timespec(left < pause ? left : pause);
+        if (clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL) == EINTR)
+            return -EINTR;
+        pause = pause < 1000000 ? pause * 2 : 2000000;
+    }
+    return 0;
+}
+
+/* Without bitsets: the old call, whose time-out is relative. */
+static PAWL_COLD long wait_relative(pawl_u32 *word, uint32_t expected,
+                                    pawl_deadline until, bool shared)
+{
+    struct timespec ts;
+    int64_t left;
+
+    if (until == PAWL_FOREVER)
+        return futex(word, FUTEX_WAIT, shared, expected, NULL, NULL, 0);
+    left = until - pawl_now();
+    if (left <= 0)
+        return -ETIMEDOUT;
+    ts = to_timespec(left);
+    return futex(word, FUTEX_WAIT, shared, expected, &ts, NULL, 0);
+}
+
+int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
+                    bool shared, uint32_t channels)
+{
+    long r = -ENOSYS;
+
+    if (until <= 0)
+        return -ETIMEDOUT; /* the kernel would call it -EINVAL */
+    if (!is_refused(NO_BITSET | NO_FUTEX)) {
+        struct timespec ts = to_timespec(until);
+
+        r = futex(word, FUTEX_WAIT_BITSET, shared, expected,
+                  until == PAWL_FOREVER ? NULL : &ts, NULL, channels);
+        if (is_refusal(r))
+            refuse(NO_BITSET);
+    }
+    if (is_refusal(r) && !is_refused(NO_FUTEX)) {
+        r = wait_relative(word, expected, until, shared);
+        if (is_refusal(r))
+            refuse(NO_FUTEX);
+    }
+    if (is_refusal(r))
+        return poll_word(word, expected, until);
+    return (int)r;
+}
+
+int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels)
+{
+    long r = -ENOSYS;
+
+    if (is_refused(NO_FUTEX))
+        return 0; /* everybody polls */
+    if (channels == PAWL_CHANNEL_ANY) {
+        r = futex(word, FUTEX_WAKE, shared, (uint32_t)count, NULL, NULL, 0);
+    } else if (!is_refused(NO_BITSET)) {
+        r = futex(word, FUTEX_WAKE_BITSET, shared, (uint32_t)count, NULL, NULL,
+                  channels);
+        if (is_refusal(r))
+            refuse(NO_BITSET);
+    }
+    /* Sleepers without channels can only be woken together: the one that is
+     * meant is among them, the others look and sleep again. */
+    if (is_refusal(r) && channels != PAWL_CHANNEL_ANY)
+        r = futex(word, FUTEX_WAKE, shared, INT_MAX, NULL, NULL, 0);
+    if (is_refusal(r))
+        refuse(NO_FUTEX);
+    return r > 0 ? (int)r : 0; /* -EFAULT: the object is gone, and its waiters */
+}
+
+bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wake,
+                        pawl_u32 *to, int move, bool shared)
+{
+    long r = -ENOSYS;
+
+    if (!is_refused(NO_REQUEUE | NO_FUTEX)) {
+        r = futex(from, FUTEX_CMP_REQUEUE, shared, (uint32_t)wake,
+                  (const void *)(uintptr_t)move, to, expected);
+        if (is_refusal(r))
+            refuse(NO_REQUEUE);
+    }
+    if (r < 0) /* -EAGAIN: *from differs */
+        r = pawl_futex_wake(from, move > INT_MAX - wake ? INT_MAX : wake + move,
+                            shared, PAWL_CHANNEL_ANY);
+    return r > 0;
+}

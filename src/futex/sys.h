@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sys.h - sleeping and waking: the only way to the futex system call.
+ *
+ * A wait or wake names a word and whether it is shared between processes.  Any
+ * wait may return 0 without reason (signals, stray wakes of a word that used to
+ * live at the address): callers look at their word again, always.
+ *
+ * A wake touches no memory: the address only names a queue in the kernel.  So a
+ * lock may be freed by its next holder before the wake that follows an unlock;
+ * the worst outcome is a stray wake for whatever lives there now.
+ *
+ * Where the kernel refuses a call (ENOSYS, or EPERM from a sandbox), something
+ * slower takes its place; PAWL_FALLBACK, see sys.c, forces that for tests.
+ */
+#ifndef PAWL_FUTEX_SYS_H
+#define PAWL_FUTEX_SYS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <pawl/base.h>
+#include <pawl/time.h>
+
+/* Sleepers carry a set of channels; a wake reaches those that share one. */
+#define PAWL_CHANNEL_ANY UINT32_MAX
+
+#define PAWL_WAKE_ALL INT_MAX
+
+/* Sleep until woken on one of `channels`, unless *word != expected.
+ *
+ * Returns    0 woken, or for no reason;  -EAGAIN *word differs;
+ *            -EINTR a signal handler ran;  -ETIMEDOUT.
+ *            Only 0 can mean that a wake was consumed.
+ */
+int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
+                    bool shared, uint32_t channels);
+
+/* Wake up to `count` sleepers on `channels`, longest asleep first.
+ *
+ * Returns    how many; 0 if that is not known.
+ */
+int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels);
+
+/* Wake `wake` sleepers on `from`, and move up to `move` more to `to`, provided
+ * *from == expected.  If it differs, or the kernel cannot, wakes them all.
+ *
+ * Returns    whether anybody was woken; false if that is not known.
+ */
+bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wake,
+                        pawl_u32 *to, int move, bool shared);
+
+#endif /* PAWL_FUTEX_SYS_H */
