@@ -103,9 +103,9 @@ void bench_start_companion(void)
 /* -- crews ---------------------------------------------------------------- */
 
 /* The n-th CPU this process may use. */
-static int cpu_number(unsigned n)
+static size_t cpu_number(unsigned n)
 {
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (CPU_ISSET(cpu, &allowed) && n-- == 0)
             return cpu;
     }
@@ -177,6 +177,24 @@ static void add_up(struct crew *c, unsigned n)
     c->ns = (double)(last - first) * bench_ns_per_tick;
 }
 
+/* Long after any row has ended.  One that has not is a lock that lost a wake-up,
+ * and says so here, instead of keeping everybody waiting. */
+#define PATIENCE_S 60
+
+static void join_all(const pthread_t *threads, const struct bench_spec *spec)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    for (unsigned i = 0; i < spec->threads; i++) {
+        if (pthread_timedjoin_np(threads[i], NULL, &until) != 0) {
+            fprintf(stderr, "%s/%s/%s/%u:\n", spec->object, spec->scenario,
+                    spec->impl, spec->threads);
+            bench_die("its threads do not end");
+        }
+    }
+}
+
 bool crew_run(struct crew *c, bench_state *b, const struct bench_spec *spec)
 {
     if (spec->place == PLACE_SPREAD && bench_cpus() < 2) {
@@ -197,8 +215,7 @@ bool crew_run(struct crew *c, bench_state *b, const struct bench_spec *spec)
         sleep_ns(cell_length_ns * (spec->flags & BENCH_LONG ? 5 : 1));
         __atomic_store_n(&c->stop, 1, __ATOMIC_RELAXED);
     }
-    for (unsigned i = 0; i < spec->threads; i++)
-        pthread_join(threads[i], NULL);
+    join_all(threads, spec);
     free(threads);
     add_up(c, spec->threads);
     return true;

@@ -20,15 +20,15 @@ PAWL_BEGIN_DECLS
 /* All zero bytes is a valid free local recursive mutex. */
 typedef struct PAWL_CAPABILITY_("rmutex") pawl_rmutex {
     pawl_mutex base;
-    uint32_t depth_; /* 0 when free, else levels held; by the holder only */
-    uint32_t pad_;
+    pawl_u32 holder_; /* the holder's id while it holds, else 0 */
+    uint32_t depth_;  /* levels held; by the holder only */
 } pawl_rmutex;
 
 #define PAWL_RMUTEX_INIT PAWL_RMUTEX_INIT_FLAGS(0)
 /* The same with PAWL_SHARED as a flag. */
 #define PAWL_RMUTEX_INIT_FLAGS(flags)                                          \
     {                                                                          \
-        PAWL_MUTEX_INIT_FLAGS(flags), 0, 0                                     \
+        PAWL_MUTEX_INIT_FLAGS(flags), {0}, 0                                     \
     }
 
 /* Deepest nesting. */

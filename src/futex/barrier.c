@@ -190,7 +190,7 @@ static bool spin(const pawl_barrier *b, uint64_t ticket)
     uint64_t now;
     bool over;
 
-    if (!pawl_spin_begins(&spin, PAWL_SPIN_BARRIER))
+    if (!pawl_spin_begins_among(&spin, PAWL_SPIN_BARRIER, b->parties_))
         return false;
     while (!(over = is_over(b, ticket, &now)) && pawl_spin_again(&spin))
         ;

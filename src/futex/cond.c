@@ -179,7 +179,7 @@ static uint32_t let_go(pawl_mutex *m)
 
     if (r != NULL) {
         depth = r->depth_;
-        r->depth_ = 0;
+        pawl_store_relaxed(&r->holder_, 0); /* relaxed: as in rmutex.c */
     }
     if (annotate)
         pawl_tsan_unlocking(m, 0);
@@ -201,8 +201,14 @@ static int take_back(pawl_mutex *m, uint32_t depth, bool slept)
     err = slept ? pawl_mutex_reacquire(m) : pawl_mutex_acquire(m, PAWL_FOREVER);
     if (annotate)
         pawl_tsan_locked(m, 0, err == 0 || err == -EOWNERDEAD);
-    if (depth > 0 && (err == 0 || err == -EOWNERDEAD))
-        pawl_container_of(m, pawl_rmutex, base)->depth_ = depth;
+    if (depth > 0 && (err == 0 || err == -EOWNERDEAD)) {
+        pawl_rmutex *r = pawl_container_of(m, pawl_rmutex, base);
+
+        /* relaxed: as in rmutex.c; our own store, since we hold it. */
+        pawl_store_relaxed(&r->holder_,
+                           pawl_load_low_relaxed(&m->word_) & PAWL_ID_MASK);
+        r->depth_ = depth;
+    }
     return err;
 }
 

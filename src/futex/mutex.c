@@ -327,7 +327,7 @@ static inline bool change_alone(pawl_mutex *m, uint32_t from, uint32_t to)
     return true;
 }
 
-int pawl_mutex_acquire(pawl_mutex *m, pawl_deadline until)
+static inline bool acquire_fast(pawl_mutex *m)
 {
     /* relaxed: the mode is constant. */
     uint32_t mode = pawl_load_high_relaxed(&m->word_);
@@ -335,16 +335,33 @@ int pawl_mutex_acquire(pawl_mutex *m, pawl_deadline until)
     if (pawl_likely((mode & (PAWL_SHARED | PAWL_OWNERLESS)) == 0)) {
         uint32_t id = pawl_self_.local_id;
 
-        if (pawl_single_threaded() ? id != 0 && change_alone(m, 0, id)
-                                   : take_free(m, id))
-            return 0;
-    } else if ((mode & PAWL_OWNERLESS) != 0) {
-        if (take_free(m, (uint32_t)PAWL_M_ANYBODY))
-            return 0;
-    } else if (take_free(m, pawl_self_.shared_id)) {
-        return 0;
+        return pawl_single_threaded() ? id != 0 && change_alone(m, 0, id)
+                                      : take_free(m, id);
     }
-    return acquire_slow(m, until, 0);
+    if ((mode & PAWL_OWNERLESS) != 0)
+        return take_free(m, (uint32_t)PAWL_M_ANYBODY);
+    return take_free(m, pawl_self_.shared_id);
+}
+
+static inline bool release_fast(pawl_mutex *m)
+{
+    /* relaxed: the mode is constant. */
+    uint32_t mode = pawl_load_high_relaxed(&m->word_);
+
+    if (pawl_likely((mode & (PAWL_SHARED | PAWL_OWNERLESS)) == 0)) {
+        uint32_t id = pawl_self_.local_id;
+
+        return pawl_single_threaded() ? id != 0 && change_alone(m, id, 0)
+                                      : give_back(m, id);
+    }
+    if ((mode & PAWL_OWNERLESS) != 0)
+        return give_back(m, (uint32_t)PAWL_M_ANYBODY);
+    return give_back(m, pawl_self_.shared_id);
+}
+
+int pawl_mutex_acquire(pawl_mutex *m, pawl_deadline until)
+{
+    return acquire_fast(m) ? 0 : acquire_slow(m, until, 0);
 }
 
 int pawl_mutex_reacquire(pawl_mutex *m)
@@ -352,7 +369,7 @@ int pawl_mutex_reacquire(pawl_mutex *m)
     return acquire_slow(m, PAWL_FOREVER, PAWL_M_WAITERS);
 }
 
-int pawl_mutex_try_acquire(pawl_mutex *m)
+static PAWL_COLD int try_acquire_slow(pawl_mutex *m)
 {
     /* relaxed: a hint; the CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&m->word_);
@@ -361,6 +378,14 @@ int pawl_mutex_try_acquire(pawl_mutex *m)
                           .shared = pawl_mutex_is_shared(seen)};
 
     return attempt(&c, &seen);
+}
+
+int pawl_mutex_try_acquire(pawl_mutex *m)
+{
+    /* No locked instruction on a lock that is visibly held.  relaxed: a hint. */
+    if (pawl_load_low_relaxed(&m->word_) == 0 && acquire_fast(m))
+        return 0;
+    return try_acquire_slow(m);
 }
 
 /* -- Releasing ------------------------------------------------------------ */
@@ -426,22 +451,7 @@ static PAWL_COLD int release_slow(pawl_mutex *m, bool unrepaired)
 
 int pawl_mutex_release(pawl_mutex *m)
 {
-    /* relaxed: the mode is constant. */
-    uint32_t mode = pawl_load_high_relaxed(&m->word_);
-
-    if (pawl_likely((mode & (PAWL_SHARED | PAWL_OWNERLESS)) == 0)) {
-        uint32_t id = pawl_self_.local_id;
-
-        if (pawl_single_threaded() ? id != 0 && change_alone(m, id, 0)
-                                   : give_back(m, id))
-            return 0;
-    } else if ((mode & PAWL_OWNERLESS) != 0) {
-        if (give_back(m, (uint32_t)PAWL_M_ANYBODY))
-            return 0;
-    } else if (give_back(m, pawl_self_.shared_id)) {
-        return 0;
-    }
-    return release_slow(m, false);
+    return release_fast(m) ? 0 : release_slow(m, false);
 }
 
 int pawl_mutex_release_unrepaired(pawl_mutex *m)

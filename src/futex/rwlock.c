@@ -6,14 +6,14 @@
  * synchronization for multiprocessor real-time systems" (2010), with their
  * ticket queues replaced by counts in one word, so that waits can time out.
  *
- *    63  60 59                     46 45                     32
- *   +------+-------------------------+-------------------------+
- *   |  0   | rwait: readers waiting  | readers that hold it    |
- *   +------+-------------------------+-------------------------+
- *    31  28 27               16 15      8 7                   0
- *   +------+-------------------+---------+---------------------+
- *   | fork | wwait: writers    | phase   | marks               |
- *   +------+-------------------+---------+---------------------+
+ *    63   58 57                  46 45                         32
+ *   +-------+----------------------+-----------------------------+
+ *   | phase | wwait: writers       | readers that hold it        |
+ *   +-------+----------------------+-----------------------------+
+ *    31  26 25  22 21                         8 7               0
+ *   +------+------+----------------------------+-----------------+
+ *   |  0   | fork | rwait: readers waiting     | marks           |
+ *   +------+------+----------------------------+-----------------+
  *
  *   WRITE      a writer holds it; writer_ names the writer soon after
  *   RESERVED   free, but only for the starving writer
@@ -32,7 +32,8 @@
  *     holds the lock before it knows, and no writer gets in before it.
  * I3  wwait > 0 and nobody holds it  =>  a writer is awake, or RESERVED, or a
  *     wake is on its way: the last to leave sees to that.
- * I4  WSLEEP and RSLEEP may be set without sleepers, but if they are clear,
+ * I4  The low half is WRITE alone  =>  no reader waits and no writer sleeps.
+ * I5  WSLEEP and RSLEEP may be set without sleepers, but if they are clear,
  *     nobody sleeps who is not going to be woken.
  */
 #include <pawl/error.h>
@@ -52,16 +53,16 @@
 #define WSLEEP UINT64_C(32)
 #define DIED UINT64_C(64)
 #define LOST UINT64_C(128)
-#define PHASE (UINT64_C(1) << 8)
-#define PHASES (UINT64_C(0xff) << 8)
-#define WWAIT (UINT64_C(1) << 16)
-#define WWAITS (UINT64_C(0xfff) << 16)
-#define FORK_SHIFT 28
+#define RWAIT (UINT64_C(1) << 8)
+#define RWAITS (UINT64_C(0x3fff) << 8)
+#define FORK_SHIFT 22
 #define FORK (UINT64_C(0xf) << FORK_SHIFT)
 #define READER (UINT64_C(1) << 32)
 #define READERS (UINT64_C(0x3fff) << 32)
-#define RWAIT (UINT64_C(1) << 46)
-#define RWAITS (UINT64_C(0x3fff) << 46)
+#define WWAIT (UINT64_C(1) << 46)
+#define WWAITS (UINT64_C(0xfff) << 46)
+#define PHASE (UINT64_C(1) << 58)
+#define PHASES (UINT64_C(0x3f) << 58)
 
 /* All that threads leave behind which do not hold the lock. */
 #define TRACES                                                                 \
@@ -395,7 +396,7 @@ static int read_lock(pawl_rwlock *rw, pawl_deadline until)
     return read_slow(rw, until);
 }
 
-static int read_unlock(pawl_rwlock *rw)
+static PAWL_COLD int read_unlock_slow(pawl_rwlock *rw)
 {
     /* relaxed: a hint; the CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&rw->word_);
@@ -403,22 +404,35 @@ static int read_unlock(pawl_rwlock *rw)
     uint32_t channels;
     uint64_t as;
 
-    if (pawl_single_threaded() && !shared &&
-        (seen & ~(READERS | PHASES)) == 0 && readers_of(seen) > 0) {
-        pawl_store64_relaxed(&rw->word_, seen - READER); /* relaxed: alone */
-        return 0;
-    }
     do {
         if (readers_of(seen) == 0)
             return -EPERM;
         as = settled(seen, shared) - READER;
         channels = 0;
-        if (pawl_unlikely((as & READERS) == 0 && (as & WWAITS) != 0))
+        if ((as & READERS) == 0 && (as & WWAITS) != 0)
             as = freed(as, &channels);
         /* release: pairs with the acquire in take_write. */
     } while (!pawl_cas64_release(&rw->word_, &seen, as));
     wake(rw, channels, shared);
     return 0;
+}
+
+static int read_unlock(pawl_rwlock *rw)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+
+    if (pawl_likely((seen & ~(READERS | PHASES)) == 0 &&
+                    (seen & READERS) != 0)) {
+        if (pawl_single_threaded() && !is_shared(rw)) {
+            pawl_store64_relaxed(&rw->word_, seen - READER); /* relaxed: alone */
+            return 0;
+        }
+        /* release: pairs with the acquire in take_write. */
+        if (pawl_likely(pawl_cas64_release(&rw->word_, &seen, seen - READER)))
+            return 0;
+    }
+    return read_unlock_slow(rw);
 }
 
 /* -- Writing ------------------------------------------------------------------------ */
@@ -639,8 +653,10 @@ static int write_lock(pawl_rwlock *rw, pawl_deadline until)
 }
 
 /* Everything but "held, repaired, and nobody waits". */
-static PAWL_COLD int write_unlock_slow(pawl_rwlock *rw, uint64_t seen)
+static PAWL_COLD int write_unlock_slow(pawl_rwlock *rw)
 {
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
     bool shared = is_shared(rw);
     uint32_t channels;
     bool lost;
@@ -663,23 +679,21 @@ static PAWL_COLD int write_unlock_slow(pawl_rwlock *rw, uint64_t seen)
 
 static int write_unlock(pawl_rwlock *rw)
 {
-    uint64_t seen;
-
     if (!is_mine(rw))
         return -EPERM;
     /* relaxed: before the release below, so the next writer's id stays. */
     pawl_store_relaxed(&rw->writer_, 0);
-    seen = pawl_load64_relaxed(&rw->word_); /* relaxed: the CAS decides */
-    if (pawl_likely((seen & ~PHASES) == WRITE)) {
-        if (pawl_single_threaded() && !is_shared(rw)) {
-            pawl_store64_relaxed(&rw->word_, seen & ~WRITE); /* relaxed: alone */
+    if (pawl_single_threaded() && !is_shared(rw)) {
+        if (pawl_load_low_relaxed(&rw->word_) == WRITE) { /* relaxed: alone */
+            pawl_store_low_relaxed(&rw->word_, 0); /* relaxed: alone */
             return 0;
         }
-        /* release: pairs with the acquire of the next holders. */
-        if (pawl_likely(pawl_cas64_release(&rw->word_, &seen, seen & ~WRITE)))
-            return 0;
+    } else if (pawl_likely(pawl_cas_low_release(&rw->word_, WRITE, 0))) {
+        /* release: pairs with the acquire of the next holders; that nobody
+         * needs to be woken is I4. */
+        return 0;
     }
-    return write_unlock_slow(rw, seen);
+    return write_unlock_slow(rw);
 }
 
 static int downgrade(pawl_rwlock *rw)

@@ -25,8 +25,14 @@
 #define PROBE_FIRST 32
 #define PROBE_EVERY 1024
 
+/* The full budget where threads yield instead of pausing. */
+#define FULL_YIELDS 32
+
 /* The full budget in pauses, plus 1; 0 until it has been found out. */
 static pawl_u32 full_plus_1;
+
+/* CPUs allowed to the process; found out before full_plus_1. */
+static pawl_u32 cpus_allowed;
 
 /* -- How many CPUs may this process use? ---------------------------------- */
 
@@ -147,9 +153,12 @@ static PAWL_COLD uint32_t find_full(void)
 {
     const char *wish = getenv("PAWL_SPIN");
     int64_t ns = wish != NULL ? strtoll(wish, NULL, 10) : FULL_NS;
+    int cpus = allowed_cpus();
     int64_t pauses;
 
-    if (ns < 0 || (wish == NULL && allowed_cpus() < 2))
+    /* relaxed: everybody finds about the same. */
+    pawl_store_relaxed(&cpus_allowed, (uint32_t)cpus);
+    if (ns < 0 || (wish == NULL && cpus < 2))
         ns = 0;
     if (ns > 1000000)
         ns = 1000000;
@@ -178,16 +187,16 @@ static bool is_time_to_probe(uint32_t misses)
     return misses >= PROBE_FIRST && (misses & (misses - 1)) == 0;
 }
 
-bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind)
+static bool begin(struct pawl_spin *s, enum pawl_spin_kind kind, uint32_t full)
 {
     struct pawl_spin_memory *m = &pawl_self_.spin[kind];
-    uint32_t full = full_budget();
 
     if (full == 0)
         return false;
     if (m->budget == 0 || is_time_to_probe(m->misses))
         m->budget = (uint16_t)(full + 1);
-    *s = (struct pawl_spin){.budget = m->budget - 1u, .step = 1, .memory = m};
+    *s = (struct pawl_spin){
+        .budget = m->budget - 1u, .full = full, .step = 1, .memory = m};
     if (s->budget == 0) {
         m->misses++;
         return false;
@@ -195,19 +204,37 @@ bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind)
     return true;
 }
 
+bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind)
+{
+    return begin(s, kind, full_budget());
+}
+
+bool pawl_spin_begins_among(struct pawl_spin *s, enum pawl_spin_kind kind,
+                            uint32_t threads)
+{
+    uint32_t full = full_budget();
+
+    /* relaxed: everybody finds about the same. */
+    if (threads <= pawl_load_relaxed(&cpus_allowed))
+        return begin(s, kind, full);
+    if (!begin(s, PAWL_SPIN_YIELD, full == 0 ? 0 : FULL_YIELDS))
+        return false;
+    s->yields = true;
+    return true;
+}
+
 void pawl_spin_ends(struct pawl_spin *s, bool paid)
 {
     struct pawl_spin_memory *m = s->memory;
-    uint32_t full = full_budget();
     uint32_t budget;
 
     if (paid) {
-        budget = 2 * s->spent + 32;
+        budget = 2 * s->spent + s->full / 16;
         m->misses = 0;
     } else {
         /* A probe that failed is forgotten at once. */
         budget = m->misses < PROBE_FIRST ? s->budget / 2 : 0;
         m->misses++;
     }
-    m->budget = (uint16_t)((budget < full ? budget : full) + 1);
+    m->budget = (uint16_t)((budget < s->full ? budget : s->full) + 1);
 }
