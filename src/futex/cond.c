@@ -427,16 +427,26 @@ bool pawl_cond_wake_deferred(const struct pawl_deferred_wake *d, bool shared)
                               shared);
 }
 
+void pawl_cond_flush_deferred(void)
+{
+    struct pawl_deferred_wake *d = &pawl_self_.deferred;
+
+    if (d->mutex != NULL)
+        /* relaxed: the mutex is ours, and its mode constant. */
+        pawl_cond_wake_deferred(
+            d, pawl_mutex_is_shared(pawl_load64_relaxed(&d->mutex->word_)));
+    d->mutex = NULL;
+}
+
 /* Leave the wake to the release of *m, which is ours. */
-static void defer_wake(pawl_cond *c, pawl_mutex *m, uint32_t count, bool shared)
+static void defer_wake(pawl_cond *c, pawl_mutex *m, uint32_t count)
 {
     struct pawl_deferred_wake *d = &pawl_self_.deferred;
 
     if (d->mutex == m && d->cond == c) {
         count += (uint32_t)d->count;
     } else if (d->mutex != NULL) {
-        /* Room for one: the older one is woken early. */
-        pawl_futex_wake(&d->cond->word_, d->count, shared, PAWL_CHANNEL_ANY);
+        pawl_cond_flush_deferred(); /* room for one: the older one is early */
     }
     *d = (struct pawl_deferred_wake){
         .mutex = m,
@@ -469,7 +479,7 @@ static void notify(pawl_cond *c, pawl_mutex *m, uint32_t n)
     write_line(c, &l);
     seen = call_up_to(c, l.served, l.present > l.called);
     if ((seen & ASLEEP) != 0)
-        defer_wake(c, m, n, (l.mode & PAWL_SHARED) != 0);
+        defer_wake(c, m, n);
 }
 
 int pawl_cond_notify(pawl_cond *c, pawl_mutex *m, int n)

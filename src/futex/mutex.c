@@ -37,6 +37,9 @@
 /* The unit of time in the word is 2^18 ns, a quarter of a millisecond. */
 #define TICK_SHIFT 18
 
+/* Pauses between two looks of a spinner. */
+#define STEP 2
+
 /* What a thread on the slow path is and has. */
 struct contender {
     pawl_mutex *mutex;
@@ -147,30 +150,46 @@ static int attempt(const struct contender *c, uint64_t *seen)
     }
 }
 
-/* Look for a while as the one spinner.  Returns as attempt; on -EAGAIN the mark
- * is still ours. */
-static int spin(struct contender *c, uint64_t *seen)
+/* Look until the lock is ours, or `spin` has spent `limit`. */
+static int look(struct contender *c, uint64_t *seen, struct pawl_spin *spin,
+                uint32_t limit)
 {
-    struct pawl_spin spin;
     int err = -EAGAIN;
 
-    c->may_spin = false;
-    if (c->mark != 0 || (settled(*seen) & PAWL_M_SPINNING) != 0)
-        return err; /* one is enough */
-    if (!c->shared && pawl_thread_is_here((uint32_t)holder_of(*seen)))
-        return err; /* it runs when we do not */
-    if (!pawl_spin_begins(&spin, PAWL_SPIN_MUTEX))
-        return err;
-    /* relaxed: publishes nothing. */
-    if (!pawl_cas64_relaxed(&c->mutex->word_, seen,
-                            with(settled(*seen), PAWL_M_SPINNING)))
-        return err; /* something moves: look again first */
-    c->mark = PAWL_M_SPINNING;
-    do {
+    while (err == -EAGAIN && spin->spent < limit && pawl_spin_again(spin)) {
         /* relaxed: a hint; the CAS in attempt decides. */
         *seen = pawl_load64_relaxed(&c->mutex->word_);
         err = attempt(c, seen);
-    } while (err == -EAGAIN && pawl_spin_again(&spin));
+    }
+    return err;
+}
+
+/* Spin: first without a trace, and not at once, for the holder of a short
+ * section is faster if nobody touches its cache line; then as the one marked
+ * spinner.  Returns as attempt; on -EAGAIN the mark may be ours. */
+static int spin(struct contender *c, uint64_t *seen)
+{
+    struct pawl_spin spin;
+    int err;
+
+    c->may_spin = false;
+    if (c->mark != 0 ||
+        (settled(*seen) & (PAWL_M_SPINNING | PAWL_M_STARVERS)) != 0)
+        return -EAGAIN; /* one is enough, and too many in a crowd */
+    if (!c->shared && pawl_thread_is_here((uint32_t)holder_of(*seen)))
+        return -EAGAIN; /* it runs when we do not */
+    if (!pawl_spin_begins(&spin, PAWL_SPIN_MUTEX))
+        return -EAGAIN;
+    spin.step = spin.patience;
+    err = look(c, seen, &spin, spin.patience);
+    spin.step = STEP;
+    /* relaxed: publishes nothing. */
+    if (err == -EAGAIN && (settled(*seen) & PAWL_M_SPINNING) == 0 &&
+        pawl_cas64_relaxed(&c->mutex->word_, seen,
+                           with(settled(*seen), PAWL_M_SPINNING))) {
+        c->mark = PAWL_M_SPINNING;
+        err = look(c, seen, &spin, UINT32_MAX);
+    }
     pawl_spin_ends(&spin, err == 0);
     if (err != -EAGAIN)
         c->mark = 0; /* attempt has cleared it, or nobody will ask */

@@ -191,6 +191,40 @@ static void bury(void *object, uint32_t dead_id)
     }
 }
 
+/* Between the CAS that makes a writer, or ends one, and the store of its name a
+ * fork would leave the child with a writer that nobody can find dead.  So the
+ * writer notes the lock first, where the child finds it. */
+static void note(pawl_rwlock *rw)
+{
+    pawl_self_.taking = rw;
+}
+
+void pawl_rwlock_vanished(void *object, uint32_t dead_id)
+{
+    pawl_rwlock *rw = object;
+
+    /* relaxed: the child is alone. */
+    if ((pawl_load64_relaxed(&rw->word_) & WRITE) != 0 && writer_id(rw) == 0)
+        pawl_store_relaxed(&rw->writer_, dead_id); /* relaxed: alone */
+}
+
+/* We are the writer now. */
+static void sign(pawl_rwlock *rw, uint32_t id)
+{
+    /* relaxed: others only compare it with themselves, or, once we have ended,
+     * with the dead. */
+    pawl_store_relaxed(&rw->writer_, id);
+    note(NULL);
+}
+
+/* We are about to stop being the writer: before the release, so that the next
+ * writer's name stays. */
+static void erase(pawl_rwlock *rw)
+{
+    note(rw);
+    pawl_store_relaxed(&rw->writer_, 0); /* relaxed: as in sign */
+}
+
 /* Become the writer in place of a dead one.  Returns whether we did. */
 static bool inherit(pawl_rwlock *rw, uint64_t word)
 {
@@ -217,6 +251,7 @@ struct contender {
     uint64_t phase;      /* readers: when it began to wait */
     uint64_t duty;       /* writers: WSLEEP once woken */
     uint64_t mark;       /* writers: SPINNING or STARVING while it is ours */
+    uint32_t id;
     bool shared;
     bool waiting; /* counted in the word */
 };
@@ -337,7 +372,10 @@ static bool leave_readers(struct contender *c)
 
 static PAWL_COLD int read_slow(pawl_rwlock *rw, pawl_deadline until)
 {
-    struct contender c = {.rw = rw, .until = until, .shared = is_shared(rw)};
+    struct contender c = {.rw = rw,
+                          .until = until,
+                          .id = pawl_self_id(is_shared(rw)),
+                          .shared = is_shared(rw)};
     /* relaxed: a hint; a CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&rw->word_);
     int err = try_read(rw, &seen, c.shared);
@@ -350,7 +388,6 @@ static PAWL_COLD int read_slow(pawl_rwlock *rw, pawl_deadline until)
         return -EOWNERDEAD;
     if (is_past(until))
         return -ETIMEDOUT;
-    pawl_self_id(c.shared); /* so that a fork is noticed */
     err = join_readers(&c, &seen);
     if (err != 0)
         return err > 0 ? 0 : err;
@@ -458,12 +495,12 @@ static int take_write(struct contender *c, uint64_t *seen)
         if ((as & WWAITS) != 0)
             as |= c->duty;
         /* acquire: pairs with the release in read_unlock and write_unlock. */
+        note(c->rw);
         if (pawl_cas64_acquire(&c->rw->word_, seen, tidied(as))) {
-            /* relaxed: others only compare it with themselves, or, once we
-             * have ended, with the dead. */
-            pawl_store_relaxed(&c->rw->writer_, pawl_self_id(c->shared));
+            sign(c->rw, c->id);
             return 0;
         }
+        note(NULL);
     }
 }
 
@@ -610,7 +647,10 @@ static int await_write(struct contender *c, uint64_t *seen)
 
 static PAWL_COLD int write_slow(pawl_rwlock *rw, pawl_deadline until)
 {
-    struct contender c = {.rw = rw, .until = until, .shared = is_shared(rw)};
+    struct contender c = {.rw = rw,
+                          .until = until,
+                          .id = pawl_self_id(is_shared(rw)),
+                          .shared = is_shared(rw)};
     /* relaxed: a hint; a CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&rw->word_);
     int err = take_write(&c, &seen);
@@ -621,7 +661,6 @@ static PAWL_COLD int write_slow(pawl_rwlock *rw, pawl_deadline until)
         return -EDEADLK;
     if (is_past(until))
         return -ETIMEDOUT;
-    pawl_self_id(c.shared); /* so that a fork is noticed */
     err = join_writers(&c, &seen);
     if (err != 0)
         return err > 0 ? 0 : err;
@@ -635,25 +674,27 @@ static int write_lock(pawl_rwlock *rw, pawl_deadline until)
 
     if (pawl_likely((seen & ~PHASES) == 0)) {
         bool shared = is_shared(rw);
+        uint32_t id = pawl_self_id(shared);
 
         if (pawl_single_threaded() && !shared) {
             /* relaxed: alone. */
             pawl_store64_relaxed(&rw->word_, seen | WRITE);
-            pawl_store_relaxed(&rw->writer_, pawl_self_local());
+            sign(rw, id);
             return 0;
         }
+        note(rw);
         /* acquire: pairs with the release in read_unlock and write_unlock. */
         if (pawl_likely(pawl_cas64_acquire(&rw->word_, &seen, seen | WRITE))) {
-            /* relaxed: as in take_write. */
-            pawl_store_relaxed(&rw->writer_, pawl_self_id(shared));
+            sign(rw, id);
             return 0;
         }
+        note(NULL);
     }
     return write_slow(rw, until);
 }
 
 /* Everything but "held, repaired, and nobody waits". */
-static PAWL_COLD int write_unlock_slow(pawl_rwlock *rw)
+static PAWL_COLD void write_unlock_slow(pawl_rwlock *rw)
 {
     /* relaxed: a hint; the CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&rw->word_);
@@ -674,26 +715,22 @@ static PAWL_COLD int write_unlock_slow(pawl_rwlock *rw)
                         PAWL_CHANNEL_ANY);
     else
         wake(rw, channels, shared);
-    return 0;
 }
 
 static int write_unlock(pawl_rwlock *rw)
 {
     if (!is_mine(rw))
         return -EPERM;
-    /* relaxed: before the release below, so the next writer's id stays. */
-    pawl_store_relaxed(&rw->writer_, 0);
-    if (pawl_single_threaded() && !is_shared(rw)) {
-        if (pawl_load_low_relaxed(&rw->word_) == WRITE) { /* relaxed: alone */
-            pawl_store_low_relaxed(&rw->word_, 0); /* relaxed: alone */
-            return 0;
-        }
-    } else if (pawl_likely(pawl_cas_low_release(&rw->word_, WRITE, 0))) {
-        /* release: pairs with the acquire of the next holders; that nobody
-         * needs to be woken is I4. */
-        return 0;
-    }
-    return write_unlock_slow(rw);
+    erase(rw);
+    if (pawl_single_threaded() && !is_shared(rw) &&
+        pawl_load_low_relaxed(&rw->word_) == WRITE) /* relaxed: alone */
+        pawl_store_low_relaxed(&rw->word_, 0);      /* relaxed: alone */
+    /* release: pairs with the acquire of the next holders; that nobody needs to
+     * be woken is I4. */
+    else if (pawl_unlikely(!pawl_cas_low_release(&rw->word_, WRITE, 0)))
+        write_unlock_slow(rw);
+    note(NULL);
+    return 0;
 }
 
 static int downgrade(pawl_rwlock *rw)
@@ -707,18 +744,18 @@ static int downgrade(pawl_rwlock *rw)
 
     if (!is_mine(rw) || (seen & DIED) != 0)
         return -EPERM;
-    /* relaxed: before the release below, as in write_unlock. */
-    pawl_store_relaxed(&rw->writer_, 0);
+    erase(rw);
     do {
         as = settled(seen, shared);
         if ((as & RWAITS) / RWAIT == PAWL_RWLOCK_READERS_MAX) {
-            pawl_store_relaxed(&rw->writer_, me); /* relaxed: still ours */
+            sign(rw, me); /* still ours */
             return -EOVERFLOW;
         }
         channels = (as & RSLEEP) != 0 ? CHANNEL_READERS : 0;
         as = tidied(admitted(as & ~WRITE) + READER);
         /* release: pairs with the acquire of the readers. */
     } while (!pawl_cas64_release(&rw->word_, &seen, as));
+    note(NULL);
     wake(rw, channels, shared);
     return 0;
 }

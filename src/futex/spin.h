@@ -40,6 +40,7 @@ struct pawl_spin {
     uint32_t budget; /* pauses, or yields, allowed */
     uint32_t full;   /* the most that can be allowed */
     uint32_t step;   /* pauses before the next look */
+    uint32_t patience; /* pauses in which a short section ends: see spin.c */
     bool yields;
     struct pawl_spin_memory *memory;
 };

@@ -36,14 +36,16 @@ typedef int (*puppet_fn)(void *object, pawl_deadline until);
 
 struct puppet {
     struct test_thread *thread;
-    int orders[2]; /* pipes: one byte per order, */
+    int orders[2];  /* pipes: one byte per order, */
     int reports[2]; /* one per result */
     puppet_fn fn;
     void *object;
     pawl_deadline until;
     int result;
-    _Atomic int begun; /* the call has been begun */
+    _Atomic int state; /* of its call */
 };
+
+enum { PUPPET_IDLE, PUPPET_CALLS, PUPPET_HAS_RESULT };
 
 PUPPET_INLINE void puppet_main_(void *arg)
 {
@@ -51,8 +53,9 @@ PUPPET_INLINE void puppet_main_(void *arg)
     char byte = 0;
 
     while (read(p->orders[0], &byte, 1) == 1 && p->fn != NULL) {
-        atomic_store(&p->begun, 1);
+        atomic_store(&p->state, PUPPET_CALLS);
         p->result = p->fn(p->object, p->until);
+        atomic_store(&p->state, PUPPET_HAS_RESULT);
         CHECK_EQ(write(p->reports[1], &byte, 1), 1);
     }
 }
@@ -74,9 +77,9 @@ PUPPET_INLINE void puppet_do(struct puppet *p, puppet_fn fn, void *object,
     p->fn = fn;
     p->object = object;
     p->until = until;
-    atomic_store(&p->begun, 0);
+    atomic_store(&p->state, PUPPET_IDLE);
     CHECK_EQ(write(p->orders[1], &byte, 1), 1);
-    while (fn != NULL && atomic_load(&p->begun) == 0)
+    while (fn != NULL && atomic_load(&p->state) == PUPPET_IDLE)
         sched_yield();
 }
 
@@ -92,7 +95,24 @@ PUPPET_INLINE int puppet_result(struct puppet *p)
     char byte = 0;
 
     CHECK_EQ(read(p->reports[0], &byte, 1), 1);
+    atomic_store(&p->state, PUPPET_IDLE);
     return p->result;
+}
+
+/* Whether its call has returned, and nobody has asked for the result yet. */
+PUPPET_INLINE bool puppet_has_result(struct puppet *p)
+{
+    return atomic_load(&p->state) == PUPPET_HAS_RESULT;
+}
+
+/* One of n puppets that has a result; waits until there is one. */
+PUPPET_INLINE int puppets_first(struct puppet *ps, int n)
+{
+    for (int i = 0;; i = (i + 1) % n) {
+        if (puppet_has_result(&ps[i]))
+            return i;
+        sched_yield();
+    }
 }
 
 PUPPET_INLINE int puppet_call(struct puppet *p, puppet_fn fn, void *object)

@@ -14,6 +14,13 @@ struct set {
     pawl_mutex m[N];
 };
 
+/* Memory of its own: the sanitizer knows locks by address, and some are left
+ * held. */
+static struct set *new_set(void)
+{
+    return test_shared_alloc(sizeof(struct set));
+}
+
 static int lock(void *m)
 {
     return pawl_mutex_lock(m);
@@ -47,7 +54,7 @@ static void check_order(struct set *s, const int order[4])
 
 TEST(mutex_many.takes_all_in_whatever_order_they_are_named)
 {
-    struct set s = {0};
+    struct set *s = new_set();
 
     for (int a = 0; a < 4; a++) {
         for (int b = 0; b < 4; b++) {
@@ -55,7 +62,7 @@ TEST(mutex_many.takes_all_in_whatever_order_they_are_named)
                 int order[4] = {a, b, c, 6 - a - b - c};
 
                 if (a != b && b != c && a != c)
-                    check_order(&s, order);
+                    check_order(s, order);
             }
         }
     }
@@ -66,8 +73,8 @@ TEST(mutex_many.takes_all_in_whatever_order_they_are_named)
 TEST(mutex_many.takes_none_if_one_is_held)
 {
     for (int held = 0; held < N; held++) {
-        struct set s = {0};
-        pawl_mutex *const ms[N] = {&s.m[3], &s.m[0], &s.m[4], &s.m[1], &s.m[2]};
+        struct set *s = new_set();
+        pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1], &s->m[2]};
         pawl_deadline until;
         struct visitor v;
 
@@ -90,9 +97,11 @@ TEST(mutex_many.takes_none_if_one_is_held)
 
 TEST(mutex_many.one_that_the_caller_holds_is_a_deadlock)
 {
+    if (test_under_tsan())
+        TEST_SKIP("ThreadSanitizer reports the deadlock that is refused");
     for (int held = 0; held < N; held++) {
-        struct set s = {0};
-        pawl_mutex *const ms[N] = {&s.m[3], &s.m[0], &s.m[4], &s.m[1], &s.m[2]};
+        struct set *s = new_set();
+        pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1], &s->m[2]};
 
         CHECK_OK(pawl_mutex_lock(ms[held]));
         CHECK_ERR(pawl_mutex_lock_many(ms, N), -EDEADLK);
@@ -126,8 +135,8 @@ TEST(mutex_many.one_named_twice_is_a_deadlock)
 TEST(mutex_many.one_that_is_lost_leaves_none_held)
 {
     for (int lost = 0; lost < N; lost++) {
-        struct set s = {0};
-        pawl_mutex *const ms[N] = {&s.m[3], &s.m[0], &s.m[4], &s.m[1], &s.m[2]};
+        struct set *s = new_set();
+        pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1], &s->m[2]};
 
         CHECK_OK(visitor_dies_inside(lock, ms[lost]));
         CHECK_ERR(pawl_mutex_lock(ms[lost]), -EOWNERDEAD);
@@ -147,9 +156,9 @@ TEST(mutex_many.tells_of_a_death)
 {
     for (int dead = 0; dead < N; dead++) {
         for (int try_only = 0; try_only < 2; try_only++) {
-            struct set s = {0};
-            pawl_mutex *const ms[N] = {&s.m[3], &s.m[0], &s.m[4], &s.m[1],
-                                       &s.m[2]};
+            struct set *s = new_set();
+            pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1],
+                                       &s->m[2]};
 
             CHECK_OK(visitor_dies_inside(lock, ms[dead]));
             CHECK_ERR(try_only ? pawl_mutex_try_lock_many(ms, N)
@@ -171,13 +180,13 @@ TEST(mutex_many.tells_of_a_death)
 TEST(mutex_many.a_death_is_not_forgotten_when_another_one_is_held)
 {
     for (int form = 0; form < 3; form++) {
-        struct set s = {0};
-        pawl_mutex *const ms[] = {&s.m[1], &s.m[0], &s.m[2]};
+        struct set *s = new_set();
+        pawl_mutex *const ms[] = {&s->m[1], &s->m[0], &s->m[2]};
         struct visitor v;
 
-        CHECK_OK(visitor_dies_inside(lock, &s.m[0]));
-        CHECK_OK(visitor_dies_inside(lock, &s.m[1]));
-        visitor_start(&v, lock, unlock, &s.m[2]);
+        CHECK_OK(visitor_dies_inside(lock, &s->m[0]));
+        CHECK_OK(visitor_dies_inside(lock, &s->m[1]));
+        visitor_start(&v, lock, unlock, &s->m[2]);
         CHECK_OK(visitor_enters(&v));
         if (form == 0)
             CHECK_ERR(pawl_mutex_try_lock_many(ms, 3), -EAGAIN);
@@ -185,18 +194,18 @@ TEST(mutex_many.a_death_is_not_forgotten_when_another_one_is_held)
             CHECK_ERR(pawl_mutex_lock_many_until(
                           ms, 3, form == 1 ? 0 : pawl_after_ms(2)),
                       -ETIMEDOUT);
-        CHECK(!pawl_mutex_is_mine(&s.m[0]));
-        CHECK(!pawl_mutex_is_mine(&s.m[1]));
-        CHECK_ERR(pawl_mutex_unlock(&s.m[0]), -EPERM);
-        CHECK_ERR(pawl_mutex_consistent(&s.m[0]), -EPERM);
-        CHECK_ERR(pawl_mutex_lock(&s.m[0]), -EOWNERDEAD);
-        CHECK(pawl_mutex_is_orphaned(&s.m[0]));
-        CHECK_ERR(pawl_mutex_try_lock(&s.m[1]), -EOWNERDEAD);
-        CHECK_OK(pawl_mutex_consistent(&s.m[0]));
-        CHECK_OK(pawl_mutex_consistent(&s.m[1]));
-        CHECK_OK(pawl_mutex_unlock(&s.m[0]));
-        CHECK_OK(pawl_mutex_unlock(&s.m[1]));
-        CHECK_OK(pawl_mutex_lock(&s.m[0]));
+        CHECK(!pawl_mutex_is_mine(&s->m[0]));
+        CHECK(!pawl_mutex_is_mine(&s->m[1]));
+        CHECK_ERR(pawl_mutex_unlock(&s->m[0]), -EPERM);
+        CHECK_ERR(pawl_mutex_consistent(&s->m[0]), -EPERM);
+        CHECK_ERR(pawl_mutex_lock(&s->m[0]), -EOWNERDEAD);
+        CHECK(pawl_mutex_is_orphaned(&s->m[0]));
+        CHECK_ERR(pawl_mutex_try_lock(&s->m[1]), -EOWNERDEAD);
+        CHECK_OK(pawl_mutex_consistent(&s->m[0]));
+        CHECK_OK(pawl_mutex_consistent(&s->m[1]));
+        CHECK_OK(pawl_mutex_unlock(&s->m[0]));
+        CHECK_OK(pawl_mutex_unlock(&s->m[1]));
+        CHECK_OK(pawl_mutex_lock(&s->m[0]));
         CHECK_OK(visitor_leaves(&v));
     }
 }
@@ -234,17 +243,17 @@ TEST(mutex_many.a_death_is_told_to_those_who_slept_through_a_withdrawal)
 
 TEST(mutex_many.unlock_releases_all_or_none)
 {
-    struct set s = {0};
-    pawl_mutex *const ms[N] = {&s.m[3], &s.m[0], &s.m[4], &s.m[1], &s.m[2]};
-    pawl_mutex *const twice[] = {&s.m[1], &s.m[0], &s.m[1]};
+    struct set *s = new_set();
+    pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1], &s->m[2]};
+    pawl_mutex *const twice[] = {&s->m[1], &s->m[0], &s->m[1]};
     struct visitor v;
 
     CHECK_ERR(pawl_mutex_unlock_many(ms, N), -EPERM);
     CHECK_OK(pawl_mutex_unlock_many(ms, 0));
     for (int missing = 0; missing < N; missing++) {
         for (int i = 0; i < N; i++) {
-            if (i != missing)
-                CHECK_OK(pawl_mutex_lock(ms[i]));
+            if (&s->m[i] != ms[missing])
+                CHECK_OK(pawl_mutex_lock(&s->m[i]));
         }
         CHECK_ERR(pawl_mutex_unlock_many(ms, N), -EPERM);
         visitor_start(&v, lock, unlock, ms[missing]);
@@ -283,13 +292,13 @@ TEST(mutex_many.owned_and_ownerless_ones_may_be_mixed)
 /* Somebody waits for one of the set, and gets it after unlock_many. */
 TEST(mutex_many.unlock_wakes_who_waits_for_one_of_them)
 {
-    struct set s = {0};
-    pawl_mutex *const ms[N] = {&s.m[3], &s.m[0], &s.m[4], &s.m[1], &s.m[2]};
+    struct set *s = new_set();
+    pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1], &s->m[2]};
     struct visitor v[N];
 
     CHECK_OK(pawl_mutex_lock_many(ms, N));
     for (int i = 0; i < N; i++)
-        visitor_start_asleep(&v[i], lock, unlock, &s.m[i]);
+        visitor_start_asleep(&v[i], lock, unlock, &s->m[i]);
     CHECK_OK(pawl_mutex_unlock_many(ms, N));
     for (int i = 0; i < N; i++) {
         CHECK_OK(visitor_enters(&v[i]));

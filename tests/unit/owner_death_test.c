@@ -421,24 +421,25 @@ static int unlock_recursive(void *r)
 TEST(death.inside_several_levels_leaves_one)
 {
     for (int form = 0; form < 3; form++) {
-        pawl_rmutex r = PAWL_RMUTEX_INIT;
+        static pawl_rmutex rs[3];
+        pawl_rmutex *r = &rs[form];
 
-        CHECK_OK(visitor_dies_inside(lock_thrice, &r));
-        CHECK_EQ(pawl_rmutex_depth(&r), 0);
-        CHECK_ERR(form == 0   ? pawl_rmutex_lock(&r)
-                  : form == 1 ? pawl_rmutex_try_lock(&r)
-                              : pawl_rmutex_lock_until(&r, 0),
+        CHECK_OK(visitor_dies_inside(lock_thrice, r));
+        CHECK_EQ(pawl_rmutex_depth(r), 0);
+        CHECK_ERR(form == 0   ? pawl_rmutex_lock(r)
+                  : form == 1 ? pawl_rmutex_try_lock(r)
+                              : pawl_rmutex_lock_until(r, 0),
                   -EOWNERDEAD);
-        CHECK_EQ(pawl_rmutex_depth(&r), 1);
-        CHECK(pawl_mutex_is_orphaned(&r.base));
-        CHECK_OK(pawl_rmutex_lock(&r)); /* deeper, and still to be repaired */
-        CHECK_OK(pawl_rmutex_consistent(&r));
-        CHECK_ERR(pawl_rmutex_consistent(&r), -EINVAL);
-        CHECK_OK(pawl_rmutex_unlock(&r));
-        CHECK_EQ(pawl_rmutex_depth(&r), 1);
-        CHECK_OK(pawl_rmutex_unlock(&r));
-        CHECK_ERR(pawl_rmutex_unlock(&r), -EPERM);
-        CHECK_OK(pawl_rmutex_lock(&r));
+        CHECK_EQ(pawl_rmutex_depth(r), 1);
+        CHECK(pawl_mutex_is_orphaned(&r->base));
+        CHECK_OK(pawl_rmutex_lock(r)); /* deeper, and still to be repaired */
+        CHECK_OK(pawl_rmutex_consistent(r));
+        CHECK_ERR(pawl_rmutex_consistent(r), -EINVAL);
+        CHECK_OK(pawl_rmutex_unlock(r));
+        CHECK_EQ(pawl_rmutex_depth(r), 1);
+        CHECK_OK(pawl_rmutex_unlock(r));
+        CHECK_ERR(pawl_rmutex_unlock(r), -EPERM);
+        CHECK_OK(pawl_rmutex_lock(r));
     }
 }
 

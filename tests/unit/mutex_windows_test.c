@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mutex_windows_test.c - what happens between two instructions of a mutex:
+ * threads are held where a wake-up could be lost (see seam.h).
+ */
+#include <sched.h>
+
+#include "seam.h"
+
+#include "futex/mutex.c"
+
+static const unsigned kinds[] = {PAWL_LOCAL, PAWL_SHARED, PAWL_OWNERLESS,
+                                 PAWL_OWNERLESS | PAWL_SHARED};
+enum { KINDS = 4 };
+
+static struct stop here;  /* where the thread under test stops */
+static struct stop there; /* a second place */
+
+static pawl_mutex *make(unsigned flags)
+{
+    pawl_mutex *m = test_shared_alloc(sizeof *m);
+
+    CHECK_OK(pawl_mutex_init(m, flags));
+    stop_make(&here);
+    stop_make(&there);
+    return m;
+}
+
+static int unlock(void *m)
+{
+    return pawl_mutex_unlock(m);
+}
+
+static int lock(void *m)
+{
+    sleeps_soundly = true;
+    return pawl_mutex_lock(m);
+}
+
+static int lock_stop_before(void *m)
+{
+    stop_before_wait = &here;
+    return lock(m);
+}
+
+static int lock_stop_after(void *m)
+{
+    stop_after_wait = &here;
+    return lock(m);
+}
+
+static int lock_stop_in_spin(void *m)
+{
+    stop_in_spin = &here;
+    return lock(m);
+}
+
+/* Deadlines too short to starve. */
+static int lock_soon(void *m)
+{
+    return pawl_mutex_lock_until(m, pawl_after_us(500));
+}
+
+/* With a stop: once more if the deadline has passed before it was there. */
+static int lock_soon_stop_at(struct stop **where, void *m)
+{
+    int err;
+
+    do {
+        *where = &here;
+        err = lock_soon(m);
+    } while (err == -ETIMEDOUT && *where != NULL);
+    return err;
+}
+
+static int lock_soon_stop_after(void *m)
+{
+    return lock_soon_stop_at(&stop_after_wait, m);
+}
+
+static int lock_soon_stop_in_spin(void *m)
+{
+    return lock_soon_stop_at(&stop_in_spin, m);
+}
+
+/* Those who starve: they have been counted when they really sleep. */
+static int lock_starving(void *m)
+{
+    restless_on = PAWL_M_CHANNEL_WAITING;
+    return pawl_mutex_lock(m);
+}
+
+static int lock_starving_stop_after(void *m)
+{
+    stop_after_wait = &here;
+    return lock_starving(m);
+}
+
+static int lock_starving_soon_stop_after(void *m)
+{
+    restless_on = PAWL_M_CHANNEL_WAITING;
+    stop_after_wait = &here;
+    return pawl_mutex_lock_until(m, pawl_after_ms(5));
+}
+
+/* Return when the next unlock may hand over: it does so once per tick. */
+static void await_hand_over(const pawl_mutex *m)
+{
+    uint64_t word = pawl_load64_relaxed(&m->word_);
+
+    while (!is_hand_over_due(&word))
+        sched_yield();
+}
+
+/* They get it one after the other, and nobody stays behind. */
+static void check_both_get_it(pawl_mutex *m, struct visitor *a,
+                              struct visitor *b)
+{
+    door_open(&a->go);
+    door_open(&b->go);
+    CHECK_OK(visitor_enters(a));
+    CHECK_OK(visitor_enters(b));
+    CHECK_OK(visitor_leaves(a));
+    CHECK_OK(visitor_leaves(b));
+    CHECK(!pawl_mutex_is_locked(m));
+}
+
+/* ---- about to sleep (I1) ------------------------------------------------ */
+
+TEST(mutex_window.an_unlock_just_before_the_sleep_is_seen)
+{
+    for (int k = 0; k < KINDS; k++) {
+        pawl_mutex *m = make(kinds[k]);
+        struct visitor v;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start(&v, lock_stop_before, unlock, m);
+        stop_await(&here);
+        CHECK_OK(pawl_mutex_unlock(m));
+        stop_release(&here);
+        CHECK_OK(visitor_enters(&v));
+        CHECK_OK(visitor_leaves(&v));
+    }
+}
+
+/* The word looks the same but for WAITERS, which the unlock has taken away. */
+TEST(mutex_window.unlock_and_lock_just_before_the_sleep_are_seen)
+{
+    for (int k = 0; k < KINDS; k++) {
+        pawl_mutex *m = make(kinds[k]);
+        struct visitor v;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start(&v, lock_stop_before, unlock, m);
+        stop_await(&here);
+        CHECK_OK(pawl_mutex_unlock(m));
+        CHECK_OK(pawl_mutex_lock(m));
+        stop_release(&here);
+        test_until_asleep(test_tid(v.thread));
+        CHECK_OK(pawl_mutex_unlock(m));
+        CHECK_OK(visitor_enters(&v));
+        CHECK_OK(visitor_leaves(&v));
+    }
+}
+
+/* L-08 */
+TEST(mutex_window.a_death_just_before_the_sleep_is_seen)
+{
+    pawl_mutex *m = make(PAWL_LOCAL);
+    struct visitor holder;
+    struct visitor v;
+
+    visitor_start(&holder, lock, NULL, m);
+    CHECK_OK(visitor_enters(&holder));
+    visitor_start(&v, lock_stop_before, unlock, m);
+    stop_await(&here);
+    visitor_leaves(&holder);
+    stop_release(&here);
+    CHECK_ERR(visitor_enters(&v), -EOWNERDEAD);
+    CHECK_OK(visitor_leaves(&v));
+}
+
+/* ---- just woken (I1) ---------------------------------------------------- */
+
+/* The lock was taken by a third one meanwhile; both sleepers get it later. */
+TEST(mutex_window.one_that_was_overtaken_looks_after_the_other_sleepers)
+{
+    for (int k = 0; k < KINDS; k++) {
+        for (int free_again = 0; free_again < 2; free_again++) {
+            pawl_mutex *m = make(kinds[k]);
+            struct visitor first;
+            struct visitor second;
+
+            CHECK_OK(pawl_mutex_lock(m));
+            visitor_start_asleep(&first, lock_stop_after, unlock, m);
+            visitor_start_asleep(&second, lock, unlock, m);
+            CHECK_OK(pawl_mutex_unlock(m));
+            stop_await(&here); /* the first has been woken */
+            CHECK_OK(pawl_mutex_try_lock(m));
+            if (free_again) {
+                CHECK_OK(pawl_mutex_unlock(m));
+                stop_release(&here);
+            } else {
+                stop_release(&here);
+                test_until_asleep(test_tid(first.thread));
+                CHECK_OK(pawl_mutex_unlock(m));
+            }
+            check_both_get_it(m, &first, &second);
+        }
+    }
+}
+
+/* L-04: the deadline of the one that was woken passes before it could look. */
+TEST(mutex_window.a_timed_out_waiter_takes_what_has_become_free)
+{
+    for (int k = 0; k < KINDS; k++) {
+        pawl_mutex *m = make(kinds[k]);
+        struct visitor v;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start(&v, lock_soon_stop_after, unlock, m);
+        stop_await(&here); /* its deadline has passed */
+        CHECK_OK(pawl_mutex_unlock(m));
+        stop_release(&here);
+        CHECK_OK(visitor_enters(&v));
+        CHECK_OK(visitor_leaves(&v));
+    }
+}
+
+TEST(mutex_window.a_timed_out_waiter_leaves_the_wake_to_others)
+{
+    for (int k = 0; k < KINDS; k++) {
+        pawl_mutex *m = make(kinds[k]);
+        struct visitor hasty;
+        struct visitor v;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start(&hasty, lock_soon_stop_after, NULL, m);
+        stop_await(&here);
+        visitor_start_asleep(&v, lock, unlock, m);
+        CHECK_OK(pawl_mutex_unlock(m));
+        CHECK_OK(visitor_enters(&v)); /* not the one that has given up */
+        stop_release(&here);
+        CHECK_ERR(visitor_enters(&hasty), -ETIMEDOUT);
+        visitor_leaves(&hasty);
+        CHECK_OK(visitor_leaves(&v));
+    }
+}
+
+/* ---- starving (R-13, I4) ------------------------------------------------ */
+
+TEST(mutex_window.an_unlock_hands_over_to_the_starving_one)
+{
+    for (int k = 0; k < KINDS; k++) {
+        pawl_mutex *m = make(kinds[k]);
+        struct visitor v;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start_asleep(&v, lock_starving_stop_after, unlock, m);
+        await_hand_over(m);
+        CHECK_OK(pawl_mutex_unlock(m));
+        stop_await(&here);
+        /* Nobody else gets it, or gives it. */
+        CHECK_ERR(pawl_mutex_try_lock(m), -EAGAIN);
+        CHECK_ERR(pawl_mutex_lock_until(m, 0), -ETIMEDOUT);
+        CHECK_ERR(pawl_mutex_unlock(m), -EPERM);
+        CHECK(pawl_mutex_is_locked(m));
+        CHECK_EQ(pawl_mutex_owner(m), 0);
+        stop_release(&here);
+        CHECK_OK(visitor_enters(&v));
+        CHECK_ERR(pawl_mutex_try_lock(m), -EAGAIN);
+        CHECK_OK(visitor_leaves(&v));
+        CHECK_OK(pawl_mutex_try_lock(m)); /* as usual again */
+        CHECK_OK(pawl_mutex_unlock(m));
+        CHECK_OK(pawl_mutex_try_lock(m));
+    }
+}
+
+/* The wake goes to the one that it is reserved for, first or last in line. */
+TEST(mutex_window.a_hand_over_reaches_the_right_one)
+{
+    for (int k = 0; k < KINDS; k++) {
+        for (int last = 0; last < 2; last++) {
+            pawl_mutex *m = make(kinds[k]);
+            struct visitor starving;
+            struct visitor v;
+
+            CHECK_OK(pawl_mutex_lock(m));
+            if (last)
+                visitor_start_asleep(&v, lock, unlock, m);
+            visitor_start_asleep(&starving, lock_starving, unlock, m);
+            if (!last)
+                visitor_start_asleep(&v, lock, unlock, m);
+            await_hand_over(m);
+            CHECK_OK(pawl_mutex_unlock(m));
+            CHECK_OK(visitor_enters(&starving));
+            test_until_asleep(test_tid(v.thread));
+            CHECK_OK(visitor_leaves(&starving));
+            CHECK_OK(visitor_enters(&v)); /* it is not forgotten */
+            CHECK_OK(visitor_leaves(&v));
+        }
+    }
+}
+
+/* L-04: reserved for it in the instant of its deadline: it is taken. */
+TEST(mutex_window.a_hand_over_at_the_deadline_is_taken)
+{
+    for (int k = 0; k < KINDS; k++) {
+        pawl_mutex *m = make(kinds[k]);
+        struct visitor v;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start(&v, lock_starving_soon_stop_after, unlock, m);
+        stop_await(&here); /* its deadline has passed */
+        await_hand_over(m);
+        CHECK_OK(pawl_mutex_unlock(m));
+        CHECK_ERR(pawl_mutex_try_lock(m), -EAGAIN); /* it was handed over */
+        stop_release(&here);
+        CHECK_OK(visitor_enters(&v));
+        CHECK_OK(visitor_leaves(&v));
+        CHECK_OK(pawl_mutex_try_lock(m));
+    }
+}
+
+/* One that starved and gave up has left no reservation. */
+TEST(mutex_window.a_starving_one_that_gives_up_reserves_nothing)
+{
+    for (int k = 0; k < KINDS; k++) {
+        pawl_mutex *m = make(kinds[k]);
+        struct visitor v;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start(&v, lock_starving_soon_stop_after, NULL, m);
+        stop_await(&here);
+        stop_release(&here);
+        CHECK_ERR(visitor_enters(&v), -ETIMEDOUT);
+        visitor_leaves(&v);
+        CHECK_OK(pawl_mutex_unlock(m));
+        CHECK_OK(pawl_mutex_try_lock(m));
+        CHECK_OK(pawl_mutex_unlock(m));
+    }
+}
+
+/* L-08: somebody fell asleep while the lock was reserved, be it that it starved
+ * by then or not; the one that it was reserved for took it and died. */
+TEST(mutex_window.the_death_of_the_one_it_was_reserved_for_is_told)
+{
+    static const visitor_fn sleepers[] = {lock, lock_starving};
+
+    for (int i = 0; i < 2; i++) {
+        pawl_mutex *m = make(PAWL_LOCAL);
+        struct visitor starving;
+        struct visitor v;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start_asleep(&starving, lock_starving_stop_after, NULL, m);
+        await_hand_over(m);
+        CHECK_OK(pawl_mutex_unlock(m));
+        stop_await(&here); /* reserved */
+        visitor_start_asleep(&v, sleepers[i], unlock, m);
+        stop_release(&here);
+        CHECK_OK(visitor_enters(&starving));
+        visitor_leaves(&starving);
+        CHECK_ERR(visitor_enters(&v), -EOWNERDEAD);
+        CHECK_OK(visitor_leaves(&v));
+    }
+}
+
+/* L-08: the holder dies while somebody starves. */
+TEST(mutex_window.a_death_is_told_to_the_starving_one)
+{
+    pawl_mutex *m = make(PAWL_LOCAL);
+    struct visitor holder;
+    struct visitor starving;
+
+    visitor_start(&holder, lock, NULL, m);
+    CHECK_OK(visitor_enters(&holder));
+    visitor_start_asleep(&starving, lock_starving, unlock, m);
+    visitor_leaves(&holder);
+    CHECK_ERR(visitor_enters(&starving), -EOWNERDEAD);
+    CHECK_OK(pawl_mutex_destroy(make(PAWL_LOCAL)));
+    CHECK_ERR(pawl_mutex_try_lock(m), -EAGAIN);
+    CHECK_OK(visitor_leaves(&starving));
+    CHECK_ERR(pawl_mutex_try_lock(m), -ENOTRECOVERABLE);
+}
+
+/* Not repaired, with a starving one asleep: it hears of it too. */
+static int lock_and_tell_repair(void *m)
+{
+    return pawl_mutex_try_lock(m);
+}
+
+TEST(mutex_window.an_unrepaired_unlock_releases_the_starving_one)
+{
+    pawl_mutex *m = make(PAWL_LOCAL);
+    struct visitor holder;
+    struct visitor starving;
+    struct visitor v;
+
+    CHECK_OK(visitor_dies_inside(lock, m));
+    visitor_start(&holder, lock_and_tell_repair, unlock, m);
+    CHECK_ERR(visitor_enters(&holder), -EOWNERDEAD);
+    visitor_start_asleep(&starving, lock_starving, NULL, m);
+    visitor_start_asleep(&v, lock, NULL, m);
+    CHECK_OK(visitor_leaves(&holder));
+    CHECK_ERR(visitor_enters(&starving), -ENOTRECOVERABLE);
+    CHECK_ERR(visitor_enters(&v), -ENOTRECOVERABLE);
+    visitor_leaves(&starving);
+    visitor_leaves(&v);
+}
+
+/* ---- spinning (I3) ------------------------------------------------------ */
+
+/* The unlock leaves the sleeper to the spinner, which takes the lock and wakes
+ * it with its own unlock. */
+TEST(mutex_window.a_spinner_that_takes_it_looks_after_the_sleeper)
+{
+    for (int k = 0; k < KINDS; k++) {
+        pawl_mutex *m = make(kinds[k]);
+        struct visitor sleeper;
+        struct visitor spinner;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start_asleep(&sleeper, lock, unlock, m);
+        visitor_start(&spinner, lock_stop_in_spin, unlock, m);
+        stop_await(&here);
+        CHECK_OK(pawl_mutex_unlock(m));
+        stop_release(&here);
+        check_both_get_it(m, &spinner, &sleeper);
+    }
+}
+
+/* The same, but the spinner is overtaken and falls asleep too. */
+TEST(mutex_window.a_spinner_that_gives_up_looks_after_the_sleeper)
+{
+    for (int k = 0; k < KINDS; k++) {
+        pawl_mutex *m = make(kinds[k]);
+        struct visitor sleeper;
+        struct visitor spinner;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start_asleep(&sleeper, lock, unlock, m);
+        visitor_start(&spinner, lock_stop_in_spin, unlock, m);
+        stop_await(&here);
+        CHECK_OK(pawl_mutex_unlock(m));
+        CHECK_OK(pawl_mutex_lock(m));
+        stop_release(&here);
+        test_until_asleep(test_tid(spinner.thread));
+        CHECK_OK(pawl_mutex_unlock(m));
+        check_both_get_it(m, &spinner, &sleeper);
+    }
+}
+
+/* And it has a deadline. */
+TEST(mutex_window.a_spinner_whose_deadline_passes_looks_after_the_sleeper)
+{
+    for (int k = 0; k < KINDS; k++) {
+        pawl_mutex *m = make(kinds[k]);
+        struct visitor sleeper;
+        struct visitor spinner;
+
+        CHECK_OK(pawl_mutex_lock(m));
+        visitor_start_asleep(&sleeper, lock, unlock, m);
+        visitor_start(&spinner, lock_soon_stop_in_spin, NULL, m);
+        stop_await(&here);
+        CHECK_OK(pawl_mutex_unlock(m));
+        CHECK_OK(pawl_mutex_lock(m));
+        stop_release(&here);
+        CHECK_ERR(visitor_enters(&spinner), -ETIMEDOUT);
+        visitor_leaves(&spinner);
+        CHECK_OK(pawl_mutex_unlock(m));
+        CHECK_OK(visitor_enters(&sleeper));
+        CHECK_OK(visitor_leaves(&sleeper));
+    }
+}
+
+/* L-08: the holder dies while somebody spins and somebody sleeps. */
+TEST(mutex_window.a_death_is_told_to_the_spinner_or_the_sleeper)
+{
+    pawl_mutex *m = make(PAWL_LOCAL);
+    struct visitor holder;
+    struct visitor sleeper;
+    struct visitor spinner;
+    int first;
+    int second;
+
+    visitor_start(&holder, lock, NULL, m);
+    CHECK_OK(visitor_enters(&holder));
+    visitor_start_asleep(&sleeper, lock, NULL, m);
+    visitor_start(&spinner, lock_stop_in_spin, NULL, m);
+    stop_await(&here);
+    visitor_leaves(&holder);
+    stop_release(&here);
+    door_open(&sleeper.go); /* either dies inside as soon as it is there */
+    door_open(&spinner.go);
+    first = visitor_enters(&sleeper);
+    second = visitor_enters(&spinner);
+    CHECK_ERR(first, -EOWNERDEAD);
+    CHECK_ERR(second, -EOWNERDEAD);
+    visitor_leaves(&sleeper);
+    visitor_leaves(&spinner);
+}
