@@ -170,6 +170,7 @@ static int look(struct contender *c, uint64_t *seen, struct pawl_spin *spin,
 static int spin(struct contender *c, uint64_t *seen)
 {
     struct pawl_spin spin;
+    uint64_t marked;
     int err;
 
     c->may_spin = false;
@@ -183,11 +184,12 @@ static int spin(struct contender *c, uint64_t *seen)
     spin.step = spin.patience;
     err = look(c, seen, &spin, spin.patience);
     spin.step = STEP;
+    marked = with(settled(*seen), PAWL_M_SPINNING);
     /* relaxed: publishes nothing. */
     if (err == -EAGAIN && (settled(*seen) & PAWL_M_SPINNING) == 0 &&
-        pawl_cas64_relaxed(&c->mutex->word_, seen,
-                           with(settled(*seen), PAWL_M_SPINNING))) {
+        pawl_cas64_relaxed(&c->mutex->word_, seen, marked)) {
         c->mark = PAWL_M_SPINNING;
+        *seen = marked;
         err = look(c, seen, &spin, UINT32_MAX);
     }
     pawl_spin_ends(&spin, err == 0);

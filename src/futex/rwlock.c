@@ -388,6 +388,9 @@ static PAWL_COLD int read_slow(pawl_rwlock *rw, pawl_deadline until)
         return -EOWNERDEAD;
     if (is_past(until))
         return -ETIMEDOUT;
+    /* Leave the lock alone for a moment, as in mutex.c, before we wait. */
+    if (pawl_spin_patiently(PAWL_SPIN_RWLOCK))
+        seen = pawl_load64_relaxed(&rw->word_); /* relaxed: a hint */
     err = join_readers(&c, &seen);
     if (err != 0)
         return err > 0 ? 0 : err;
@@ -576,6 +579,16 @@ static int spin_writing(struct contender *c, uint64_t *seen)
     return err;
 }
 
+/* Before holding newcomers back, leave the lock alone for a moment, as in
+ * mutex.c. */
+static int hesitate(struct contender *c, uint64_t *seen)
+{
+    if (!pawl_spin_patiently(PAWL_SPIN_RWLOCK))
+        return -EAGAIN;
+    *seen = pawl_load64_relaxed(&c->rw->word_); /* relaxed: a hint */
+    return take_write(c, seen);
+}
+
 /* Count ourselves among the writers that wait, which holds new readers back.
  * Returns 0, or what take_write returns if it does. */
 static int join_writers(struct contender *c, uint64_t *seen)
@@ -661,6 +674,9 @@ static PAWL_COLD int write_slow(pawl_rwlock *rw, pawl_deadline until)
         return -EDEADLK;
     if (is_past(until))
         return -ETIMEDOUT;
+    err = hesitate(&c, &seen);
+    if (err != -EAGAIN)
+        return err;
     err = join_writers(&c, &seen);
     if (err != 0)
         return err > 0 ? 0 : err;

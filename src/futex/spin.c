@@ -238,6 +238,16 @@ bool pawl_spin_begins_among(struct pawl_spin *s, enum pawl_spin_kind kind,
     return true;
 }
 
+bool pawl_spin_patiently(enum pawl_spin_kind kind)
+{
+    struct pawl_spin s;
+
+    if (!pawl_spin_begins(&s, kind))
+        return false;
+    s.step = s.patience;
+    return pawl_spin_again(&s);
+}
+
 void pawl_spin_ends(struct pawl_spin *s, bool paid)
 {
     struct pawl_spin_memory *m = s->memory;

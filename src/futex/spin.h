@@ -67,6 +67,9 @@ static inline bool pawl_spin_again(struct pawl_spin *s)
     return true;
 }
 
+/* Pause once for the length of a short section.  False: do not spin. */
+bool pawl_spin_patiently(enum pawl_spin_kind kind);
+
 /* What was waited for came about in time, or not. */
 void pawl_spin_ends(struct pawl_spin *s, bool paid);
 
