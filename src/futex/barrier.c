@@ -4,15 +4,16 @@
  *
  *    63     58 57     52 51    46 45                        32
  *   +---------+---------+--------+----------------------------+
- *   | history | passes  | fork   | arrived                    |
+ *   | history | breaks  | fork   | arrived                    |
  *   +---------+---------+--------+----------------------------+
- *    31                         6      3 2         1      0
- *   +----------------------------+------+---------+------+--------+
- *   | generation                 |  0   | RUNNING |BROKEN|SLEEPERS|
- *   +----------------------------+------+---------+------+--------+
+ *    31                         6 5      3 2         1      0
+ *   +----------------------------+--------+---------+------+--------+
+ *   | generation                 | breaks | RUNNING |BROKEN|SLEEPERS|
+ *   +----------------------------+--------+---------+------+--------+
  *
  *   generation  counts generations that have ended, passed or broken
- *   passes      counts those that passed, modulo 64
+ *   breaks      counts those that broke, modulo 512; its low bits are in the
+ *               low half
  *   history     bit i: the i-th generation before this one broke
  *   arrived     threads of this generation
  *   RUNNING     all have arrived; the last of them runs the action
@@ -21,10 +22,11 @@
  * Every end of a generation is one CAS, so it passes or breaks as a whole.  A
  * waiter holds the generation it arrived in, and waits for another one.  It may
  * run late, when further generations have ended; it then asks the history, and
- * beyond its reach the passes: a barrier whose every pass needs the waiter
- * itself cannot have passed since, so its generation passed if and only if one
- * did.  (With more threads than parties others may pass without it; then the
- * answer is exact for six generations.)
+ * beyond its reach the breaks.  If there were none, its generation passed.  If
+ * all generations since broke, so did its own.  If some passed, then because
+ * its own did: a barrier whose every pass needs the waiter itself cannot have
+ * passed since.  (With more threads than parties others may pass without it;
+ * then, if generations break as well, the answer is exact for six of them.)
  */
 #include <pawl/barrier.h>
 #include <pawl/error.h>
@@ -45,8 +47,12 @@
 #define ARRIVALS (UINT64_C(0x3fff) << 32)
 #define FORK_SHIFT 46
 #define FORK ((uint64_t)PAWL_FORK_MASK << FORK_SHIFT)
-#define PASS (UINT64_C(1) << 52)
-#define PASSES (UINT64_C(0x3f) << 52)
+#define BREAKS_LOW_SHIFT 3
+#define BREAKS_LOW (UINT64_C(7) << BREAKS_LOW_SHIFT)
+#define BREAKS_HIGH_SHIFT 52
+#define BREAKS_HIGH (UINT64_C(0x3f) << BREAKS_HIGH_SHIFT)
+#define BREAKS (BREAKS_LOW | BREAKS_HIGH)
+#define BREAKS_MASK 0x1ffu
 #define BROKE (UINT64_C(1) << 58)
 #define HISTORY (UINT64_C(0x3f) << 58)
 #define HISTORY_LENGTH 6
@@ -63,9 +69,16 @@ static uint32_t arrived_of(uint64_t word)
     return (uint32_t)((word & ARRIVALS) / ARRIVED);
 }
 
-static uint32_t passes_of(uint64_t word)
+static uint32_t breaks_of(uint64_t word)
 {
-    return (uint32_t)((word & PASSES) / PASS);
+    return (uint32_t)((word & BREAKS_LOW) >> BREAKS_LOW_SHIFT |
+                      (word & BREAKS_HIGH) >> BREAKS_HIGH_SHIFT << 3);
+}
+
+static uint64_t as_breaks(uint32_t count)
+{
+    return (uint64_t)(count & 7) << BREAKS_LOW_SHIFT |
+           (uint64_t)(count >> 3 & 0x3f) << BREAKS_HIGH_SHIFT;
 }
 
 static bool is_shared(const pawl_barrier *b)
@@ -83,11 +96,13 @@ static uint64_t ended(uint64_t word, bool passed)
 {
     uint64_t history = (word & HISTORY) << 1;
     uint64_t generation = (word + GENERATION) & GENERATIONS;
-    uint64_t passes = (passed ? word + PASS : word) & PASSES;
+    uint64_t breaks = word & BREAKS;
 
-    if (!passed)
+    if (!passed) {
         history |= BROKE;
-    return history | passes | generation | (word & BROKEN);
+        breaks = as_breaks(breaks_of(word) + 1);
+    }
+    return history | breaks | generation | (word & BROKEN);
 }
 
 /* In a forked child the parent's threads will never come: a generation that was
@@ -104,10 +119,12 @@ static bool has_passed(uint64_t ticket, uint64_t now)
 {
     uint32_t since = (generation_of(now) - generation_of(ticket)) &
                      (uint32_t)(GENERATIONS / GENERATION);
+    uint32_t broken;
 
     if (since <= HISTORY_LENGTH)
         return (now & (BROKE << (since - 1))) == 0;
-    return passes_of(now) != passes_of(ticket);
+    broken = (breaks_of(now) - breaks_of(ticket)) & BREAKS_MASK;
+    return broken == 0 || broken != (since & BREAKS_MASK);
 }
 
 static void wake_all(const pawl_barrier *b, uint64_t seen, bool shared)

@@ -9,8 +9,8 @@
 
 #include "futex/self.h"
 
-/* Wake the first of the sleepers that a notify has chosen, and move the others
- * to the queue of the mutex, which is free by now.  Touches neither object: the
+/* Wake the first few of the sleepers that a notify has chosen, and move the
+ * others to the queue of the mutex, which is free by now.  Touches neither object: the
  * addresses only name queues.
  *
  * Returns    whether somebody was woken, who will then take the mutex and wake

@@ -231,7 +231,8 @@ static int sleep_on(struct contender *c, uint64_t *seen)
     uint64_t word = settled(*seen);
     uint64_t as;
     uint64_t mark = prepare_sleep(c, word, &as);
-    bool watched = !c->shared && holder_of(word) < PAWL_ID_SPECIAL;
+    /* RESERVED too: the one that it is reserved for may die holding it. */
+    bool watched = !c->shared && (word & PAWL_M_OWNERLESS) == 0;
     bool starving = mark != 0;
     pawl_deadline until = c->until;
     int r = -EAGAIN;
@@ -385,9 +386,11 @@ int pawl_mutex_acquire(pawl_mutex *m, pawl_deadline until)
     return acquire_fast(m) ? 0 : acquire_slow(m, until, 0);
 }
 
-int pawl_mutex_reacquire(pawl_mutex *m)
+int pawl_mutex_reacquire(pawl_mutex *m, bool slept)
 {
-    return acquire_slow(m, PAWL_FOREVER, PAWL_M_WAITERS);
+    if (slept)
+        return acquire_slow(m, PAWL_FOREVER, PAWL_M_WAITERS);
+    return pawl_mutex_acquire(m, PAWL_FOREVER);
 }
 
 static PAWL_COLD int try_acquire_slow(pawl_mutex *m)

@@ -69,9 +69,10 @@ int pawl_mutex_release(pawl_mutex *m);
 int pawl_mutex_release_unrepaired(pawl_mutex *m);
 int pawl_mutex_unlock_unrepaired(pawl_mutex *m);
 
-/* Acquire for ever, as a thread that was woken from the queue of *m and must
- * therefore see to it that the next sleeper is woken too. */
-int pawl_mutex_reacquire(pawl_mutex *m);
+/* Acquire for ever, after a wait on a condition.  One that slept may have been
+ * moved to the queue of *m and woken from there: it must see to it that the
+ * next sleeper is woken too. */
+int pawl_mutex_reacquire(pawl_mutex *m, bool slept);
 
 /* A pawl_bury_fn: if `dead_id` holds the mutex, make the sleepers look. */
 void pawl_mutex_bury(void *mutex, uint32_t dead_id);

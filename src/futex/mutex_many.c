@@ -64,12 +64,17 @@ static int take_all(pawl_mutex *const *ms, size_t n, pawl_deadline until,
 int pawl_mutex_lock_many_until(pawl_mutex *const *ms, size_t n,
                                pawl_deadline until)
 {
+    /* An ownerless one would not notice. */
+    for (size_t i = 0; i < n; i++) {
+        if (earlier_twins(ms, i) != 0)
+            return -EDEADLK;
+    }
     return take_all(ms, n, until, false);
 }
 
 int pawl_mutex_lock_many(pawl_mutex *const *ms, size_t n)
 {
-    return take_all(ms, n, PAWL_FOREVER, false);
+    return pawl_mutex_lock_many_until(ms, n, PAWL_FOREVER);
 }
 
 int pawl_mutex_try_lock_many(pawl_mutex *const *ms, size_t n)

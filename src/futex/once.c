@@ -64,9 +64,12 @@ static void bury(void *object, uint32_t dead_id)
     uint32_t seen = pawl_load_relaxed(&o->word_);
 
     /* relaxed: publishes nothing. */
-    while ((seen & ~WAITERS) == dead_id)
-        if (pawl_cas_relaxed(&o->word_, &seen, seen & ~WAITERS))
+    while ((seen & ~WAITERS) == dead_id) {
+        if (pawl_cas_relaxed(&o->word_, &seen, seen & ~WAITERS)) {
             pawl_futex_wake(&o->word_, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
+            return;
+        }
+    }
 }
 
 /* Try to become the runner.  Returns whether we are; *seen is fresh if not. */
@@ -117,8 +120,10 @@ static int sleep_on(pawl_once *o, uint32_t seen, pawl_deadline until)
     return err;
 }
 
+/* `late` is what to return when another thread still runs it: fn may return
+ * anything itself. */
 static PAWL_COLD int run_slow(pawl_once *o, pawl_once_fn fn, void *arg,
-                              pawl_deadline until)
+                              pawl_deadline until, int late)
 {
     uint32_t me = pawl_self_id(is_shared(o));
     int err = until <= 0 ? -ETIMEDOUT : 0;
@@ -137,7 +142,7 @@ static PAWL_COLD int run_slow(pawl_once *o, pawl_once_fn fn, void *arg,
         if (seen == DONE || (seen & ~WAITERS) == 0)
             continue; /* it has just ended: look again */
         if (err == -ETIMEDOUT)
-            return err;
+            return late;
         if (!spun)
             spin(o);
         else
@@ -152,7 +157,7 @@ int pawl_once_run_until(pawl_once *o, pawl_once_fn fn, void *arg,
     int err = 0;
 
     if (pawl_unlikely(!is_done(o)))
-        err = run_slow(o, fn, arg, until);
+        err = run_slow(o, fn, arg, until, -ETIMEDOUT);
     if (err == 0)
         pawl_tsan_acquire(o);
     return err;
@@ -165,15 +170,13 @@ int pawl_once_run(pawl_once *o, pawl_once_fn fn, void *arg)
 
 int pawl_once_try_run(pawl_once *o, pawl_once_fn fn, void *arg)
 {
-    int err;
+    int err = 0;
 
-    if (!is_done(o)) {
-        err = run_slow(o, fn, arg, 0);
-        if (err != 0)
-            return err == -ETIMEDOUT ? -EAGAIN : err;
-    }
-    pawl_tsan_acquire(o);
-    return 0;
+    if (!is_done(o))
+        err = run_slow(o, fn, arg, 0, -EAGAIN);
+    if (err == 0)
+        pawl_tsan_acquire(o);
+    return err;
 }
 
 bool pawl_once_is_done(const pawl_once *o)

@@ -10,10 +10,10 @@
  *   +-------+----------------------+-----------------------------+
  *   | phase | wwait: writers       | readers that hold it        |
  *   +-------+----------------------+-----------------------------+
- *    31  26 25  22 21                         8 7               0
- *   +------+------+----------------------------+-----------------+
- *   |  0   | fork | rwait: readers waiting     | marks           |
- *   +------+------+----------------------------+-----------------+
+ *    31   26 25  22 21                        8 7               0
+ *   +-------+------+---------------------------+-----------------+
+ *   | phase | fork | rwait: readers waiting    | marks           |
+ *   +-------+------+---------------------------+-----------------+
  *
  *   WRITE      a writer holds it; writer_ names the writer soon after
  *   RESERVED   free, but only for the starving writer
@@ -22,7 +22,10 @@
  *   RSLEEP, WSLEEP   readers, writers sleep on the low half
  *   DIED       the writer holds it after -EOWNERDEAD, not yet consistent
  *   LOST       not repaired: of no use until init
- *   phase      counts admissions of waiting readers
+ *   phase      counts admissions of waiting readers.  Its low six bits are in
+ *              the low half, so that the kernel stops a reader which is admitted
+ *              just before it sleeps.  A writer sets them to zero when no reader
+ *              waits: nobody compares then, and its unlock is simpler.
  *   fork       low bits of the fork count of the process that rwait, wwait and
  *              the marks of waiters belong to
  *
@@ -61,8 +64,11 @@
 #define READERS (UINT64_C(0x3fff) << 32)
 #define WWAIT (UINT64_C(1) << 46)
 #define WWAITS (UINT64_C(0xfff) << 46)
-#define PHASE (UINT64_C(1) << 58)
-#define PHASES (UINT64_C(0x3f) << 58)
+#define PHASE_LOW (UINT64_C(1) << 26)
+#define PHASES_LOW (UINT64_C(0x3f) << 26)
+#define PHASE_HIGH (UINT64_C(1) << 58)
+#define PHASES_HIGH (UINT64_C(0x3f) << 58)
+#define PHASES (PHASES_LOW | PHASES_HIGH)
 
 /* All that threads leave behind which do not hold the lock. */
 #define TRACES                                                                 \
@@ -112,7 +118,9 @@ static uint64_t admitted(uint64_t word)
     uint64_t waiting = (word & RWAITS) / RWAIT;
 
     word += waiting * READER;
-    word = (word & ~PHASES) | ((word + PHASE) & PHASES);
+    word = (word & ~PHASES_LOW) | ((word + PHASE_LOW) & PHASES_LOW);
+    if ((word & PHASES_LOW) == 0)
+        word += PHASE_HIGH; /* wraps around at the top of the word */
     return word & ~(RWAITS | RSLEEP);
 }
 
@@ -153,7 +161,7 @@ static uint64_t without_writer(uint64_t word, uint32_t *channels)
 {
     *channels = 0;
     word -= WWAIT;
-    if ((word & (WWAITS | WRITE)) == 0 && (word & RWAITS) != 0) {
+    if ((word & (WWAITS | WRITE | LOST)) == 0 && (word & RWAITS) != 0) {
         *channels = (word & RSLEEP) != 0 ? CHANNEL_READERS : 0;
         word = admitted(word);
     }
@@ -493,6 +501,8 @@ static int take_write(struct contender *c, uint64_t *seen)
             ((word & RESERVED) != 0 && c->mark != STARVING))
             return -EAGAIN;
         as &= ~(RESERVED | c->mark);
+        if ((as & RWAITS) == 0)
+            as &= ~PHASES_LOW;
         if (c->waiting)
             as -= WWAIT;
         if ((as & WWAITS) != 0)
@@ -694,13 +704,14 @@ static int write_lock(pawl_rwlock *rw, pawl_deadline until)
 
         if (pawl_single_threaded() && !shared) {
             /* relaxed: alone. */
-            pawl_store64_relaxed(&rw->word_, seen | WRITE);
+            pawl_store64_relaxed(&rw->word_, (seen & ~PHASES_LOW) | WRITE);
             sign(rw, id);
             return 0;
         }
         note(rw);
         /* acquire: pairs with the release in read_unlock and write_unlock. */
-        if (pawl_likely(pawl_cas64_acquire(&rw->word_, &seen, seen | WRITE))) {
+        if (pawl_likely(pawl_cas64_acquire(&rw->word_, &seen,
+                                           (seen & ~PHASES_LOW) | WRITE))) {
             sign(rw, id);
             return 0;
         }
@@ -723,7 +734,9 @@ static PAWL_COLD void write_unlock_slow(pawl_rwlock *rw)
         lost = (seen & DIED) != 0;
         as = freed(settled(seen, shared), &channels);
         if (lost)
-            as = (as & ~(DIED | RESERVED | RSLEEP | WSLEEP)) | LOST;
+            as = (settled(seen, shared) &
+                  ~(WRITE | DIED | RESERVED | RSLEEP | WSLEEP)) |
+                 LOST; /* admits nobody */
         /* release: pairs with the acquire of the next holders. */
     } while (!pawl_cas64_release(&rw->word_, &seen, as));
     if (lost)

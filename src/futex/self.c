@@ -440,7 +440,7 @@ void pawl_line_leave(void)
         pawl_store64_relaxed(&pawl_self_.record->line, 0);
 }
 
-void pawl_line_close_gap(const void *line, uint32_t ticket)
+void pawl_line_close_gap(const void *line, uint32_t ticket, uint32_t step)
 {
     for (uint32_t i = 0; i < window(); i++) {
         struct pawl_record *r = record_at(i, false);
@@ -451,6 +451,6 @@ void pawl_line_close_gap(const void *line, uint32_t ticket)
             continue;
         theirs = pawl_load_relaxed(&r->ticket); /* relaxed: as above */
         if ((int32_t)(theirs - ticket) > 0)
-            pawl_store_relaxed(&r->ticket, theirs - 1); /* relaxed: as above */
+            pawl_store_relaxed(&r->ticket, theirs - step); /* relaxed: above */
     }
 }

@@ -154,7 +154,7 @@ void pawl_wait_ends(void);
 bool pawl_line_enter(const void *line, uint32_t ticket);
 uint32_t pawl_line_ticket(void);
 void pawl_line_leave(void);
-/* Subtract one from every ticket behind `ticket` in `line`. */
-void pawl_line_close_gap(const void *line, uint32_t ticket);
+/* Subtract `step` from every ticket behind `ticket` in `line`. */
+void pawl_line_close_gap(const void *line, uint32_t ticket, uint32_t step);
 
 #endif /* PAWL_FUTEX_SELF_H */

@@ -2,19 +2,21 @@
  *
  * sem.c - the semaphore of pawl/sem.h.
  *
- *    63      60 59   54    53       52     51            32
- *   +----------+------+---------+-------+------------------+
- *   |    0     | fork | CLAIMED | MIXED | waiters          |
- *   +----------+------+---------+-------+------------------+
- *    31 30                                                0
- *   +--+---------------------------------------------------+
- *   |0 |  value: free permits                              |
- *   +--+---------------------------------------------------+
+ *    63      60 59   54   53    52     51                32
+ *   +----------+------+------+-------+---------------------+
+ *   |    0     | fork |  0   | MIXED | waiters             |
+ *   +----------+------+------+-------+---------------------+
+ *       31     30                                         0
+ *   +---------+--------------------------------------------+
+ *   | CLAIMED |  value: free permits                       |
+ *   +---------+--------------------------------------------+
  *
  *   waiters  threads that sleep, or are about to, on the low half
  *   MIXED    some of them wants more than one permit: a release cannot know
  *            whom it can satisfy, and wakes them all
- *   CLAIMED  a waiter that has slept for a millisecond; only it may take
+ *   CLAIMED  a waiter that has slept for a millisecond; only it may take.  In
+ *            the low half, for the end of a claim must stop those who are about
+ *            to sleep on account of it, even if the value is the same
  *   fork     the fork count of the process that these three belong to: in a
  *            forked child those of the parent mean nothing
  *
@@ -36,7 +38,7 @@
 #define WAITER (UINT64_C(1) << 32)
 #define WAITERS (UINT64_C(0xfffff) << 32)
 #define MIXED (UINT64_C(1) << 52)
-#define CLAIMED (UINT64_C(1) << 53)
+#define CLAIMED (UINT64_C(1) << 31)
 #define FORK_SHIFT 54
 #define FORK ((uint64_t)PAWL_FORK_MASK << FORK_SHIFT)
 #define TRACES (WAITERS | MIXED | CLAIMED | FORK)
@@ -101,7 +103,7 @@ static void wake(const pawl_sem *s, uint64_t word, uint64_t permits, bool shared
         pawl_futex_wake(half, (int)permits, shared, PAWL_CHANNEL_ANY);
 }
 
-int pawl_sem_release_n(pawl_sem *s, int n)
+static PAWL_COLD int release_slow(pawl_sem *s, uint64_t n)
 {
     /* relaxed: a hint; the CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&s->word_);
@@ -109,22 +111,38 @@ int pawl_sem_release_n(pawl_sem *s, int n)
     uint64_t most = bound(s);
     uint64_t word;
 
-    if (n < 1)
-        return -EINVAL;
-    pawl_tsan_release(s);
     do {
         word = settled(seen, shared);
-        if (value_of(word) + (uint64_t)n > most)
+        if (value_of(word) + n > most)
             return -EOVERFLOW;
         /* release: pairs with the acquire in take. */
-    } while (!pawl_cas64_release(&s->word_, &seen, word + (uint64_t)n));
-    wake(s, word, (uint64_t)n, shared);
+    } while (!pawl_cas64_release(&s->word_, &seen, word + n));
+    wake(s, word, n, shared);
     return 0;
+}
+
+/* n >= 1 */
+static inline int release_permits(pawl_sem *s, uint64_t n)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&s->word_);
+
+    pawl_tsan_release(s);
+    /* release: pairs with the acquire in take; nobody waits. */
+    if (pawl_likely(seen + n <= bound(s)) &&
+        pawl_likely(pawl_cas64_release(&s->word_, &seen, seen + n)))
+        return 0;
+    return release_slow(s, n);
+}
+
+int pawl_sem_release_n(pawl_sem *s, int n)
+{
+    return n < 1 ? -EINVAL : release_permits(s, (uint64_t)n);
 }
 
 int pawl_sem_release(pawl_sem *s)
 {
-    return pawl_sem_release_n(s, 1);
+    return release_permits(s, 1);
 }
 
 /* -- Taking ----------------------------------------------------------------- */
@@ -169,7 +187,7 @@ static bool take(struct taker *t, uint64_t *seen)
             ((word & CLAIMED) != 0 && !t->claims))
             return false;
         as = departed(t, word) - t->permits;
-        /* acquire: pairs with the release in pawl_sem_release_n. */
+        /* acquire: pairs with the release in release_permits. */
         if (pawl_cas64_acquire(&t->sem->word_, seen, as)) {
             pass_on(t, as);
             return true;
@@ -250,32 +268,41 @@ static PAWL_COLD int acquire_slow(pawl_sem *s, uint64_t n, pawl_deadline until)
 
     pawl_self_local(); /* so that a fork is noticed */
     while (err != -ETIMEDOUT) {
-        if (take(&t, &seen) || (!t.waiting && spin(&t, &seen)))
+        if (take(&t, &seen) || (!t.waiting && spin(&t, &seen))) {
+            pawl_tsan_acquire(s);
             return 0;
+        }
         err = sleep_on(&t, seen, lost, until);
         lost = lost || err == 0;
         /* relaxed: a hint, as above. */
         seen = pawl_load64_relaxed(&s->word_);
     }
-    return give_up(&t, seen);
+    err = give_up(&t, seen);
+    if (err == 0)
+        pawl_tsan_acquire(s);
+    return err;
+}
+
+/* n >= 1 */
+static inline int acquire_permits(pawl_sem *s, uint64_t n, pawl_deadline until)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&s->word_);
+
+    /* acquire: pairs with the release in release_permits; nobody waits. */
+    if (pawl_likely((seen & ~VALUE) == 0 && seen >= n) &&
+        pawl_likely(pawl_cas64_acquire(&s->word_, &seen, seen - n))) {
+        pawl_tsan_acquire(s);
+        return 0;
+    }
+    return acquire_slow(s, n, until);
 }
 
 int pawl_sem_acquire_n_until(pawl_sem *s, int n, pawl_deadline until)
 {
-    /* relaxed: a hint; the CAS decides. */
-    uint64_t seen = pawl_load64_relaxed(&s->word_);
-    int err = 0;
-
     if (n < 1 || (n > 1 && (uint64_t)n > bound(s)))
         return -EINVAL;
-    /* acquire: pairs with the release in pawl_sem_release_n. */
-    if (pawl_unlikely((seen & ~VALUE) != 0 || value_of(seen) < (uint64_t)n ||
-                      !pawl_cas64_acquire(&s->word_, &seen,
-                                          seen - (uint64_t)n)))
-        err = acquire_slow(s, (uint64_t)n, until);
-    if (err == 0)
-        pawl_tsan_acquire(s);
-    return err;
+    return acquire_permits(s, (uint64_t)n, until);
 }
 
 int pawl_sem_acquire_n(pawl_sem *s, int n)
@@ -292,17 +319,19 @@ int pawl_sem_try_acquire_n(pawl_sem *s, int n)
 
 int pawl_sem_acquire_until(pawl_sem *s, pawl_deadline until)
 {
-    return pawl_sem_acquire_n_until(s, 1, until);
+    return acquire_permits(s, 1, until);
 }
 
 int pawl_sem_acquire(pawl_sem *s)
 {
-    return pawl_sem_acquire_n_until(s, 1, PAWL_FOREVER);
+    return acquire_permits(s, 1, PAWL_FOREVER);
 }
 
 int pawl_sem_try_acquire(pawl_sem *s)
 {
-    return pawl_sem_try_acquire_n(s, 1);
+    int err = acquire_permits(s, 1, 0);
+
+    return err == -ETIMEDOUT ? -EAGAIN : err;
 }
 
 /* -- The rest ----------------------------------------------------------------- */

@@ -7,6 +7,7 @@
  */
 #include "futex/spin.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,17 +161,20 @@ static int64_t pause_ps(void)
 static PAWL_COLD uint32_t find_full(void)
 {
     const char *wish = getenv("PAWL_SPIN");
+    int saved = errno; /* pawl never changes errno */
     int64_t ns = wish != NULL ? strtoll(wish, NULL, 10) : FULL_NS;
     int cpus = allowed_cpus();
     int64_t ps = pause_ps();
     int64_t pauses;
 
+    errno = saved;
     /* relaxed: everybody finds about the same. */
     pawl_store_relaxed(&cpus_allowed, (uint32_t)cpus);
     if (ns < 0 || (wish == NULL && cpus < 2))
         ns = 0;
     if (ns > 1000000)
         ns = 1000000;
+    /* relaxed: as above. */
     pawl_store_relaxed(&patience, (uint32_t)(PATIENCE_NS * 1000 / ps) + 1);
     pauses = ns * 1000 / ps;
     if (pauses > UINT16_MAX - 1)
@@ -186,6 +190,12 @@ static uint32_t full_budget(void)
     uint32_t known = pawl_load_relaxed(&full_plus_1);
 
     return pawl_likely(known != 0) ? known - 1 : find_full();
+}
+
+uint32_t pawl_spin_cpus(void)
+{
+    full_budget();
+    return pawl_load_relaxed(&cpus_allowed); /* relaxed: as in find_full */
 }
 
 /* -- Learning ------------------------------------------------------------- */
@@ -229,8 +239,7 @@ bool pawl_spin_begins_among(struct pawl_spin *s, enum pawl_spin_kind kind,
 {
     uint32_t full = full_budget();
 
-    /* relaxed: everybody finds about the same. */
-    if (threads <= pawl_load_relaxed(&cpus_allowed))
+    if (threads <= pawl_spin_cpus())
         return begin(s, kind, full);
     if (!begin(s, PAWL_SPIN_YIELD, full == 0 ? 0 : FULL_YIELDS))
         return false;

@@ -45,6 +45,9 @@ struct pawl_spin {
     struct pawl_spin_memory *memory;
 };
 
+/* CPUs that the process may use: at least 1. */
+uint32_t pawl_spin_cpus(void);
+
 /* Whether to spin at all. */
 bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind);
 

@@ -8,7 +8,7 @@
 #include <pawl/barrier.h>
 #include <pawl/error.h>
 
-#include "crowd.h"
+#include "team.h"
 #include "test.h"
 
 enum { PARTIES = 4, THREADS_MAX = 8 };
@@ -87,7 +87,7 @@ TEST(barrier_stress.generations_are_complete)
                         .rounds = test_iterations(3000)};
 
         r.with_action = by_action != 0;
-        crowd_of_threads(PARTIES, go_round, &r);
+        team_of_threads(PARTIES, go_round, &r);
         for (int i = 0; i < PARTIES; i++)
             CHECK_EQ(atomic_load(&r.of_index[i]), r.rounds);
         CHECK_EQ(r.actions, by_action ? r.rounds : 0);
@@ -95,7 +95,7 @@ TEST(barrier_stress.generations_are_complete)
     }
 }
 
-/* ---- one generation, one outcome -------------------------------------------- */
+/* ---- one generation, one outcome ----------------------------------------- */
 
 /* All of n passed, or none did: then `late` of them may have timed out. */
 static void check_outcome(struct rig *r, int n, int max_late)
@@ -170,7 +170,7 @@ TEST(barrier_stress.deadline_races_with_the_last_arrival)
     struct rig r = {.b = PAWL_BARRIER_INIT(PARTIES),
                     .rounds = test_iterations(4000)};
 
-    crowd_of_threads(PARTIES, race_with_deadline, &r);
+    team_of_threads(PARTIES, race_with_deadline, &r);
 }
 
 static void race_with_abort(struct member *me)
@@ -206,10 +206,60 @@ TEST(barrier_stress.abort_races_with_the_last_arrival)
     struct rig r = {.b = PAWL_BARRIER_INIT(PARTIES),
                     .rounds = test_iterations(4000)};
 
-    crowd_of_threads(PARTIES + 1, race_with_abort, &r);
+    team_of_threads(PARTIES + 1, race_with_abort, &r);
 }
 
-/* ---- storms --------------------------------------------------------------------- */
+/* Meet without giving up the CPU, so that what follows happens at once. */
+static void meet_closely(struct meeting *m, int n, int round)
+{
+    pawl_deadline patience = pawl_after_us(200);
+
+    atomic_fetch_add(&m->arrived, 1);
+    while (atomic_load(&m->arrived) < n * (round + 1)) {
+        if (pawl_now() > patience)
+            sched_yield(); /* the other has no CPU */
+    }
+}
+
+static void race_at_once(struct member *me)
+{
+    struct rig *r = me->rig;
+
+    for (int round = 0; round < r->rounds; round++) {
+        pawl_barrier_ticket ticket = {0};
+
+        if (me->index == 0)
+            CHECK_ERR(
+                pawl_barrier_arrive(&r->b, NULL, NULL, PAWL_FOREVER, &ticket),
+                0);
+        meet_closely(&r->meeting, 2, 2 * round);
+        for (uint32_t n = test_rand_below(&me->random, 64); n > 0; n--)
+            atomic_signal_fence(memory_order_seq_cst);
+        r->result[me->index] =
+            me->index == 0
+                ? pawl_barrier_finish_until(&r->b, ticket, 0)
+                : pawl_barrier_wait_until(&r->b, round % 2 == 0 ? 0 : 1);
+        meet_closely(&r->meeting, 2, 2 * round + 1);
+        if (me->index == 0) {
+            if (r->result[0] == 0)
+                CHECK_ERR(r->result[1], 1);
+            else
+                CHECK(r->result[0] == -ETIMEDOUT && r->result[1] == -ECANCELED);
+            CHECK_OK(pawl_barrier_reset(&r->b));
+        }
+    }
+}
+
+/* B-03: the same with both at the very same instant. */
+TEST(barrier_stress.time_out_meets_the_last_arrival)
+{
+    struct rig r = {.b = PAWL_BARRIER_INIT(2),
+                    .rounds = test_iterations(40000)};
+
+    team_of_threads(2, race_at_once, &r);
+}
+
+/* ---- storms -------------------------------------------------------------- */
 
 static int do_anything(uint32_t generation, void *arg)
 {
@@ -256,7 +306,7 @@ static int come_along(struct member *me, struct rig *r)
 {
     pawl_barrier_ticket ticket;
     pawl_deadline until = test_rand_below(&me->random, 8) == 0
-                              ? crowd_soon(me, 100)
+                              ? team_soon(me, 100)
                               : PAWL_FOREVER;
     int index;
     int err;
@@ -317,7 +367,7 @@ TEST(barrier_stress.storm)
     struct rig r = {.b = PAWL_BARRIER_INIT(PARTIES),
                     .rounds = test_iterations(2500)};
 
-    crowd_of_threads(PARTIES + DISTURBERS, weather, &r);
+    team_of_threads(PARTIES + DISTURBERS, weather, &r);
     for (int i = 1; i < PARTIES; i++)
         CHECK_EQ(atomic_load(&r.of_index[i]), atomic_load(&r.of_index[0]));
     CHECK_EQ(pawl_barrier_n_waiting(&r.b), 0);
@@ -346,8 +396,8 @@ static void weather_in_a_crowd(struct member *me)
     }
     while (atomic_load(&r->passed) < r->rounds) {
         pawl_barrier_ticket ticket;
-        int index = pawl_barrier_arrive(&r->b, do_anything, r, PAWL_FOREVER,
-                                        &ticket);
+        int index =
+            pawl_barrier_arrive(&r->b, do_anything, r, PAWL_FOREVER, &ticket);
         uint32_t generation = ticket.word_ >> 6 & 0x3ffffff; /* barrier.c */
         int err = index;
 
@@ -373,7 +423,7 @@ TEST(barrier_stress.storm_with_surplus_threads)
     struct rig r = {.b = PAWL_BARRIER_INIT(PARTIES),
                     .rounds = test_iterations(2500)};
 
-    crowd_of_threads(PARTIES + 2 + DISTURBERS, weather_in_a_crowd, &r);
+    team_of_threads(PARTIES + 2 + DISTURBERS, weather_in_a_crowd, &r);
 }
 
 static void crowd_in(struct member *me)
@@ -403,7 +453,7 @@ TEST(barrier_stress.surplus_threads_are_no_error)
                         .rounds = test_iterations(5000)};
 
         r.with_action = by_action != 0;
-        crowd_of_threads(7, crowd_in, &r);
+        team_of_threads(7, crowd_in, &r);
         CHECK_EQ(atomic_load(&r.of_index[0]), atomic_load(&r.of_index[1]));
         CHECK(atomic_load(&r.of_index[0]) >= r.rounds);
     }

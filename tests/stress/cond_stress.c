@@ -9,10 +9,10 @@
 #include <pawl/error.h>
 #include <pawl/rmutex.h>
 
-#include "crowd.h"
+#include "team.h"
 #include "test.h"
 
-/* ---- exactly those that were chosen ---------------------------------------- */
+/* ---- exactly those that were chosen -------------------------------------- */
 
 enum { WAITERS = 6, NOTIFIERS = 2, PLACES = 64 };
 
@@ -100,8 +100,7 @@ static void wait_in_line(struct member *me, struct rig *g)
     struct place *mine = take_place(g);
     bool forever = test_rand_below(&me->random, 3) == 0;
     int err = pawl_cond_wait_until(&g->c, &g->r.base,
-                                   forever ? PAWL_FOREVER
-                                           : crowd_soon(me, 150));
+                                   forever ? PAWL_FOREVER : team_soon(me, 150));
 
     if (err == 0)
         g->released++;
@@ -161,7 +160,7 @@ static void check_line(bool recursive, bool ordered, unsigned flags)
                     .ordered = ordered,
                     .rounds = test_iterations(5000)};
 
-    crowd_of_threads(WAITERS + NOTIFIERS, wait_or_notify, &g);
+    team_of_threads(WAITERS + NOTIFIERS, wait_or_notify, &g);
     CHECK_EQ(g.released, g.promised);
     CHECK_EQ(pawl_cond_waiters(&g.c), 0);
     CHECK_OK(pawl_cond_destroy(&g.c));
@@ -191,7 +190,7 @@ TEST(cond_stress.as_many_as_were_notified_in_shared_mode)
     check_line(true, false, PAWL_SHARED);
 }
 
-/* ---- a bounded buffer --------------------------------------------------------- */
+/* ---- a bounded buffer ---------------------------------------------------- */
 
 enum { CAPACITY = 2 };
 
@@ -217,7 +216,7 @@ static void wait_while(struct member *me, struct buffer *b, pawl_cond *c,
     while (b->count == busy) {
         bool forever = test_rand_below(&me->random, 2) == 0;
         int err = pawl_cond_wait_until(
-            c, &b->m, forever ? PAWL_FOREVER : crowd_soon(me, 60));
+            c, &b->m, forever ? PAWL_FOREVER : team_soon(me, 60));
 
         if (err != 0)
             CHECK_ERR(err, forever ? 0 : -ETIMEDOUT);
@@ -272,7 +271,7 @@ TEST(cond_stress.bounded_buffer_strands_nothing)
                            .consumers = crowds[k % 4][1],
                            .each = test_iterations(1500)};
 
-        crowd_of_threads(b.producers + b.consumers, trade, &b);
+        team_of_threads(b.producers + b.consumers, trade, &b);
         CHECK_EQ(b.count, 0);
         CHECK_EQ(b.sum, 0);
         CHECK_OK(pawl_cond_destroy(&b.not_empty));
@@ -280,7 +279,7 @@ TEST(cond_stress.bounded_buffer_strands_nothing)
     }
 }
 
-/* ---- who keeps the mutex busy ------------------------------------------------- */
+/* ---- who keeps the mutex busy -------------------------------------------- */
 
 struct greedy {
     pawl_mutex m;
@@ -318,11 +317,11 @@ TEST(cond_stress.notifier_does_not_starve_the_notified)
                        .c = PAWL_COND_INIT,
                        .wanted = test_iterations(500)};
 
-    crowd_of_threads(4, be_greedy, &g);
+    team_of_threads(4, be_greedy, &g);
     CHECK(g.taken >= g.wanted);
 }
 
-/* ---- broadcasts ----------------------------------------------------------------- */
+/* ---- broadcasts ---------------------------------------------------------- */
 
 enum { MANY = 32 };
 
@@ -371,12 +370,12 @@ TEST(cond_stress.broadcast_reaches_each_once)
                          .filled = PAWL_COND_INIT_FLAGS(flags),
                          .rounds = test_iterations(150)};
 
-        crowd_of_threads(MANY, attend, &h);
+        team_of_threads(MANY, attend, &h);
         CHECK_EQ(h.answers, h.rounds * (MANY - 1));
     }
 }
 
-/* ---- death ------------------------------------------------------------------------ */
+/* ---- death --------------------------------------------------------------- */
 
 struct hospital {
     pawl_mutex m;
@@ -406,11 +405,11 @@ static void wait_or_die(struct member *me)
     if (me->index < PATIENTS) {
         acquired(h, pawl_mutex_lock(&h->m));
         while (!h->notified)
-            acquired(h, pawl_cond_wait_until(
-                            &h->c, &h->m,
-                            test_rand_below(&me->random, 4) == 0
-                                ? crowd_soon(me, 100)
-                                : PAWL_FOREVER));
+            acquired(h,
+                     pawl_cond_wait_until(&h->c, &h->m,
+                                          test_rand_below(&me->random, 4) == 0
+                                              ? team_soon(me, 100)
+                                              : PAWL_FOREVER));
         CHECK_OK(pawl_mutex_unlock(&h->m));
         return;
     }
@@ -436,7 +435,7 @@ TEST(cond_stress.death_of_notifiers_strands_nobody)
     for (int i = 0; i < rounds; i++) {
         struct hospital h = {.m = PAWL_MUTEX_INIT, .c = PAWL_COND_INIT};
 
-        crowd_of_threads(PATIENTS + MORTALS, wait_or_die, &h);
+        team_of_threads(PATIENTS + MORTALS, wait_or_die, &h);
         acquired(&h, pawl_mutex_lock(&h.m));
         CHECK_EQ(atomic_load(&h.told), atomic_load(&h.died));
         CHECK_EQ(pawl_cond_waiters(&h.c), 0);

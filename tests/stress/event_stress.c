@@ -9,8 +9,8 @@
 #include <pawl/error.h>
 #include <pawl/event.h>
 
-#include "crowd.h"
 #include "puppet.h"
+#include "team.h"
 #include "test.h"
 
 static int wait_until(void *e, pawl_deadline until)
@@ -74,8 +74,8 @@ static void storm(struct member *me)
         uint32_t ended = atomic_load(&s->ended);
         uint32_t begun = atomic_load(&s->begun);
         bool forever = test_rand_below(&me->random, 2) == 0;
-        int err = pawl_event_wait_until(
-            &s->e, forever ? PAWL_FOREVER : crowd_soon(me, 200));
+        int err = pawl_event_wait_until(&s->e, forever ? PAWL_FOREVER
+                                                       : team_soon(me, 200));
 
         if (err == 0)
             atomic_fetch_add(&s->released, 1);
@@ -96,7 +96,7 @@ TEST(event_stress.pulse_storm)
                       .waiting = STORM_WAITERS,
                       .waits = test_iterations(4000)};
 
-    crowd_of_threads(STORM_WAITERS + STORM_PULSERS, storm, &s);
+    team_of_threads(STORM_WAITERS + STORM_PULSERS, storm, &s);
     CHECK(atomic_load(&s.released) > 0);
     CHECK(!pawl_event_is_set(&s.e));
 }
@@ -118,8 +118,8 @@ static void play(struct member *me)
         int err = -ETIMEDOUT;
 
         while (err == -ETIMEDOUT)
-            err = pawl_event_wait_until(
-                mine, i % 3 == 0 ? crowd_soon(me, 100) : PAWL_FOREVER);
+            err = pawl_event_wait_until(mine, i % 3 == 0 ? team_soon(me, 100)
+                                                         : PAWL_FOREVER);
         CHECK_OK(err);
         pawl_event_clear(mine);
         CHECK_EQ(g->ball, 2 * i + me->index);
@@ -137,7 +137,7 @@ TEST(event_stress.ping_pong)
                           .rounds = test_iterations(20000)};
 
     pawl_event_set(&g.ping);
-    crowd_of_threads(2, play, &g);
+    team_of_threads(2, play, &g);
     CHECK_EQ(g.ball, 2 * g.rounds);
 }
 
@@ -177,5 +177,5 @@ TEST(event_stress.waiter_may_free_it)
 {
     struct short_lived s = {.rounds = test_iterations(20000)};
 
-    crowd_of_threads(2, free_after_wait, &s);
+    team_of_threads(2, free_after_wait, &s);
 }

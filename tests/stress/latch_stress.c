@@ -9,7 +9,7 @@
 #include <pawl/error.h>
 #include <pawl/latch.h>
 
-#include "crowd.h"
+#include "team.h"
 #include "test.h"
 
 enum { COUNTERS = 4, WAITERS = 3, EACH = 5 };
@@ -35,7 +35,7 @@ static void count_or_wait(struct member *me)
     }
     for (int err = -ETIMEDOUT; err != 0;) {
         err = pawl_latch_wait_until(
-            &r->l, me->index == COUNTERS ? PAWL_FOREVER : crowd_soon(me, 50));
+            &r->l, me->index == COUNTERS ? PAWL_FOREVER : team_soon(me, 50));
         if (err != 0)
             CHECK_ERR(err, -ETIMEDOUT);
     }
@@ -52,7 +52,7 @@ TEST(latch_stress.opens_once_for_all)
     for (int i = 0; i < rounds; i++) {
         struct rig r = {.l = PAWL_LATCH_INIT(COUNTERS * EACH)};
 
-        crowd_of_threads(COUNTERS + WAITERS, count_or_wait, &r);
+        team_of_threads(COUNTERS + WAITERS, count_or_wait, &r);
         CHECK_EQ(pawl_latch_count(&r.l), 0);
         CHECK_ERR(pawl_latch_count_down(&r.l, 1), -EOVERFLOW);
     }
@@ -86,7 +86,7 @@ TEST(latch_stress.counting_too_much_takes_nothing)
     for (int i = 0; i < rounds; i++) {
         struct rig r = {.l = PAWL_LATCH_INIT(20000 + i)};
 
-        crowd_of_threads(4, count_too_much, &r);
+        team_of_threads(4, count_too_much, &r);
         CHECK_EQ(atomic_load(&r.accepted), 20000 + i);
     }
 }
@@ -125,5 +125,5 @@ TEST(latch_stress.waiter_may_free_it)
 {
     struct short_lived s = {.rounds = test_iterations(15000)};
 
-    crowd_of_threads(3, free_after_wait, &s);
+    team_of_threads(3, free_after_wait, &s);
 }

@@ -8,7 +8,7 @@
 #include <pawl/error.h>
 #include <pawl/rwlock.h>
 
-#include "crowd.h"
+#include "team.h"
 #include "test.h"
 
 enum { THREADS = 6 };
@@ -86,7 +86,7 @@ static pawl_deadline until(struct member *me, struct rig *r)
 {
     if (r->patience_us == 0 || test_rand_below(&me->random, 4) == 0)
         return PAWL_FOREVER;
-    return crowd_soon(me, r->patience_us);
+    return team_soon(me, r->patience_us);
 }
 
 static void read_once(struct member *me, struct rig *r, int err)
@@ -180,7 +180,7 @@ TEST(rwlock_stress.writers_are_alone)
                         .rounds = test_iterations(15000),
                         .patience_us = patience_us[i]};
 
-        crowd_of_threads(THREADS, work, &r);
+        team_of_threads(THREADS, work, &r);
         check_end(&r);
     }
 }
@@ -190,7 +190,7 @@ static void give_up_often(struct member *me)
     struct rig *r = me->rig;
 
     for (int i = 0; i < r->rounds; i++) {
-        pawl_deadline soon = crowd_soon(me, 30);
+        pawl_deadline soon = team_soon(me, 30);
 
         if (me->index < THREADS / 2)
             write_once(me, r, pawl_rwlock_write_lock_until(&r->rw, soon));
@@ -208,11 +208,11 @@ TEST(rwlock_stress.giving_up_leaves_nobody_behind)
 {
     struct rig r = {.rw = PAWL_RWLOCK_INIT, .rounds = test_iterations(15000)};
 
-    crowd_of_threads(THREADS, give_up_often, &r);
+    team_of_threads(THREADS, give_up_often, &r);
     check_end(&r);
 }
 
-/* ---- fairness, by progress ------------------------------------------------ */
+/* ---- fairness, by progress ----------------------------------------------- */
 
 static void one_against_many(struct member *me, bool one_writes)
 {
@@ -246,7 +246,7 @@ TEST(rwlock_stress.readers_do_not_starve_a_writer)
 {
     struct rig r = {.rw = PAWL_RWLOCK_INIT, .rounds = test_iterations(2000)};
 
-    crowd_of_threads(THREADS, writer_against_readers, &r);
+    team_of_threads(THREADS, writer_against_readers, &r);
     check_end(&r);
 }
 
@@ -255,7 +255,7 @@ TEST(rwlock_stress.writers_do_not_starve_a_reader)
 {
     struct rig r = {.rw = PAWL_RWLOCK_INIT, .rounds = test_iterations(2000)};
 
-    crowd_of_threads(THREADS, reader_against_writers, &r);
+    team_of_threads(THREADS, reader_against_writers, &r);
     check_end(&r);
 }
 
@@ -269,9 +269,8 @@ static void hand_over_late(struct member *me)
         if (me->index != 0) {
             write_once(me, r,
                        pawl_rwlock_write_lock_until(
-                           &r->rw,
-                           pawl_after_us(
-                               900 + test_rand_below(&me->random, 600))));
+                           &r->rw, pawl_after_us(900 + test_rand_below(
+                                                           &me->random, 600))));
             continue;
         }
         if (pawl_rwlock_write_lock_until(&r->rw, pawl_after_ms(5)) != 0)
@@ -285,18 +284,18 @@ static void hand_over_late(struct member *me)
     }
 }
 
-/* L-04, R-13: writers that wait for about a millisecond, after which the lock is
- * reserved for them, with deadlines at about that time.  Invariant: a lock that
- * was reserved is taken or given on: in the end it is free. */
+/* L-04, R-13: writers that wait for about a millisecond, after which the lock
+ * is reserved for them, with deadlines at about that time.  Invariant: a lock
+ * that was reserved is taken or given on: in the end it is free. */
 TEST(rwlock_stress.hand_over_races_with_the_deadline)
 {
     struct rig r = {.rw = PAWL_RWLOCK_INIT, .rounds = test_iterations(600)};
 
-    crowd_of_threads(3, hand_over_late, &r);
+    team_of_threads(3, hand_over_late, &r);
     check_end(&r);
 }
 
-/* ---- death ------------------------------------------------------------------- */
+/* ---- death --------------------------------------------------------------- */
 
 static void write_and_die(struct member *me)
 {
@@ -332,10 +331,11 @@ TEST(rwlock_stress.each_death_is_told_once)
     int rounds = test_iterations(600);
 
     for (int i = 0; i < rounds; i++) {
-        struct rig r = {.rw = PAWL_RWLOCK_INIT, .patience_us = i % 2 == 0 ? 0 : 200};
+        struct rig r = {.rw = PAWL_RWLOCK_INIT,
+                        .patience_us = i % 2 == 0 ? 0 : 200};
         int err;
 
-        crowd_of_threads(THREADS, work_among_the_dying, &r);
+        team_of_threads(THREADS, work_among_the_dying, &r);
         err = pawl_rwlock_read_lock(&r.rw);
         if (err == -EOWNERDEAD) {
             repair(&r);
@@ -376,10 +376,11 @@ TEST(rwlock_stress.lost_lock_lets_nobody_in)
     int rounds = test_iterations(600);
 
     for (int i = 0; i < rounds; i++) {
-        struct rig r = {.rw = PAWL_RWLOCK_INIT, .patience_us = i % 2 == 0 ? 0 : 50};
+        struct rig r = {.rw = PAWL_RWLOCK_INIT,
+                        .patience_us = i % 2 == 0 ? 0 : 50};
 
         test_join(test_thread(die_holding, &r.rw));
-        crowd_of_threads(THREADS, lose, &r);
+        team_of_threads(THREADS, lose, &r);
         CHECK_EQ(atomic_load(&r.told), 1);
         CHECK_EQ(pawl_rwlock_readers(&r.rw), 0);
         CHECK(!pawl_rwlock_is_write_locked(&r.rw));

@@ -1,126 +1,87 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/support/crowd.h - many threads, or many processes, that begin together
- * and do the same on one rig.
+ * tests/support/crowd.h - several threads that do the same, starting together.
  *
- *     static void add(struct member *me)
- *     {
- *         struct rig *r = me->rig;
- *         ...  me->index, test_rand(&me->random)
- *     }
+ *     static void work(void *scene, int me) { ... }
  *
- *     crowd_of_threads(8, add, &r);        returns when all have ended
- *     crowd_of_processes(4, add, shared);  in shared memory
+ *     crowd(8, work, &scene);      returns when all have ended
  */
 #ifndef PAWL_TEST_CROWD_H
 #define PAWL_TEST_CROWD_H
 
 #include <sched.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <pawl/time.h>
 
 #include "test.h"
 
-#define CROWD_INLINE __attribute__((unused)) static
-
 enum { CROWD_MAX = 64 };
 
-struct member {
-    int index;
-    uint64_t random; /* for test_rand */
-    void *rig;
-    void (*fn)(struct member *me);
-    _Atomic int *missing; /* how many have not come yet */
+typedef void (*crowd_fn)(void *scene, int me);
+
+struct crowd {
+    crowd_fn fn;
+    void *scene;
+    int size;
+    atomic_int arrived; /* they begin when all are here */
+    struct crowd_member {
+        struct crowd *crowd;
+        int me;
+        struct test_thread *thread;
+    } members[CROWD_MAX];
 };
 
-CROWD_INLINE void crowd_main_(void *arg)
+static inline void crowd_member_(void *arg)
 {
-    struct member *me = arg;
+    struct crowd_member *m = arg;
+    struct crowd *c = m->crowd;
 
-    me->random = test_seed((uint64_t)me->index);
-    atomic_fetch_sub(me->missing, 1);
-    while (atomic_load(me->missing) > 0)
+    /* relaxed: must not order what the test is about. */
+    atomic_fetch_add_explicit(&c->arrived, 1, memory_order_relaxed);
+    while (atomic_load_explicit(&c->arrived, memory_order_relaxed) < c->size)
         sched_yield();
-    me->fn(me);
+    c->fn(c->scene, m->me);
 }
 
-CROWD_INLINE void crowd_of_threads(int n, void (*fn)(struct member *me),
-                                   void *rig)
+static inline void crowd_begins(struct crowd *c, int size, crowd_fn fn,
+                                void *scene)
 {
-    struct test_thread *thread[CROWD_MAX];
-    struct member member[CROWD_MAX];
-    _Atomic int missing = n;
+    CHECK(size <= CROWD_MAX);
+    c->fn = fn;
+    c->scene = scene;
+    c->size = size;
+    atomic_init(&c->arrived, 0);
+    for (int i = 0; i < size; i++) {
+        struct crowd_member *m = &c->members[i];
 
-    CHECK(n <= CROWD_MAX);
-    for (int i = 0; i < n; i++) {
-        member[i] = (struct member){
-            .index = i, .rig = rig, .fn = fn, .missing = &missing};
-        thread[i] = test_thread(crowd_main_, &member[i]);
+        m->crowd = c;
+        m->me = i;
+        m->thread = test_thread(crowd_member_, m);
     }
-    for (int i = 0; i < n; i++)
-        test_join(thread[i]);
 }
 
-CROWD_INLINE void crowd_of_processes(int n, void (*fn)(struct member *me),
-                                     void *rig)
+static inline void crowd_ends(struct crowd *c)
 {
-    _Atomic int *missing = test_shared_alloc(sizeof *missing);
-    pid_t child[CROWD_MAX];
-
-    CHECK(n <= CROWD_MAX);
-    atomic_store(missing, n);
-    for (int i = 0; i < n; i++) {
-        struct member member = {
-            .index = i, .rig = rig, .fn = fn, .missing = missing};
-
-        child[i] = test_spawn_child(crowd_main_, &member);
-    }
-    for (int i = 0; i < n; i++)
-        test_wait_child(child[i]);
+    for (int i = 0; i < c->size; i++)
+        test_join(c->members[i].thread);
 }
 
-/* ---- memory at different addresses ---------------------------------------- */
-
-/* Shared memory that view_again can map a second time. */
-struct view {
-    int fd;
-    size_t size;
-    void *at;
-};
-
-CROWD_INLINE struct view view_make(size_t size)
+static inline void crowd(int size, crowd_fn fn, void *scene)
 {
-    struct view v = {.fd = memfd_create("pawl-test", 0), .size = size};
+    struct crowd c;
 
-    CHECK(v.fd >= 0);
-    CHECK_EQ(ftruncate(v.fd, (off_t)size), 0);
-    v.at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, v.fd, 0);
-    CHECK(v.at != MAP_FAILED);
-    return v;
+    crowd_begins(&c, size, fn, scene);
+    crowd_ends(&c);
 }
 
-/* The same memory at an address of its own.  In a child the inherited one is
- * given up, but not to be used again for this. */
-CROWD_INLINE void *view_again(const struct view *v, bool keep)
+/* A pause of random length, mostly none: so that others come in between. */
+static inline void loiter(uint64_t *random)
 {
-    void *at =
-        mmap(NULL, v->size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+    uint32_t r = test_rand_below(random, 64);
 
-    CHECK(at != MAP_FAILED && at != v->at);
-    if (!keep)
-        CHECK_EQ(munmap(v->at, v->size), 0);
-    return at;
-}
-
-/* A deadline some microseconds away, sometimes in the past. */
-CROWD_INLINE pawl_deadline crowd_soon(struct member *me, uint32_t us)
-{
-    uint32_t n = test_rand_below(&me->random, us);
-
-    return n % 8 == 0 ? 0 : pawl_after_us(n);
+    if (r == 0)
+        sched_yield();
+    for (uint32_t i = 0; r < 8 && i < r * 20; i++)
+        __asm__ volatile("" ::: "memory");
 }
 
 #endif /* PAWL_TEST_CROWD_H */

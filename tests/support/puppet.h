@@ -144,7 +144,7 @@ PUPPET_INLINE void puppets_end(struct puppet *ps, int n)
         puppet_end(&ps[i]);
 }
 
-/* ---- signals that interrupt waits -------------------------------------- */
+/* ---- signals that interrupt waits ---------------------------------------- */
 
 PUPPET_INLINE _Atomic int interruptions_;
 

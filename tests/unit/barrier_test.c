@@ -17,9 +17,6 @@ enum { PARTIES = 4 };
 
 static const pawl_deadline past[] = {0, -1, INT64_MIN, 1};
 
-#define FOR_EACH_MODE(flags)                                                   \
-    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++)
-
 static int wait_until(void *b, pawl_deadline until)
 {
     return pawl_barrier_wait_until(b, until);
@@ -71,7 +68,7 @@ TEST(barrier.begins_empty_and_unbroken)
 
     check_is_fresh(&local, 3);
     check_is_fresh(&shared, 3);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         memset(&b, 0xff, sizeof b);
         CHECK_OK(pawl_barrier_init(&b, 3, PAWL_FOREVER, flags));
         check_is_fresh(&b, 3);
@@ -90,9 +87,9 @@ TEST(barrier.init_refuses_what_is_out_of_bounds)
     arrive(&b, 0);
     memcpy(&before, &b, sizeof b);
     CHECK_ERR(pawl_barrier_init(&b, 0, PAWL_FOREVER, 0), -EINVAL);
-    CHECK_ERR(pawl_barrier_init(&b, PAWL_BARRIER_PARTIES_MAX + 1, PAWL_FOREVER,
-                                0),
-              -EINVAL);
+    CHECK_ERR(
+        pawl_barrier_init(&b, PAWL_BARRIER_PARTIES_MAX + 1, PAWL_FOREVER, 0),
+        -EINVAL);
     CHECK_ERR(pawl_barrier_init(&b, UINT32_MAX, PAWL_FOREVER, 0), -EINVAL);
     CHECK_ERR(pawl_barrier_init(&b, 1, PAWL_FOREVER, PAWL_OWNERLESS), -EINVAL);
     CHECK_ERR(pawl_barrier_init(&b, 1, PAWL_FOREVER, 4), -EINVAL);
@@ -138,7 +135,7 @@ TEST(barrier.index_is_the_order_of_arrival)
     struct puppet p[PARTIES - 1];
 
     puppets_begin(p, PARTIES - 1);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(PARTIES, flags);
 
         for (int round = 0; round < 3; round++) {
@@ -168,7 +165,7 @@ TEST(barrier.timeout_breaks_it_for_everybody)
     struct puppet p[2];
 
     puppets_begin(p, 2);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(PARTIES, flags);
         pawl_deadline until;
 
@@ -195,7 +192,7 @@ TEST(barrier.timeout_breaks_it_for_everybody)
  * caller is the last. */
 TEST(barrier.past_deadline_breaks_it_but_lets_the_last_pass)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
 
         for (size_t i = 0; i < sizeof past / sizeof *past; i++) {
@@ -214,7 +211,7 @@ TEST(barrier.past_deadline_breaks_it_but_lets_the_last_pass)
 /* B-04: the try form neither arrives nor breaks. */
 TEST(barrier.try_wait_passes_or_leaves_no_trace)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(3, flags);
         pawl_barrier_ticket first;
 
@@ -232,13 +229,13 @@ TEST(barrier.try_wait_passes_or_leaves_no_trace)
     }
 }
 
-/* B-02: wait takes the timeout of init; "for ever", said aloud, overrides it. */
+/* B-02: wait takes the timeout of init; an explicit "for ever" overrides it. */
 TEST(barrier.default_timeout_is_for_wait_alone)
 {
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b;
         pawl_deadline since = pawl_now();
 
@@ -267,7 +264,7 @@ TEST(barrier.default_timeout_is_for_wait_alone)
     puppet_end(&p);
 }
 
-/* ---- the table of states ------------------------------------------------ */
+/* ---- the table of states ------------------------------------------------- */
 
 enum state { FILLING, COMPLETED, BROKEN };
 enum call { NOT_LAST, LAST, LATE, ABORT, RESET, N_WAITING };
@@ -351,12 +348,11 @@ static int call_it(enum call call, pawl_barrier *b, int *actions)
 /* B-03, B-07, B-08, B-09, B-10 and the state table of 16.1. */
 TEST(barrier.every_call_in_every_state)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
             const struct row *r = &table[i];
             pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(3, flags);
-            pawl_barrier_ticket old =
-                bring_into(r->state, &b, r->call == LAST);
+            pawl_barrier_ticket old = bring_into(r->state, &b, r->call == LAST);
             int actions = 0;
             int result = call_it(r->call, &b, &actions);
             int of_old = pawl_barrier_try_finish(&b, old);
@@ -380,7 +376,7 @@ TEST(barrier.every_call_in_every_state)
     }
 }
 
-/* ---- abort and reset ---------------------------------------------------- */
+/* ---- abort and reset ----------------------------------------------------- */
 
 /* B-07, B-09: sleepers and later arrivals are refused until reset. */
 TEST(barrier.abort_cancels_sleepers_and_newcomers)
@@ -388,7 +384,7 @@ TEST(barrier.abort_cancels_sleepers_and_newcomers)
     struct puppet p[3];
 
     puppets_begin(p, 3);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(PARTIES, flags);
 
         for (int i = 0; i < 3; i++) {
@@ -432,7 +428,7 @@ TEST(barrier.abort_of_an_empty_barrier_breaks_it)
  * and whatever happened since: abort, resets, generations that broke. */
 TEST(barrier.what_has_passed_is_not_broken_later)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         for (int later = 0; later < 200; later++) {
             pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
             pawl_barrier_ticket old = arrive(&b, 0);
@@ -454,7 +450,7 @@ TEST(barrier.what_has_passed_is_not_broken_later)
  * reach of the history does not deceive it. */
 TEST(barrier.what_has_broken_has_not_passed)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         for (int later = 0; later < 200; later++) {
             pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
             pawl_barrier_ticket old = arrive(&b, 0);
@@ -497,7 +493,7 @@ TEST(barrier.generation_wraps_around)
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
         pawl_barrier_ticket old;
 
@@ -525,7 +521,7 @@ TEST(barrier.reset_cancels_sleepers_and_starts_afresh)
     struct puppet p[3];
 
     puppets_begin(p, 3);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(PARTIES, flags);
 
         for (int i = 0; i < 3; i++) {
@@ -544,7 +540,7 @@ TEST(barrier.reset_cancels_sleepers_and_starts_afresh)
     puppets_end(p, 3);
 }
 
-/* ---- the action --------------------------------------------------------- */
+/* ---- the action ---------------------------------------------------------- */
 
 static int plain[PARTIES];
 
@@ -552,8 +548,8 @@ struct action_rig {
     pawl_barrier *b;
     int calls;
     uint32_t generation;
-    int result; /* what the action returns */
-    int sum;    /* of what the parties wrote */
+    int result;  /* what the action returns */
+    int sum;     /* of what the parties wrote */
     int verdict; /* what the action wrote */
 };
 
@@ -588,7 +584,7 @@ TEST(barrier.action_sees_all_and_is_seen_by_all)
     struct puppet p[PARTIES];
 
     puppets_begin(p, PARTIES);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(PARTIES, flags);
         struct action_rig r = {.b = &b};
 
@@ -612,7 +608,7 @@ TEST(barrier.failing_action_breaks_it)
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
         struct action_rig r = {.b = &b, .result = -EIO};
         pawl_barrier_ticket ticket;
@@ -635,9 +631,9 @@ TEST(barrier.failing_action_breaks_it)
         CHECK_OK(pawl_barrier_finish(&b, ticket));
         r.result = INT_MIN;
         ticket = arrive(&b, 0);
-        CHECK_ERR(pawl_barrier_arrive(&b, sum_up, &r, 0,
-                                      &(pawl_barrier_ticket){0}),
-                  INT_MIN);
+        CHECK_ERR(
+            pawl_barrier_arrive(&b, sum_up, &r, 0, &(pawl_barrier_ticket){0}),
+            INT_MIN);
         CHECK_ERR(pawl_barrier_finish(&b, ticket), -ECANCELED);
     }
     puppet_end(&p);
@@ -708,7 +704,7 @@ TEST(barrier.action_may_do_all_but_wait)
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
             pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
             struct deed_rig r = {.b = &b, .deed = rows[i].deed};
@@ -764,7 +760,7 @@ TEST(barrier.nobody_passes_before_the_action_has_ended)
     struct puppet p[3];
 
     puppets_begin(p, 3);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
         pawl_barrier_ticket ticket = arrive(&b, 0);
         pawl_deadline until;
@@ -781,9 +777,9 @@ TEST(barrier.nobody_passes_before_the_action_has_ended)
                                       &(pawl_barrier_ticket){0}),
                   -ETIMEDOUT);
         CHECK(pawl_now() >= until);
-        CHECK_ERR(pawl_barrier_arrive(&b, NULL, NULL, 0,
-                                      &(pawl_barrier_ticket){0}),
-                  -ETIMEDOUT);
+        CHECK_ERR(
+            pawl_barrier_arrive(&b, NULL, NULL, 0, &(pawl_barrier_ticket){0}),
+            -ETIMEDOUT);
         CHECK(!pawl_barrier_broken(&b));
         CHECK_EQ(pawl_barrier_n_waiting(&b), 2);
         CHECK_EQ(pawl_barrier_generation(&b), 0);
@@ -807,7 +803,7 @@ TEST(barrier.timeout_during_the_action_breaks_it)
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
         pawl_barrier_ticket ticket = arrive(&b, 0);
 
@@ -844,7 +840,7 @@ TEST(barrier.split_form_waits_later)
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
         pawl_barrier_ticket last;
         struct {
@@ -898,7 +894,7 @@ TEST(barrier.surplus_threads_form_the_next_generation)
     struct puppet p[5];
 
     puppets_begin(p, 5);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
         int zeros = 0;
 
@@ -921,7 +917,7 @@ TEST(barrier.surplus_threads_form_the_next_generation)
 /* signals do not end a wait. */
 TEST(barrier.wait_outlasts_signals)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_barrier b = PAWL_BARRIER_INIT_FLAGS(2, flags);
         struct puppet p;
 

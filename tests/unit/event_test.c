@@ -17,9 +17,6 @@ enum { WAITERS = 4 };
 
 static const pawl_deadline past[] = {0, -1, INT64_MIN, 1};
 
-#define FOR_EACH_MODE(flags)                                                   \
-    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++)
-
 static int wait_until(void *e, pawl_deadline until)
 {
     return pawl_event_wait_until(e, until);
@@ -48,7 +45,7 @@ TEST(event.begins_clear)
     check_is_fresh(&local);
     check_is_fresh(&shared);
     check_is_fresh(&zero);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         memset(&by_init, 0xff, sizeof by_init);
         CHECK_OK(pawl_event_init(&by_init, flags));
         check_is_fresh(&by_init);
@@ -107,7 +104,7 @@ TEST(event.is_not_consumed_by_waits)
 /* E-05, R-04, R-05, R-06: a deadline that has passed polls. */
 TEST(event.past_deadline_polls)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_event e = PAWL_EVENT_INIT_FLAGS(flags);
 
         for (size_t i = 0; i < sizeof past / sizeof *past; i++) {
@@ -124,7 +121,7 @@ TEST(event.past_deadline_polls)
 /* E-05, R-04: not before the deadline. */
 TEST(event.wait_lasts_until_the_deadline)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_event e = PAWL_EVENT_INIT_FLAGS(flags);
         pawl_deadline until = pawl_after_ms(5);
 
@@ -140,7 +137,7 @@ TEST(event.pulse_releases_every_sleeper)
     struct puppet p[WAITERS];
 
     puppets_begin(p, WAITERS);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_event e = PAWL_EVENT_INIT_FLAGS(flags);
 
         for (int round = 0; round < 3; round++) {
@@ -219,7 +216,7 @@ TEST(event.works_after_timed_out_waiters)
 /* signals do not end a wait. */
 TEST(event.wait_outlasts_signals)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_event e = PAWL_EVENT_INIT_FLAGS(flags);
         struct puppet p;
 
@@ -289,7 +286,6 @@ static int read_after_try(void *e, pawl_deadline until)
         sched_yield();
     return written;
 }
-
 
 /* R-11, E-04: what was written before the set is seen after every way to find
  * it set. */

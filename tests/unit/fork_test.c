@@ -5,10 +5,9 @@
  * Under ThreadSanitizer a child of a process with threads must not start any;
  * what needs that is skipped there.
  */
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -73,6 +72,12 @@ static void local_is_mine(void *arg)
 {
     struct objects *o = arg;
 
+    CHECK_EQ(pawl_rmutex_depth(&o->recursive), 2);
+    CHECK_OK(pawl_rmutex_lock(&o->recursive));
+    CHECK_OK(pawl_rmutex_unlock(&o->recursive));
+    CHECK_OK(unlock_twice(&o->recursive));
+    CHECK_ERR(pawl_rmutex_unlock(&o->recursive), -EPERM);
+
     CHECK(pawl_mutex_is_mine(&o->local));
     CHECK_EQ(pawl_mutex_owner(&o->local), syscall(SYS_gettid));
     CHECK_ERR(pawl_mutex_lock(&o->local), -EDEADLK);
@@ -80,12 +85,6 @@ static void local_is_mine(void *arg)
     CHECK_ERR(pawl_mutex_unlock(&o->local), -EPERM);
     CHECK_OK(pawl_mutex_lock(&o->local));
     CHECK_OK(pawl_mutex_unlock(&o->local));
-
-    CHECK_EQ(pawl_rmutex_depth(&o->recursive), 2);
-    CHECK_OK(pawl_rmutex_lock(&o->recursive));
-    CHECK_OK(pawl_rmutex_unlock(&o->recursive));
-    CHECK_OK(unlock_twice(&o->recursive));
-    CHECK_ERR(pawl_rmutex_unlock(&o->recursive), -EPERM);
 }
 
 TEST(fork.both_sides_own_their_copy_of_a_local_lock)
@@ -117,7 +116,7 @@ struct shared {
     pawl_mutex mutex;
     pawl_rmutex recursive;
     pawl_once once;
-    struct door go;
+    struct door has_timed_out;
 };
 
 static void shared_is_the_parents(void *arg)
@@ -133,6 +132,7 @@ static void shared_is_the_parents(void *arg)
     CHECK_EQ(pawl_rmutex_depth(&s->recursive), 0);
     CHECK_ERR(pawl_rmutex_unlock(&s->recursive), -EPERM);
     CHECK_ERR(pawl_rmutex_try_lock(&s->recursive), -EAGAIN);
+    door_open(&s->has_timed_out);
     CHECK_OK(pawl_mutex_lock(&s->mutex)); /* once the parent has released it */
     CHECK_OK(lock_twice(&s->recursive));
     CHECK_OK(unlock_twice(&s->recursive));
@@ -144,11 +144,13 @@ TEST(fork.a_shared_lock_stays_the_parent_s)
     struct shared *s = test_shared_alloc(sizeof *s);
     pid_t pid;
 
+    door_make(&s->has_timed_out);
     CHECK_OK(pawl_mutex_init(&s->mutex, PAWL_SHARED));
     CHECK_OK(pawl_rmutex_init(&s->recursive, PAWL_SHARED));
     CHECK_OK(pawl_mutex_lock(&s->mutex));
     CHECK_OK(lock_twice(&s->recursive));
     pid = test_spawn_child(shared_is_the_parents, s);
+    door_pass(&s->has_timed_out);
     test_until_asleep(pid);
     CHECK_EQ(pawl_rmutex_depth(&s->recursive), 2);
     CHECK_OK(unlock_twice(&s->recursive));
@@ -182,6 +184,8 @@ TEST(fork.a_local_lock_of_a_vanished_thread_is_orphaned)
     struct visitor a;
     struct visitor b;
 
+    if (test_under_tsan())
+        TEST_SKIP("ThreadSanitizer waits for holders that the child has not");
     visitor_start(&a, lock, unlock, &o.local);
     visitor_start(&b, lock_twice, unlock_twice, &o.recursive);
     CHECK_OK(visitor_enters(&a));
@@ -203,6 +207,7 @@ static void shared_is_another_threads(void *arg)
     CHECK_ERR(pawl_mutex_try_lock(&s->mutex), -EAGAIN);
     CHECK_ERR(pawl_mutex_lock_until(&s->mutex, pawl_after_ms(2)), -ETIMEDOUT);
     CHECK_ERR(pawl_mutex_unlock(&s->mutex), -EPERM);
+    door_open(&s->has_timed_out);
     CHECK_OK(pawl_mutex_lock(&s->mutex));
     CHECK_OK(pawl_mutex_unlock(&s->mutex));
 }
@@ -213,10 +218,14 @@ TEST(fork.a_shared_lock_of_a_thread_of_the_parent_is_waited_for)
     struct visitor v;
     pid_t pid;
 
+    if (test_under_tsan())
+        TEST_SKIP("ThreadSanitizer waits for holders that the child has not");
+    door_make(&s->has_timed_out);
     CHECK_OK(pawl_mutex_init(&s->mutex, PAWL_SHARED));
     visitor_start(&v, lock, unlock, &s->mutex);
     CHECK_OK(visitor_enters(&v));
     pid = test_spawn_child(shared_is_another_threads, s);
+    door_pass(&s->has_timed_out);
     test_until_asleep(pid);
     CHECK_OK(visitor_leaves(&v));
     test_wait_child(pid);
@@ -308,6 +317,12 @@ static void prepare_to_park(void)
     door_make(&go_on);
 }
 
+static void park_thread(struct test_thread *t)
+{
+    CHECK_EQ(syscall(SYS_tgkill, getpid(), test_tid(t), SIGUSR1), 0);
+    door_pass(&parked);
+}
+
 static void mark_is_forgotten(void *arg)
 {
     struct objects *o = arg;
@@ -352,9 +367,7 @@ TEST(fork.a_starving_waiter_and_its_reservation_stay_in_the_parent)
     while ((word_of(&o.local) & PAWL_M_STARVERS) == 0)
         sched_yield();
     in_child(mark_is_forgotten, &o);
-    pthread_kill(v.thread != NULL ? *(pthread_t *)v.thread : pthread_self(),
-                 SIGUSR1);
-    door_pass(&parked);
+    park_thread(v.thread);
     CHECK_OK(pawl_mutex_unlock(&o.local));
     if ((word_of(&o.local) & PAWL_M_ID) == PAWL_M_RESERVED)
         in_child(reservation_is_forgotten, &o);
@@ -384,9 +397,7 @@ TEST(fork.the_mark_of_a_spinner_stays_in_the_parent)
             if ((word_of(&o.local) & PAWL_M_SPINNING) != 0)
                 break;
         }
-        test_tid(v.thread);
-        pthread_kill(*(pthread_t *)v.thread, SIGUSR1);
-        door_pass(&parked);
+        park_thread(v.thread);
         caught = (word_of(&o.local) & PAWL_M_SPINNING) != 0;
         if (caught)
             in_child(mark_is_forgotten, &o);

@@ -16,9 +16,6 @@ enum { WAITERS = 4 };
 
 static const pawl_deadline past[] = {0, -1, INT64_MIN, 1};
 
-#define FOR_EACH_MODE(flags)                                                   \
-    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++)
-
 static int wait_until(void *l, pawl_deadline until)
 {
     return pawl_latch_wait_until(l, until);
@@ -51,7 +48,7 @@ TEST(latch.opens_at_zero)
 
     check_two_are_left(&local);
     check_two_are_left(&shared);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         memset(&by_init, 0xff, sizeof by_init);
         CHECK_OK(pawl_latch_init(&by_init, 2, flags));
         check_two_are_left(&by_init);
@@ -103,7 +100,7 @@ TEST(latch.counts_as_far_as_its_maximum)
 /* A count-down is all or nothing. */
 TEST(latch.count_down_beyond_zero_is_refused)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_latch l = PAWL_LATCH_INIT_FLAGS(3, flags);
 
         CHECK_ERR(pawl_latch_count_down(&l, 4), -EOVERFLOW);
@@ -122,7 +119,7 @@ TEST(latch.count_down_beyond_zero_is_refused)
 /* the three forms, and deadlines that have passed. */
 TEST(latch.past_deadline_polls)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_latch l = PAWL_LATCH_INIT_FLAGS(1, flags);
 
         for (size_t i = 0; i < sizeof past / sizeof *past; i++)
@@ -138,7 +135,7 @@ TEST(latch.past_deadline_polls)
 /* not before the deadline. */
 TEST(latch.wait_lasts_until_the_deadline)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_latch l = PAWL_LATCH_INIT_FLAGS(2, flags);
         pawl_deadline until = pawl_after_ms(5);
 
@@ -158,7 +155,7 @@ TEST(latch.zero_releases_every_sleeper)
     struct puppet p[WAITERS];
 
     puppets_begin(p, WAITERS);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_latch l = PAWL_LATCH_INIT_FLAGS(3, flags);
 
         for (int i = 0; i < WAITERS; i++) {
@@ -185,7 +182,7 @@ TEST(latch.all_pass_who_arrive_and_wait)
     struct puppet p[WAITERS];
 
     puppets_begin(p, WAITERS);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_latch l = PAWL_LATCH_INIT_FLAGS(WAITERS, flags);
 
         for (int i = 0; i < WAITERS; i++) {
@@ -203,7 +200,7 @@ TEST(latch.all_pass_who_arrive_and_wait)
 /* signals do not end a wait. */
 TEST(latch.wait_outlasts_signals)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_latch l = PAWL_LATCH_INIT_FLAGS(1, flags);
         struct puppet p;
 

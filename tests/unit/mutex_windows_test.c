@@ -16,7 +16,7 @@ enum { KINDS = 4 };
 static struct stop here;  /* where the thread under test stops */
 static struct stop there; /* a second place */
 
-static pawl_mutex *make(unsigned flags)
+static pawl_mutex *make_mutex(unsigned flags)
 {
     pawl_mutex *m = test_shared_alloc(sizeof *m);
 
@@ -26,12 +26,12 @@ static pawl_mutex *make(unsigned flags)
     return m;
 }
 
-static int unlock(void *m)
+static int unlock_it(void *m)
 {
     return pawl_mutex_unlock(m);
 }
 
-static int lock(void *m)
+static int lock_it(void *m)
 {
     sleeps_soundly = true;
     return pawl_mutex_lock(m);
@@ -40,19 +40,19 @@ static int lock(void *m)
 static int lock_stop_before(void *m)
 {
     stop_before_wait = &here;
-    return lock(m);
+    return lock_it(m);
 }
 
 static int lock_stop_after(void *m)
 {
     stop_after_wait = &here;
-    return lock(m);
+    return lock_it(m);
 }
 
 static int lock_stop_in_spin(void *m)
 {
     stop_in_spin = &here;
-    return lock(m);
+    return lock_it(m);
 }
 
 /* Deadlines too short to starve. */
@@ -130,11 +130,11 @@ static void check_both_get_it(pawl_mutex *m, struct visitor *a,
 TEST(mutex_window.an_unlock_just_before_the_sleep_is_seen)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make(kinds[k]);
+        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
 
         CHECK_OK(pawl_mutex_lock(m));
-        visitor_start(&v, lock_stop_before, unlock, m);
+        visitor_start(&v, lock_stop_before, unlock_it, m);
         stop_await(&here);
         CHECK_OK(pawl_mutex_unlock(m));
         stop_release(&here);
@@ -147,11 +147,11 @@ TEST(mutex_window.an_unlock_just_before_the_sleep_is_seen)
 TEST(mutex_window.unlock_and_lock_just_before_the_sleep_are_seen)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make(kinds[k]);
+        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
 
         CHECK_OK(pawl_mutex_lock(m));
-        visitor_start(&v, lock_stop_before, unlock, m);
+        visitor_start(&v, lock_stop_before, unlock_it, m);
         stop_await(&here);
         CHECK_OK(pawl_mutex_unlock(m));
         CHECK_OK(pawl_mutex_lock(m));
@@ -166,13 +166,13 @@ TEST(mutex_window.unlock_and_lock_just_before_the_sleep_are_seen)
 /* L-08 */
 TEST(mutex_window.a_death_just_before_the_sleep_is_seen)
 {
-    pawl_mutex *m = make(PAWL_LOCAL);
+    pawl_mutex *m = make_mutex(PAWL_LOCAL);
     struct visitor holder;
     struct visitor v;
 
-    visitor_start(&holder, lock, NULL, m);
+    visitor_start(&holder, lock_it, NULL, m);
     CHECK_OK(visitor_enters(&holder));
-    visitor_start(&v, lock_stop_before, unlock, m);
+    visitor_start(&v, lock_stop_before, unlock_it, m);
     stop_await(&here);
     visitor_leaves(&holder);
     stop_release(&here);
@@ -187,13 +187,13 @@ TEST(mutex_window.one_that_was_overtaken_looks_after_the_other_sleepers)
 {
     for (int k = 0; k < KINDS; k++) {
         for (int free_again = 0; free_again < 2; free_again++) {
-            pawl_mutex *m = make(kinds[k]);
+            pawl_mutex *m = make_mutex(kinds[k]);
             struct visitor first;
             struct visitor second;
 
             CHECK_OK(pawl_mutex_lock(m));
-            visitor_start_asleep(&first, lock_stop_after, unlock, m);
-            visitor_start_asleep(&second, lock, unlock, m);
+            visitor_start_asleep(&first, lock_stop_after, unlock_it, m);
+            visitor_start_asleep(&second, lock_it, unlock_it, m);
             CHECK_OK(pawl_mutex_unlock(m));
             stop_await(&here); /* the first has been woken */
             CHECK_OK(pawl_mutex_try_lock(m));
@@ -214,11 +214,11 @@ TEST(mutex_window.one_that_was_overtaken_looks_after_the_other_sleepers)
 TEST(mutex_window.a_timed_out_waiter_takes_what_has_become_free)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make(kinds[k]);
+        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
 
         CHECK_OK(pawl_mutex_lock(m));
-        visitor_start(&v, lock_soon_stop_after, unlock, m);
+        visitor_start(&v, lock_soon_stop_after, unlock_it, m);
         stop_await(&here); /* its deadline has passed */
         CHECK_OK(pawl_mutex_unlock(m));
         stop_release(&here);
@@ -230,14 +230,14 @@ TEST(mutex_window.a_timed_out_waiter_takes_what_has_become_free)
 TEST(mutex_window.a_timed_out_waiter_leaves_the_wake_to_others)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make(kinds[k]);
+        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor hasty;
         struct visitor v;
 
         CHECK_OK(pawl_mutex_lock(m));
         visitor_start(&hasty, lock_soon_stop_after, NULL, m);
         stop_await(&here);
-        visitor_start_asleep(&v, lock, unlock, m);
+        visitor_start_asleep(&v, lock_it, unlock_it, m);
         CHECK_OK(pawl_mutex_unlock(m));
         CHECK_OK(visitor_enters(&v)); /* not the one that has given up */
         stop_release(&here);
@@ -252,11 +252,11 @@ TEST(mutex_window.a_timed_out_waiter_leaves_the_wake_to_others)
 TEST(mutex_window.an_unlock_hands_over_to_the_starving_one)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make(kinds[k]);
+        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
 
         CHECK_OK(pawl_mutex_lock(m));
-        visitor_start_asleep(&v, lock_starving_stop_after, unlock, m);
+        visitor_start_asleep(&v, lock_starving_stop_after, unlock_it, m);
         await_hand_over(m);
         CHECK_OK(pawl_mutex_unlock(m));
         stop_await(&here);
@@ -281,16 +281,16 @@ TEST(mutex_window.a_hand_over_reaches_the_right_one)
 {
     for (int k = 0; k < KINDS; k++) {
         for (int last = 0; last < 2; last++) {
-            pawl_mutex *m = make(kinds[k]);
+            pawl_mutex *m = make_mutex(kinds[k]);
             struct visitor starving;
             struct visitor v;
 
             CHECK_OK(pawl_mutex_lock(m));
             if (last)
-                visitor_start_asleep(&v, lock, unlock, m);
-            visitor_start_asleep(&starving, lock_starving, unlock, m);
+                visitor_start_asleep(&v, lock_it, unlock_it, m);
+            visitor_start_asleep(&starving, lock_starving, unlock_it, m);
             if (!last)
-                visitor_start_asleep(&v, lock, unlock, m);
+                visitor_start_asleep(&v, lock_it, unlock_it, m);
             await_hand_over(m);
             CHECK_OK(pawl_mutex_unlock(m));
             CHECK_OK(visitor_enters(&starving));
@@ -306,11 +306,11 @@ TEST(mutex_window.a_hand_over_reaches_the_right_one)
 TEST(mutex_window.a_hand_over_at_the_deadline_is_taken)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make(kinds[k]);
+        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
 
         CHECK_OK(pawl_mutex_lock(m));
-        visitor_start(&v, lock_starving_soon_stop_after, unlock, m);
+        visitor_start(&v, lock_starving_soon_stop_after, unlock_it, m);
         stop_await(&here); /* its deadline has passed */
         await_hand_over(m);
         CHECK_OK(pawl_mutex_unlock(m));
@@ -326,7 +326,7 @@ TEST(mutex_window.a_hand_over_at_the_deadline_is_taken)
 TEST(mutex_window.a_starving_one_that_gives_up_reserves_nothing)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make(kinds[k]);
+        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
 
         CHECK_OK(pawl_mutex_lock(m));
@@ -345,10 +345,10 @@ TEST(mutex_window.a_starving_one_that_gives_up_reserves_nothing)
  * by then or not; the one that it was reserved for took it and died. */
 TEST(mutex_window.the_death_of_the_one_it_was_reserved_for_is_told)
 {
-    static const visitor_fn sleepers[] = {lock, lock_starving};
+    static const visitor_fn sleepers[] = {lock_it, lock_starving};
 
     for (int i = 0; i < 2; i++) {
-        pawl_mutex *m = make(PAWL_LOCAL);
+        pawl_mutex *m = make_mutex(PAWL_LOCAL);
         struct visitor starving;
         struct visitor v;
 
@@ -357,7 +357,7 @@ TEST(mutex_window.the_death_of_the_one_it_was_reserved_for_is_told)
         await_hand_over(m);
         CHECK_OK(pawl_mutex_unlock(m));
         stop_await(&here); /* reserved */
-        visitor_start_asleep(&v, sleepers[i], unlock, m);
+        visitor_start_asleep(&v, sleepers[i], unlock_it, m);
         stop_release(&here);
         CHECK_OK(visitor_enters(&starving));
         visitor_leaves(&starving);
@@ -369,16 +369,16 @@ TEST(mutex_window.the_death_of_the_one_it_was_reserved_for_is_told)
 /* L-08: the holder dies while somebody starves. */
 TEST(mutex_window.a_death_is_told_to_the_starving_one)
 {
-    pawl_mutex *m = make(PAWL_LOCAL);
+    pawl_mutex *m = make_mutex(PAWL_LOCAL);
     struct visitor holder;
     struct visitor starving;
 
-    visitor_start(&holder, lock, NULL, m);
+    visitor_start(&holder, lock_it, NULL, m);
     CHECK_OK(visitor_enters(&holder));
-    visitor_start_asleep(&starving, lock_starving, unlock, m);
+    visitor_start_asleep(&starving, lock_starving, unlock_it, m);
     visitor_leaves(&holder);
     CHECK_ERR(visitor_enters(&starving), -EOWNERDEAD);
-    CHECK_OK(pawl_mutex_destroy(make(PAWL_LOCAL)));
+    CHECK_OK(pawl_mutex_destroy(make_mutex(PAWL_LOCAL)));
     CHECK_ERR(pawl_mutex_try_lock(m), -EAGAIN);
     CHECK_OK(visitor_leaves(&starving));
     CHECK_ERR(pawl_mutex_try_lock(m), -ENOTRECOVERABLE);
@@ -392,16 +392,16 @@ static int lock_and_tell_repair(void *m)
 
 TEST(mutex_window.an_unrepaired_unlock_releases_the_starving_one)
 {
-    pawl_mutex *m = make(PAWL_LOCAL);
+    pawl_mutex *m = make_mutex(PAWL_LOCAL);
     struct visitor holder;
     struct visitor starving;
     struct visitor v;
 
-    CHECK_OK(visitor_dies_inside(lock, m));
-    visitor_start(&holder, lock_and_tell_repair, unlock, m);
+    CHECK_OK(visitor_dies_inside(lock_it, m));
+    visitor_start(&holder, lock_and_tell_repair, unlock_it, m);
     CHECK_ERR(visitor_enters(&holder), -EOWNERDEAD);
     visitor_start_asleep(&starving, lock_starving, NULL, m);
-    visitor_start_asleep(&v, lock, NULL, m);
+    visitor_start_asleep(&v, lock_it, NULL, m);
     CHECK_OK(visitor_leaves(&holder));
     CHECK_ERR(visitor_enters(&starving), -ENOTRECOVERABLE);
     CHECK_ERR(visitor_enters(&v), -ENOTRECOVERABLE);
@@ -416,13 +416,13 @@ TEST(mutex_window.an_unrepaired_unlock_releases_the_starving_one)
 TEST(mutex_window.a_spinner_that_takes_it_looks_after_the_sleeper)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make(kinds[k]);
+        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor sleeper;
         struct visitor spinner;
 
         CHECK_OK(pawl_mutex_lock(m));
-        visitor_start_asleep(&sleeper, lock, unlock, m);
-        visitor_start(&spinner, lock_stop_in_spin, unlock, m);
+        visitor_start_asleep(&sleeper, lock_it, unlock_it, m);
+        visitor_start(&spinner, lock_stop_in_spin, unlock_it, m);
         stop_await(&here);
         CHECK_OK(pawl_mutex_unlock(m));
         stop_release(&here);
@@ -434,13 +434,13 @@ TEST(mutex_window.a_spinner_that_takes_it_looks_after_the_sleeper)
 TEST(mutex_window.a_spinner_that_gives_up_looks_after_the_sleeper)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make(kinds[k]);
+        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor sleeper;
         struct visitor spinner;
 
         CHECK_OK(pawl_mutex_lock(m));
-        visitor_start_asleep(&sleeper, lock, unlock, m);
-        visitor_start(&spinner, lock_stop_in_spin, unlock, m);
+        visitor_start_asleep(&sleeper, lock_it, unlock_it, m);
+        visitor_start(&spinner, lock_stop_in_spin, unlock_it, m);
         stop_await(&here);
         CHECK_OK(pawl_mutex_unlock(m));
         CHECK_OK(pawl_mutex_lock(m));
@@ -455,12 +455,12 @@ TEST(mutex_window.a_spinner_that_gives_up_looks_after_the_sleeper)
 TEST(mutex_window.a_spinner_whose_deadline_passes_looks_after_the_sleeper)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make(kinds[k]);
+        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor sleeper;
         struct visitor spinner;
 
         CHECK_OK(pawl_mutex_lock(m));
-        visitor_start_asleep(&sleeper, lock, unlock, m);
+        visitor_start_asleep(&sleeper, lock_it, unlock_it, m);
         visitor_start(&spinner, lock_soon_stop_in_spin, NULL, m);
         stop_await(&here);
         CHECK_OK(pawl_mutex_unlock(m));
@@ -477,16 +477,16 @@ TEST(mutex_window.a_spinner_whose_deadline_passes_looks_after_the_sleeper)
 /* L-08: the holder dies while somebody spins and somebody sleeps. */
 TEST(mutex_window.a_death_is_told_to_the_spinner_or_the_sleeper)
 {
-    pawl_mutex *m = make(PAWL_LOCAL);
+    pawl_mutex *m = make_mutex(PAWL_LOCAL);
     struct visitor holder;
     struct visitor sleeper;
     struct visitor spinner;
     int first;
     int second;
 
-    visitor_start(&holder, lock, NULL, m);
+    visitor_start(&holder, lock_it, NULL, m);
     CHECK_OK(visitor_enters(&holder));
-    visitor_start_asleep(&sleeper, lock, NULL, m);
+    visitor_start_asleep(&sleeper, lock_it, NULL, m);
     visitor_start(&spinner, lock_stop_in_spin, NULL, m);
     stop_await(&here);
     visitor_leaves(&holder);

@@ -21,7 +21,7 @@ static struct door go;
 static int slow_result;
 static atomic_int runs;
 
-static pawl_once *make(unsigned flags)
+static pawl_once *make_once(unsigned flags)
 {
     pawl_once *o = test_shared_alloc(sizeof *o);
 
@@ -82,7 +82,7 @@ static int run_soon_stop_after(void *o)
  * sleep: it is seen. */
 static void check_end(int result, visitor_fn waiter, unsigned flags)
 {
-    pawl_once *o = make(flags);
+    pawl_once *o = make_once(flags);
     struct test_thread *runner;
     struct visitor v;
 
@@ -137,7 +137,7 @@ TEST(once_window.one_that_was_woken_late_sees_the_end)
 TEST(once_window.one_that_was_overtaken_after_a_failure_waits_on)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_once *o = make(kinds[k]);
+        pawl_once *o = make_once(kinds[k]);
         struct test_thread *runner;
         struct visitor v;
 

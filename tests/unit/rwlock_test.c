@@ -14,9 +14,6 @@
 
 static const pawl_deadline past[] = {0, -1, INT64_MIN, 1};
 
-#define FOR_EACH_MODE(flags)                                                   \
-    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++)
-
 static int read_lock(void *rw, pawl_deadline until)
 {
     return pawl_rwlock_read_lock_until(rw, until);
@@ -101,7 +98,7 @@ TEST(rwlock.begins_free)
     check_is_free(&shared);
     memset(&rw, 0, sizeof rw);
     check_is_free(&rw);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         memset(&rw, 0xff, sizeof rw);
         CHECK_OK(pawl_rwlock_init(&rw, flags));
         check_is_free(&rw);
@@ -186,7 +183,7 @@ TEST(rwlock.every_call_in_every_state)
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
             for (int holder = NOBODY; holder <= ANOTHER_WRITES; holder++) {
                 pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
@@ -221,7 +218,7 @@ TEST(rwlock.past_deadline_tries_once)
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
         pawl_deadline until;
 
@@ -251,7 +248,7 @@ TEST(rwlock.readers_are_not_known_and_the_writer_is)
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         if (!test_under_tsan()) { /* it believes that readers are known */
@@ -276,7 +273,7 @@ TEST(rwlock.readers_are_not_known_and_the_writer_is)
     puppet_end(&p);
 }
 
-/* ---- limits ---------------------------------------------------------------- */
+/* ---- limits -------------------------------------------------------------- */
 
 #define ONE_READER_WAITS (UINT64_C(1) << 8) /* see rwlock.c */
 #define ONE_WRITER_WAITS (UINT64_C(1) << 46)
@@ -291,7 +288,7 @@ static void skip_under_tsan(void)
 TEST(rwlock.too_many_readers_are_refused)
 {
     skip_under_tsan();
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         for (int i = 0; i < PAWL_RWLOCK_READERS_MAX; i++)
@@ -316,7 +313,7 @@ TEST(rwlock.too_many_waiters_are_refused)
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         CHECK_OK(puppet_call(&p, write_lock, &rw));
@@ -347,7 +344,7 @@ TEST(rwlock.waiting_readers_count_against_the_bound)
 
     skip_under_tsan();
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         for (int i = 0; i < PAWL_RWLOCK_READERS_MAX; i++)
@@ -364,7 +361,7 @@ TEST(rwlock.waiting_readers_count_against_the_bound)
     puppet_end(&p);
 }
 
-/* ---- who comes when --------------------------------------------------------- */
+/* ---- who comes when ------------------------------------------------------ */
 
 /* L-16: readers share; a writer waits for all of them. */
 TEST(rwlock.writer_waits_for_the_last_reader)
@@ -372,7 +369,7 @@ TEST(rwlock.writer_waits_for_the_last_reader)
     struct puppet p;
 
     puppet_begin(&p);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         CHECK_OK(pawl_rwlock_read_lock(&rw));
@@ -400,7 +397,7 @@ TEST(rwlock.phases_alternate)
 
     puppets_begin(r, 2);
     puppets_begin(w, 2);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         CHECK_OK(pawl_rwlock_read_lock(&rw));
@@ -441,7 +438,7 @@ TEST(rwlock.writer_that_times_out_lets_readers_in)
 
     puppet_begin(&r);
     puppets_begin(w, 2);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         CHECK_OK(pawl_rwlock_read_lock(&rw));
@@ -473,7 +470,7 @@ TEST(rwlock.writer_is_woken_after_another_timed_out)
     struct puppet w[3];
 
     puppets_begin(w, 3);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         CHECK_OK(pawl_rwlock_write_lock(&rw));
@@ -501,7 +498,7 @@ TEST(rwlock.reader_that_times_out_leaves_no_trace)
     struct puppet r[2];
 
     puppets_begin(r, 2);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         CHECK_OK(pawl_rwlock_write_lock(&rw));
@@ -527,7 +524,7 @@ TEST(rwlock.downgrade_admits_readers_and_no_writer)
 
     puppets_begin(r, 2);
     puppet_begin(&w);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         CHECK_OK(pawl_rwlock_write_lock(&rw));
@@ -563,7 +560,7 @@ TEST(rwlock.starving_writer_is_handed_the_lock)
     struct puppet w;
 
     puppet_begin(&w);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
         int overtakes = 0;
 
@@ -598,7 +595,7 @@ TEST(rwlock.waits_outlast_signals)
     static const puppet_fn ends[] = {read_unlock, write_unlock};
 
     allow_interruptions();
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         for (int k = 0; k < 2; k++) {
             pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
             struct puppet p;
@@ -727,7 +724,7 @@ TEST(rwlock.admitted_reader_does_not_fall_asleep)
         TEST_SKIP("ThreadSanitizer delays signal handlers");
     TEST_TIMEOUT(20);
     allow_hold_ups(SA_RESTART);
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
         struct puppet late;
         struct puppet r;
@@ -763,7 +760,7 @@ TEST(rwlock.admitted_reader_does_not_fall_asleep)
     }
 }
 
-/* ---- death of the writer ------------------------------------------------------ */
+/* ---- death of the writer ------------------------------------------------- */
 
 static void write_and_die(void *rw)
 {
@@ -919,7 +916,7 @@ TEST(rwlock.death_of_the_writer_wakes_a_sleeper)
     }
 }
 
-/* ---- guards ----------------------------------------------------------------- */
+/* ---- guards -------------------------------------------------------------- */
 
 static int read_guarded(pawl_rwlock *rw, pawl_deadline until)
 {
@@ -945,7 +942,7 @@ static int write_guarded(pawl_rwlock *rw, pawl_deadline until)
  * nothing if they got nothing. */
 TEST(rwlock.guards_release_what_they_got)
 {
-    FOR_EACH_MODE(flags) {
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
 
         CHECK_OK(read_guarded(&rw, PAWL_FOREVER));
@@ -992,7 +989,7 @@ TEST(rwlock.guards_cope_with_a_death)
     CHECK_ERR(read_guarded(&rw, PAWL_FOREVER), -ENOTRECOVERABLE);
 }
 
-/* ---- memory order -------------------------------------------------------------- */
+/* ---- memory order -------------------------------------------------------- */
 
 static pawl_rwlock guard_of_data = PAWL_RWLOCK_INIT;
 static int data;

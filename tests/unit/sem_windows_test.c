@@ -14,7 +14,7 @@ static const unsigned kinds[] = {PAWL_LOCAL, PAWL_SHARED};
 static struct stop here;
 static struct stop there;
 
-static pawl_sem *make(int value, unsigned flags)
+static pawl_sem *make_sem(int value, unsigned flags)
 {
     pawl_sem *s = test_shared_alloc(sizeof *s);
 
@@ -24,31 +24,31 @@ static pawl_sem *make(int value, unsigned flags)
     return s;
 }
 
-static int acquire(void *s)
+static int get(void *s)
 {
     return pawl_sem_acquire(s);
 }
 
-static int acquire_stop_before(void *s)
+static int get_stop_before(void *s)
 {
     stop_before_wait = &here;
     return pawl_sem_acquire(s);
 }
 
-static int acquire_stop_before_there(void *s)
+static int get_stop_before_there(void *s)
 {
     stop_before_wait = &there;
     return pawl_sem_acquire(s);
 }
 
-static int acquire_stop_after(void *s)
+static int get_stop_after(void *s)
 {
     stop_after_wait = &here;
     return pawl_sem_acquire(s);
 }
 
 /* Once more if the deadline has passed before the stop. */
-static int acquire_soon_stop_after(void *s)
+static int get_soon_stop_after(void *s)
 {
     int err;
 
@@ -57,6 +57,12 @@ static int acquire_soon_stop_after(void *s)
         err = pawl_sem_acquire_until(s, pawl_after_us(500));
     } while (err == -ETIMEDOUT && stop_after_wait != NULL);
     return err;
+}
+
+static int get_3_stop_after(void *s)
+{
+    stop_after_wait = &here;
+    return pawl_sem_acquire_n(s, 3);
 }
 
 /* Those who starve: they have claimed the permits when they really sleep. */
@@ -96,10 +102,10 @@ static void check_is_empty(const pawl_sem *s)
 TEST(sem_window.a_release_just_before_the_sleep_is_seen)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_sem *s = make(0, kinds[k]);
+        pawl_sem *s = make_sem(0, kinds[k]);
         struct visitor v;
 
-        visitor_start(&v, acquire_stop_before, NULL, s);
+        visitor_start(&v, get_stop_before, NULL, s);
         stop_await(&here);
         CHECK_OK(pawl_sem_release(s));
         stop_release(&here);
@@ -113,10 +119,10 @@ TEST(sem_window.a_release_just_before_the_sleep_is_seen)
 TEST(sem_window.a_permit_that_others_take_first_is_not_missed)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_sem *s = make(0, kinds[k]);
+        pawl_sem *s = make_sem(0, kinds[k]);
         struct visitor v;
 
-        visitor_start(&v, acquire_stop_before, NULL, s);
+        visitor_start(&v, get_stop_before, NULL, s);
         stop_await(&here);
         CHECK_OK(pawl_sem_release(s));
         CHECK_OK(pawl_sem_try_acquire(s));
@@ -134,12 +140,12 @@ TEST(sem_window.a_permit_that_others_take_first_is_not_missed)
 TEST(sem_window.one_that_was_overtaken_gets_the_next_permit)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_sem *s = make(0, kinds[k]);
+        pawl_sem *s = make_sem(0, kinds[k]);
         struct visitor first;
         struct visitor second;
 
-        visitor_start_asleep(&first, acquire_stop_after, NULL, s);
-        visitor_start_asleep(&second, acquire, NULL, s);
+        visitor_start_asleep(&first, get_stop_after, NULL, s);
+        visitor_start_asleep(&second, get, NULL, s);
         CHECK_OK(pawl_sem_release(s));
         stop_await(&here);
         CHECK_OK(pawl_sem_try_acquire(s));
@@ -156,10 +162,10 @@ TEST(sem_window.one_that_was_overtaken_gets_the_next_permit)
 TEST(sem_window.a_permit_at_the_deadline_is_taken)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_sem *s = make(0, kinds[k]);
+        pawl_sem *s = make_sem(0, kinds[k]);
         struct visitor v;
 
-        visitor_start(&v, acquire_soon_stop_after, NULL, s);
+        visitor_start(&v, get_soon_stop_after, NULL, s);
         stop_await(&here); /* its deadline has passed */
         CHECK_OK(pawl_sem_release(s));
         stop_release(&here);
@@ -172,13 +178,13 @@ TEST(sem_window.a_permit_at_the_deadline_is_taken)
 TEST(sem_window.a_timed_out_waiter_leaves_the_wake_to_others)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_sem *s = make(0, kinds[k]);
+        pawl_sem *s = make_sem(0, kinds[k]);
         struct visitor hasty;
         struct visitor v;
 
-        visitor_start(&hasty, acquire_soon_stop_after, NULL, s);
+        visitor_start(&hasty, get_soon_stop_after, NULL, s);
         stop_await(&here);
-        visitor_start_asleep(&v, acquire, NULL, s);
+        visitor_start_asleep(&v, get, NULL, s);
         CHECK_OK(pawl_sem_release(s));
         check_gets_it(&v);
         stop_release(&here);
@@ -188,13 +194,41 @@ TEST(sem_window.a_timed_out_waiter_leaves_the_wake_to_others)
     }
 }
 
+/* A permit that one sleeper cannot use reaches another one that can, and the
+ * first sleeps on. */
+TEST(sem_window.a_permit_reaches_who_can_use_it)
+{
+    for (int k = 0; k < 2; k++) {
+        for (int large_first = 0; large_first < 2; large_first++) {
+            pawl_sem *s = make_sem(0, kinds[k]);
+            struct visitor large;
+            struct visitor small;
+
+            if (large_first)
+                visitor_start_asleep(&large, get_3_stop_after, NULL, s);
+            visitor_start_asleep(&small, get, NULL, s);
+            if (!large_first)
+                visitor_start_asleep(&large, get_3_stop_after, NULL, s);
+            CHECK_OK(pawl_sem_release(s));
+            check_gets_it(&small);
+            stop_await(&here);
+            stop_release(&here);
+            test_until_asleep(test_tid(large.thread));
+            CHECK_EQ(pawl_sem_waiters(s), 1);
+            CHECK_OK(pawl_sem_release_n(s, 3));
+            check_gets_it(&large);
+            check_is_empty(s);
+        }
+    }
+}
+
 /* ---- claims (I3, W-34, R-13) -------------------------------------------- */
 
 /* What comes in while somebody claims is kept for it. */
 TEST(sem_window.a_claim_keeps_what_comes_in)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_sem *s = make(0, kinds[k]);
+        pawl_sem *s = make_sem(0, kinds[k]);
         struct visitor large;
         struct visitor small;
 
@@ -204,7 +238,7 @@ TEST(sem_window.a_claim_keeps_what_comes_in)
         CHECK_ERR(pawl_sem_acquire_until(s, 0), -ETIMEDOUT);
         CHECK_ERR(pawl_sem_acquire_until(s, pawl_after_us(100)), -ETIMEDOUT);
         CHECK_EQ(pawl_sem_value(s), 2);
-        visitor_start_asleep(&small, acquire, NULL, s);
+        visitor_start_asleep(&small, get, NULL, s);
         CHECK_OK(pawl_sem_release_n(s, 2));
         check_gets_it(&large);
         check_gets_it(&small); /* what the claim did not need */
@@ -218,13 +252,13 @@ TEST(sem_window.a_claim_keeps_what_comes_in)
 TEST(sem_window.a_claim_that_ends_wakes_those_it_held_back)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_sem *s = make(1, kinds[k]);
+        pawl_sem *s = make_sem(1, kinds[k]);
         struct visitor large;
         struct visitor small;
 
         visitor_start(&large, claim_2_soon_stop_after, NULL, s);
         stop_await(&here); /* its deadline has passed */
-        visitor_start_asleep(&small, acquire, NULL, s);
+        visitor_start_asleep(&small, get, NULL, s);
         stop_release(&here);
         CHECK_ERR(visitor_enters(&large), -ETIMEDOUT);
         visitor_leaves(&large);
@@ -240,13 +274,13 @@ TEST(sem_window.a_claim_that_ends_wakes_those_it_held_back)
 TEST(sem_window.the_end_of_a_claim_just_before_the_sleep_is_seen)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_sem *s = make(1, kinds[k]);
+        pawl_sem *s = make_sem(1, kinds[k]);
         struct visitor large;
         struct visitor small;
 
         visitor_start(&large, claim_2_soon_stop_after, NULL, s);
         stop_await(&here);
-        visitor_start(&small, acquire_stop_before_there, NULL, s);
+        visitor_start(&small, get_stop_before_there, NULL, s);
         stop_await(&there);
         stop_release(&here);
         CHECK_ERR(visitor_enters(&large), -ETIMEDOUT);
@@ -261,12 +295,12 @@ TEST(sem_window.the_end_of_a_claim_just_before_the_sleep_is_seen)
 TEST(sem_window.a_claim_served_just_before_the_sleep_of_another_is_seen)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_sem *s = make(1, kinds[k]);
+        pawl_sem *s = make_sem(1, kinds[k]);
         struct visitor large;
         struct visitor small;
 
         visitor_start_asleep(&large, claim_2, NULL, s);
-        visitor_start(&small, acquire_stop_before_there, NULL, s);
+        visitor_start(&small, get_stop_before_there, NULL, s);
         stop_await(&there);
         CHECK_OK(pawl_sem_release_n(s, 2));
         check_gets_it(&large);
@@ -281,7 +315,7 @@ TEST(sem_window.a_claim_served_just_before_the_sleep_of_another_is_seen)
 TEST(sem_window.a_claim_served_at_the_deadline_is_taken)
 {
     for (int k = 0; k < 2; k++) {
-        pawl_sem *s = make(1, kinds[k]);
+        pawl_sem *s = make_sem(1, kinds[k]);
         struct visitor large;
 
         visitor_start(&large, claim_2_soon_stop_after, NULL, s);
@@ -299,15 +333,15 @@ TEST(sem_window.a_release_reaches_the_one_that_claims)
 {
     for (int k = 0; k < 2; k++) {
         for (int last = 0; last < 2; last++) {
-            pawl_sem *s = make(0, kinds[k]);
+            pawl_sem *s = make_sem(0, kinds[k]);
             struct visitor large;
             struct visitor small;
 
             if (last)
-                visitor_start_asleep(&small, acquire, NULL, s);
+                visitor_start_asleep(&small, get, NULL, s);
             visitor_start_asleep(&large, claim_2, NULL, s);
             if (!last)
-                visitor_start_asleep(&small, acquire, NULL, s);
+                visitor_start_asleep(&small, get, NULL, s);
             CHECK_OK(pawl_sem_release(s));
             CHECK_OK(pawl_sem_release(s));
             check_gets_it(&large);
