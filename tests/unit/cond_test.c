@@ -451,6 +451,38 @@ TEST(cond.number_is_exact_behind_those_who_leave)
     puppets_end(p, CROWD);
 }
 
+/* C-05: between processes a notify may call more waiters than it has permits
+ * for, when some have left.  Who is called in vain sleeps again, and is
+ * released by a later notify. */
+TEST(cond.called_in_vain_is_not_released)
+{
+    struct rig r = RIG(PAWL_SHARED);
+    struct puppet p[CROWD];
+    unsigned left = (1u << CROWD) - 1;
+
+    allow_interruptions();
+    puppets_begin(p, CROWD);
+    form_line(&r, p, 1u << 3, 5); /* one leaves the middle */
+    left &= ~(1u << 3);
+    while (left != 0) {
+        int who;
+
+        notify(&r, 1);
+        who = puppets_first(p, CROWD);
+        CHECK_OK(puppet_result(&p[who]));
+        left &= ~(1u << who);
+        for (int i = 0; i < CROWD; i++) {
+            if ((left >> i & 1) == 0)
+                continue;
+            puppet_until_asleep(&p[i]);
+            interrupt(test_tid(p[i].thread)); /* it looks whether it is */
+            puppet_until_asleep(&p[i]);
+        }
+    }
+    CHECK_OK(pawl_cond_destroy(&r.c));
+    puppets_end(p, CROWD);
+}
+
 /* C-07: who comes after the notify is not released by it, not even the notifier
  * itself, which waits before the one that it chose has run. */
 TEST(cond.notify_does_not_reach_who_comes_later)
