@@ -26,7 +26,6 @@
  */
 #include "futex/mutex_core.h"
 
-#include "base/single.h"
 #include "base/tsan.h"
 #include "futex/cond_core.h"
 #include "futex/spin.h"
@@ -318,72 +317,9 @@ static PAWL_COLD int acquire_slow(pawl_mutex *m, pawl_deadline until,
     }
 }
 
-/* The fast paths touch the low half alone: it is 0 only if the lock is free and
- * nobody sleeps, and the holder's bare id only if nobody sleeps either, for a
- * starving waiter sets WAITERS too.  SPINNING, in the high half, does not
- * matter to them: the spinner watches. */
-
-/* Take a free lock as `id`; 0 if it is not known yet, which fails. */
-static inline bool take_free(pawl_mutex *m, uint32_t id)
-{
-    /* acquire: pairs with the release in give_back and release_slow. */
-    return pawl_likely(id != 0) &&
-           pawl_likely(pawl_cas_low_acquire(&m->word_, 0, id));
-}
-
-/* Free a lock that `id` holds and nobody sleeps for. */
-static inline bool give_back(pawl_mutex *m, uint32_t id)
-{
-    /* release: pairs with the acquire in take_free and attempt.  Our last
-     * access to *m. */
-    return pawl_likely(id != 0) &&
-           pawl_likely(pawl_cas_low_release(&m->word_, id, 0));
-}
-
-/* The same for the only thread of a process: replace `from` by `to`. */
-static inline bool change_alone(pawl_mutex *m, uint32_t from, uint32_t to)
-{
-    if (pawl_load_low_relaxed(&m->word_) != from) /* relaxed: alone */
-        return false;
-    pawl_store_low_relaxed(&m->word_, to); /* relaxed: alone */
-    return true;
-}
-
-static inline bool acquire_fast(pawl_mutex *m)
-{
-    /* relaxed: the mode is constant. */
-    uint32_t mode = pawl_load_high_relaxed(&m->word_);
-
-    if (pawl_likely((mode & (PAWL_SHARED | PAWL_OWNERLESS)) == 0)) {
-        uint32_t id = pawl_self_.local_id;
-
-        return pawl_single_threaded() ? id != 0 && change_alone(m, 0, id)
-                                      : take_free(m, id);
-    }
-    if ((mode & PAWL_OWNERLESS) != 0)
-        return take_free(m, (uint32_t)PAWL_M_ANYBODY);
-    return take_free(m, pawl_self_.shared_id);
-}
-
-static inline bool release_fast(pawl_mutex *m)
-{
-    /* relaxed: the mode is constant. */
-    uint32_t mode = pawl_load_high_relaxed(&m->word_);
-
-    if (pawl_likely((mode & (PAWL_SHARED | PAWL_OWNERLESS)) == 0)) {
-        uint32_t id = pawl_self_.local_id;
-
-        return pawl_single_threaded() ? id != 0 && change_alone(m, id, 0)
-                                      : give_back(m, id);
-    }
-    if ((mode & PAWL_OWNERLESS) != 0)
-        return give_back(m, (uint32_t)PAWL_M_ANYBODY);
-    return give_back(m, pawl_self_.shared_id);
-}
-
 int pawl_mutex_acquire(pawl_mutex *m, pawl_deadline until)
 {
-    return acquire_fast(m) ? 0 : acquire_slow(m, until, 0);
+    return pawl_mutex_acquire_fast(m) ? 0 : acquire_slow(m, until, 0);
 }
 
 int pawl_mutex_reacquire(pawl_mutex *m, bool slept)
@@ -407,7 +343,8 @@ static PAWL_COLD int try_acquire_slow(pawl_mutex *m)
 int pawl_mutex_try_acquire(pawl_mutex *m)
 {
     /* No locked instruction on a lock that is visibly held.  relaxed: a hint. */
-    if (pawl_load_low_relaxed(&m->word_) == 0 && acquire_fast(m))
+    if (pawl_load_low_relaxed(&m->word_) == 0 &&
+        pawl_mutex_acquire_fast(m))
         return 0;
     return try_acquire_slow(m);
 }
@@ -475,7 +412,7 @@ static PAWL_COLD int release_slow(pawl_mutex *m, bool unrepaired)
 
 int pawl_mutex_release(pawl_mutex *m)
 {
-    return release_fast(m) ? 0 : release_slow(m, false);
+    return pawl_mutex_release_fast(m) ? 0 : release_slow(m, false);
 }
 
 int pawl_mutex_release_unrepaired(pawl_mutex *m)

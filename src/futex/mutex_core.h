@@ -9,6 +9,8 @@
 #include <pawl/mutex.h>
 
 #include "atomic/ops.h"
+#include "base/compiler.h"
+#include "base/single.h"
 #include "futex/self.h"
 #include "futex/sys.h"
 
@@ -56,6 +58,71 @@ static inline bool pawl_mutex_held_by_me(uint64_t word)
 {
     return (word & PAWL_M_OWNERLESS) == 0 &&
            (word & PAWL_M_ID) == pawl_mutex_my_id(word);
+}
+
+/* The fast paths touch the low half alone: it is 0 only if the lock is free and
+ * nobody sleeps, and the holder's bare id only if nobody sleeps either, for a
+ * starving waiter sets WAITERS too.  SPINNING, in the high half, does not
+ * matter to them: the spinner watches. */
+
+/* Take a free lock as `id`; 0 if it is not known yet, which fails. */
+static inline bool pawl_mutex_take_free(pawl_mutex *m, uint32_t id)
+{
+    /* acquire: pairs with the release in pawl_mutex_give_back and in
+     * release_slow. */
+    return pawl_likely(id != 0) &&
+           pawl_likely(pawl_cas_low_acquire(&m->word_, 0, id));
+}
+
+/* Free a lock that `id` holds and nobody sleeps for. */
+static inline bool pawl_mutex_give_back(pawl_mutex *m, uint32_t id)
+{
+    /* release: pairs with the acquire in pawl_mutex_take_free and in
+     * attempt.  Our last
+     * access to *m. */
+    return pawl_likely(id != 0) &&
+           pawl_likely(pawl_cas_low_release(&m->word_, id, 0));
+}
+
+/* The same for the only thread of a process: replace `from` by `to`. */
+static inline bool pawl_mutex_change_alone(pawl_mutex *m, uint32_t from, uint32_t to)
+{
+    if (pawl_load_low_relaxed(&m->word_) != from) /* relaxed: alone */
+        return false;
+    pawl_store_low_relaxed(&m->word_, to); /* relaxed: alone */
+    return true;
+}
+
+static inline bool pawl_mutex_acquire_fast(pawl_mutex *m)
+{
+    /* relaxed: the mode is constant. */
+    uint32_t mode = pawl_load_high_relaxed(&m->word_);
+
+    if (pawl_likely((mode & (PAWL_SHARED | PAWL_OWNERLESS)) == 0)) {
+        uint32_t id = pawl_self_.local_id;
+
+        return pawl_single_threaded() ? id != 0 && pawl_mutex_change_alone(m, 0, id)
+                                      : pawl_mutex_take_free(m, id);
+    }
+    if ((mode & PAWL_OWNERLESS) != 0)
+        return pawl_mutex_take_free(m, (uint32_t)PAWL_M_ANYBODY);
+    return pawl_mutex_take_free(m, pawl_self_.shared_id);
+}
+
+static inline bool pawl_mutex_release_fast(pawl_mutex *m)
+{
+    /* relaxed: the mode is constant. */
+    uint32_t mode = pawl_load_high_relaxed(&m->word_);
+
+    if (pawl_likely((mode & (PAWL_SHARED | PAWL_OWNERLESS)) == 0)) {
+        uint32_t id = pawl_self_.local_id;
+
+        return pawl_single_threaded() ? id != 0 && pawl_mutex_change_alone(m, id, 0)
+                                      : pawl_mutex_give_back(m, id);
+    }
+    if ((mode & PAWL_OWNERLESS) != 0)
+        return pawl_mutex_give_back(m, (uint32_t)PAWL_M_ANYBODY);
+    return pawl_mutex_give_back(m, pawl_self_.shared_id);
 }
 
 /* pawl_mutex_lock_until, pawl_mutex_try_lock and pawl_mutex_unlock without

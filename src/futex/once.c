@@ -165,6 +165,10 @@ int pawl_once_run_until(pawl_once *o, pawl_once_fn fn, void *arg,
 
 int pawl_once_run(pawl_once *o, pawl_once_fn fn, void *arg)
 {
+    if (pawl_likely(is_done(o))) {
+        pawl_tsan_acquire(o);
+        return 0;
+    }
     return pawl_once_run_until(o, fn, arg, PAWL_FOREVER);
 }
 

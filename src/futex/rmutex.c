@@ -21,10 +21,15 @@ static uint32_t my_id(const pawl_rmutex *r)
         (pawl_load_high_relaxed(&r->base.word_) & PAWL_SHARED) != 0);
 }
 
-/* Whether the caller holds *r.  relaxed: our own store, if it is ours. */
+static bool is_held_by(const pawl_rmutex *r, uint32_t id)
+{
+    /* relaxed: our own store, if it is ours. */
+    return pawl_load_relaxed(&r->holder_) == id;
+}
+
 static bool is_mine(const pawl_rmutex *r)
 {
-    return pawl_load_relaxed(&r->holder_) == my_id(r);
+    return is_held_by(r, my_id(r));
 }
 
 /* Tell the condition that a depth lies behind the mutex. */
@@ -39,14 +44,14 @@ static PAWL_COLD void mark_recursive(pawl_rmutex *r)
 }
 
 /* The first level is ours. */
-static void first_level(pawl_rmutex *r)
+static void first_level(pawl_rmutex *r, uint32_t id)
 {
     /* relaxed: set by a holder before us; all-zero memory does not have it. */
     uint32_t mode = pawl_load_high_relaxed(&r->base.word_);
 
     if (pawl_unlikely((mode & (PAWL_M_RECURSIVE >> 32)) == 0))
         mark_recursive(r);
-    pawl_store_relaxed(&r->holder_, my_id(r)); /* relaxed: I2 */
+    pawl_store_relaxed(&r->holder_, id); /* relaxed: I2 */
     r->depth_ = 1;
 }
 
@@ -72,16 +77,25 @@ int pawl_rmutex_destroy(pawl_rmutex *r)
     return pawl_mutex_destroy(&r->base);
 }
 
+static PAWL_COLD int lock_slow(pawl_rmutex *r, pawl_deadline until)
+{
+    int err = pawl_mutex_lock_until(&r->base, until);
+
+    if (err == 0 || err == -EOWNERDEAD)
+        first_level(r, my_id(r));
+    return err;
+}
+
 int pawl_rmutex_lock_until(pawl_rmutex *r, pawl_deadline until)
 {
-    int err;
+    uint32_t id = my_id(r);
 
-    if (is_mine(r))
+    if (is_held_by(r, id))
         return deeper(r);
-    err = pawl_mutex_lock_until(&r->base, until);
-    if (err == 0 || err == -EOWNERDEAD)
-        first_level(r);
-    return err;
+    if (pawl_tsan_on() || !pawl_mutex_acquire_fast(&r->base))
+        return lock_slow(r, until);
+    first_level(r, id);
+    return 0;
 }
 
 int pawl_rmutex_lock(pawl_rmutex *r)
@@ -97,7 +111,7 @@ int pawl_rmutex_try_lock(pawl_rmutex *r)
         return deeper(r);
     err = pawl_mutex_try_lock(&r->base);
     if (err == 0 || err == -EOWNERDEAD)
-        first_level(r);
+        first_level(r, my_id(r));
     return err;
 }
 
@@ -108,6 +122,8 @@ int pawl_rmutex_unlock(pawl_rmutex *r)
     if (--r->depth_ > 0)
         return 0;
     pawl_store_relaxed(&r->holder_, 0); /* relaxed: I2 */
+    if (!pawl_tsan_on() && pawl_mutex_release_fast(&r->base))
+        return 0;
     return pawl_mutex_unlock(&r->base);
 }
 

@@ -365,7 +365,9 @@ bool pawl_thread_is_here(uint32_t local_id)
     if (me == NULL || local_id >= PAWL_ID_SPECIAL)
         return false;
     r = record_of(local_id);
-    if (r == NULL)
+    /* acquire: pairs with the release in fill: the thread and its CPU number
+     * exist.  Also false for 0, a holder that is not known yet. */
+    if (r == NULL || pawl_load_acquire(&r->id) != local_id)
         return false;
     /*   reader                          dying thread
      *   peeking = r        (A)          r->cpu = 0          (C)

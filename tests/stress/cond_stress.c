@@ -396,7 +396,7 @@ static void acquired(struct hospital *h, int err)
     CHECK(err == 0 || err == -ETIMEDOUT);
 }
 
-enum { PATIENTS = 4, MORTALS = 2 };
+enum { PATIENTS = 10, MORTALS = 2 };
 
 static void wait_or_die(struct member *me)
 {
@@ -430,7 +430,7 @@ static void wait_or_die(struct member *me)
  * one thread. */
 TEST(cond_stress.death_of_notifiers_strands_nobody)
 {
-    int rounds = test_iterations(800);
+    int rounds = test_iterations(500);
 
     for (int i = 0; i < rounds; i++) {
         struct hospital h = {.m = PAWL_MUTEX_INIT, .c = PAWL_COND_INIT};

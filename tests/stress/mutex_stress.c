@@ -531,3 +531,54 @@ TEST(mutex.the_child_of_a_fork_gets_every_lock)
         CHECK_EQ(f->owned[i].count, f->owned[i].twin);
     free(f);
 }
+
+/* K-02: the fork comes while other threads use the library for the first time.
+ * Whatever the child finds locked, it finds orphaned. */
+struct first_use {
+    pawl_mutex m[2];
+    atomic_bool over;
+};
+
+static void use_first(void *scene, int me)
+{
+    struct first_use *u = scene;
+
+    CHECK_OK(pawl_mutex_lock(&u->m[me]));
+    while (!atomic_load_explicit(&u->over, memory_order_relaxed))
+        sched_yield();
+    CHECK_OK(pawl_mutex_unlock(&u->m[me]));
+}
+
+static void fork_at_first_use(void *arg)
+{
+    struct first_use u = {0};
+    struct crowd c;
+    pid_t pid;
+
+    (void)arg;
+    crowd_begins(&c, 2, use_first, &u);
+    while (!pawl_mutex_is_locked(&u.m[0]) && !pawl_mutex_is_locked(&u.m[1]))
+        ;
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        for (int i = 0; i < 2; i++) {
+            if (pawl_mutex_is_locked(&u.m[i]))
+                CHECK_ERR(pawl_mutex_try_lock(&u.m[i]), -EOWNERDEAD);
+            else
+                CHECK_OK(pawl_mutex_try_lock(&u.m[i]));
+        }
+        _exit(0);
+    }
+    test_wait_child(pid);
+    atomic_store(&u.over, true);
+    crowd_ends(&c);
+}
+
+TEST(mutex.the_child_of_a_fork_at_the_first_use_gets_every_lock)
+{
+    if (test_under_tsan())
+        TEST_SKIP("ThreadSanitizer waits for holders that the child has not");
+    for (int i = 0; i < test_iterations(400); i++)
+        test_wait_child(test_spawn_child(fork_at_first_use, NULL));
+}

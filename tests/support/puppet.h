@@ -79,7 +79,9 @@ PUPPET_INLINE void puppet_do(struct puppet *p, puppet_fn fn, void *object,
     p->until = until;
     atomic_store(&p->state, PUPPET_IDLE);
     CHECK_EQ(write(p->orders[1], &byte, 1), 1);
-    while (fn != NULL && atomic_load(&p->state) == PUPPET_IDLE)
+    /* relaxed: must not order what the test is about. */
+    while (fn != NULL &&
+           atomic_load_explicit(&p->state, memory_order_relaxed) == PUPPET_IDLE)
         sched_yield();
 }
 
@@ -102,7 +104,9 @@ PUPPET_INLINE int puppet_result(struct puppet *p)
 /* Whether its call has returned, and nobody has asked for the result yet. */
 PUPPET_INLINE bool puppet_has_result(struct puppet *p)
 {
-    return atomic_load(&p->state) == PUPPET_HAS_RESULT;
+    /* relaxed: as in puppet_do; puppet_result orders. */
+    return atomic_load_explicit(&p->state, memory_order_relaxed) ==
+           PUPPET_HAS_RESULT;
 }
 
 /* One of n puppets that has a result; waits until there is one. */

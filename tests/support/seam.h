@@ -44,6 +44,7 @@ static inline void stop_release(struct stop *s)
 }
 
 /* Where this thread stops, once. */
+static _Thread_local struct stop *stop_before_announcement;
 static _Thread_local struct stop *stop_before_wait;
 static _Thread_local struct stop *stop_after_wait;
 static _Thread_local struct stop *stop_in_spin;
@@ -65,6 +66,12 @@ static inline void stop_here(struct stop **where)
     *where = NULL;
     door_open(&s->reached);
     door_pass(&s->go);
+}
+
+static inline void seam_wait_begins(void *object, pawl_bury_fn bury)
+{
+    stop_here(&stop_before_announcement);
+    pawl_wait_begins(object, bury);
 }
 
 static inline int seam_wait(pawl_u32 *word, uint32_t expected,
@@ -115,6 +122,7 @@ static inline void seam_spin_ends(struct pawl_spin *s, bool paid)
 }
 
 #define pawl_futex_wait seam_wait
+#define pawl_wait_begins seam_wait_begins
 #define pawl_thread_is_here seam_thread_is_here
 #define pawl_spin_begins seam_spin_begins
 #define pawl_spin_again seam_spin_again

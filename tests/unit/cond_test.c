@@ -19,6 +19,7 @@ struct rig {
     pawl_mutex m;
     pawl_cond c;
     pawl_cond other;
+    _Atomic int entered; /* calls of wait_until that have the mutex, or had */
     int data;
 };
 
@@ -47,6 +48,7 @@ static int wait_until(void *rig, pawl_deadline until)
     struct rig *r = rig;
 
     CHECK_OK(pawl_mutex_lock(&r->m));
+    atomic_fetch_add(&r->entered, 1);
     return after_wait(r, pawl_cond_wait_until(&r->c, &r->m, until));
 }
 
@@ -68,17 +70,16 @@ static void notify(struct rig *r, int n)
 /* Begin a wait of p, after those that have begun. */
 static void line_up(struct rig *r, struct puppet *p, pawl_deadline until)
 {
-    uint32_t before = pawl_cond_waiters(&r->c);
+    int before = atomic_load(&r->entered);
 
     puppet_do(p, wait_until, r, until);
-    if (until != PAWL_FOREVER) {
-        while (pawl_cond_waiters(&r->c) == before && !puppet_has_result(p))
-            sched_yield();
-        return;
-    }
-    while (pawl_cond_waiters(&r->c) == before)
+    while (atomic_load(&r->entered) == before)
         sched_yield();
-    puppet_until_asleep(p);
+    /* It gives up the mutex when it is in the line. */
+    CHECK_OK(pawl_mutex_lock(&r->m));
+    CHECK_OK(pawl_mutex_unlock(&r->m));
+    if (until == PAWL_FOREVER)
+        puppet_until_asleep(p);
 }
 
 static void check_is_fresh(pawl_cond *c, unsigned flags)
@@ -955,6 +956,64 @@ TEST(cond.death_of_a_holder_wakes_the_moved)
             CHECK_OK(pawl_mutex_consistent(&r.m));
         CHECK_OK(pawl_mutex_unlock(&r.m));
         CHECK_OK(pawl_mutex_destroy(&r.m));
+        puppets_end(p, WAITERS);
+    }
+}
+
+/* Whether somebody spins for the mutex: SPINNING of pawl/mutex.h. */
+static bool has_spinner(pawl_mutex *m)
+{
+    return (__atomic_load_n(&m->word_.v_, __ATOMIC_RELAXED) >> 40 & 1) != 0;
+}
+
+static int wait_and_yield_to_spinner(void *rig, pawl_deadline until)
+{
+    struct rig *r = rig;
+    pawl_deadline patience;
+    int err;
+
+    CHECK_OK(pawl_mutex_lock(&r->m));
+    atomic_fetch_add(&r->entered, 1);
+    err = pawl_cond_wait_until(&r->c, &r->m, until);
+    patience = pawl_after_ms(1);
+    while (!has_spinner(&r->m) && pawl_now() < patience)
+        ;
+    return after_wait(r, err);
+}
+
+/* R-10: the same if nobody but the moved is left to wake: all that were awake
+ * have been through, each passing the mutex to one that spun, and the last one
+ * to spin dies with it. */
+TEST(cond.death_of_a_spinner_wakes_the_moved)
+{
+    enum { WAITERS = 10, ROUNDS = 10 };
+
+    for (int round = 0; round < ROUNDS; round++) {
+        struct rig r = RIG(PAWL_LOCAL);
+        struct puppet p[WAITERS];
+        struct puppet mortal;
+        int through = 0;
+
+        puppets_begin(p, WAITERS);
+        puppet_begin(&mortal);
+        for (int i = 0; i < WAITERS; i++) {
+            puppet_do(&p[i], wait_and_yield_to_spinner, &r, PAWL_FOREVER);
+            puppet_until_asleep(&p[i]);
+        }
+        notify(&r, INT_MAX);
+        while (through < 1 + round % 4) { /* two to four are woken at once */
+            through = 0;
+            for (int i = 0; i < WAITERS; i++)
+                through += puppet_has_result(&p[i]);
+        }
+        puppet_do(&mortal, lock, &r.m, PAWL_FOREVER);
+        puppet_result(&mortal);
+        puppet_end(&mortal);
+        for (int i = 0; i < WAITERS; i++) {
+            int err = puppet_result(&p[i]);
+
+            CHECK(err == 0 || err == -EOWNERDEAD);
+        }
         puppets_end(p, WAITERS);
     }
 }

@@ -180,6 +180,29 @@ TEST(mutex_window.a_death_just_before_the_sleep_is_seen)
     CHECK_OK(visitor_leaves(&v));
 }
 
+/* L-08: it dies, and finds nobody announced, just before the announcement. */
+static int lock_stop_before_announcement(void *m)
+{
+    stop_before_announcement = &here;
+    return lock_it(m);
+}
+
+TEST(mutex_window.a_death_just_before_the_announcement_is_seen)
+{
+    pawl_mutex *m = make_mutex(PAWL_LOCAL);
+    struct visitor holder;
+    struct visitor v;
+
+    visitor_start(&holder, lock_it, NULL, m);
+    CHECK_OK(visitor_enters(&holder));
+    visitor_start(&v, lock_stop_before_announcement, unlock_it, m);
+    stop_await(&here);
+    visitor_leaves(&holder);
+    stop_release(&here);
+    CHECK_ERR(visitor_enters(&v), -EOWNERDEAD);
+    CHECK_OK(visitor_leaves(&v));
+}
+
 /* ---- just woken (I1) ---------------------------------------------------- */
 
 /* The lock was taken by a third one meanwhile; both sleepers get it later. */
@@ -382,6 +405,40 @@ TEST(mutex_window.a_death_is_told_to_the_starving_one)
     CHECK_ERR(pawl_mutex_try_lock(m), -EAGAIN);
     CHECK_OK(visitor_leaves(&starving));
     CHECK_ERR(pawl_mutex_try_lock(m), -ENOTRECOVERABLE);
+}
+
+/* L-08: a thread that held several locks wakes the sleepers of all of them, none
+ * of whom wakes up by itself. */
+enum { HELD = 3 };
+
+static int lock_several(void *arg)
+{
+    pawl_mutex **ms = arg;
+
+    for (int i = 0; i < HELD; i++)
+        CHECK_OK(pawl_mutex_lock(ms[i]));
+    return 0;
+}
+
+TEST(mutex_window.a_death_wakes_the_sleepers_of_every_lock)
+{
+    pawl_mutex *ms[HELD];
+    struct visitor holder;
+    struct visitor v[2 * HELD];
+
+    for (int i = 0; i < HELD; i++)
+        ms[i] = make_mutex(PAWL_LOCAL);
+    visitor_start(&holder, lock_several, NULL, ms);
+    CHECK_OK(visitor_enters(&holder));
+    for (int i = 0; i < 2 * HELD; i++) {
+        visitor_start_asleep(&v[i], lock_it, NULL, ms[i % HELD]);
+        door_open(&v[i].go); /* dies inside too */
+    }
+    visitor_leaves(&holder);
+    for (int i = 0; i < 2 * HELD; i++) {
+        CHECK_ERR(visitor_enters(&v[i]), -EOWNERDEAD);
+        visitor_leaves(&v[i]);
+    }
 }
 
 /* Not repaired, with a starving one asleep: it hears of it too. */

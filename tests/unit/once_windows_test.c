@@ -61,6 +61,12 @@ static int run_stop_before(void *o)
     return pawl_once_run(o, count_run, NULL);
 }
 
+static int run_stop_before_announcement(void *o)
+{
+    stop_before_announcement = &here;
+    return pawl_once_run(o, count_run, NULL);
+}
+
 static int run_stop_after(void *o)
 {
     stop_after_wait = &here;
@@ -112,6 +118,9 @@ TEST(once_window.the_end_of_the_run_just_before_the_sleep_is_seen)
         check_end(-EIO, run_stop_before, kinds[k]);
     }
     check_end(DIES, run_stop_before, PAWL_LOCAL);
+    check_end(0, run_stop_before_announcement, PAWL_LOCAL);
+    check_end(-EIO, run_stop_before_announcement, PAWL_LOCAL);
+    check_end(DIES, run_stop_before_announcement, PAWL_LOCAL);
 }
 
 TEST(once_window.the_end_of_the_run_at_the_deadline_is_seen)

@@ -123,23 +123,36 @@ TEST(death.after_the_unlock_is_nobody_s_business)
     }
 }
 
-/* An id is not used again at once: a lock that was orphaned long ago is not
- * taken for one held by a newcomer. */
+/* A thread that lives now is not taken for the dead holder of long ago, though
+ * it may have its place in the table. */
 static void take_an_id(void *m)
 {
     CHECK_ERR(pawl_mutex_try_lock(m), -EAGAIN);
 }
 
-TEST(death.is_told_however_many_threads_have_lived_since)
+static int stay_with_an_id(void *m)
 {
+    return pawl_mutex_try_lock(m);
+}
+
+TEST(death.is_told_however_many_threads_live_and_have_lived_since)
+{
+    enum { LIVING = 100 };
     pawl_mutex orphan = PAWL_MUTEX_INIT;
     pawl_mutex other = PAWL_MUTEX_INIT;
+    struct visitor living[LIVING];
 
     CHECK_OK(pawl_mutex_lock(&other));
     CHECK_OK(visitor_dies_inside(lock, &orphan));
     for (int i = 0; i < test_iterations(1000); i++)
         test_join(test_thread(take_an_id, &other));
+    for (int i = 0; i < LIVING; i++) {
+        visitor_start(&living[i], stay_with_an_id, NULL, &other);
+        CHECK_ERR(visitor_enters(&living[i]), -EAGAIN);
+    }
     CHECK_ERR(pawl_mutex_try_lock(&orphan), -EOWNERDEAD);
+    for (int i = 0; i < LIVING; i++)
+        visitor_leaves(&living[i]);
 }
 
 /* Any number of locks at once. */
