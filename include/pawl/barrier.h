@@ -6,6 +6,9 @@
  * threads pass, or none does (broken).  A barrier breaks when a wait times out,
  * when the action fails, or by abort; it then refuses everybody until reset.
  * Threads of a generation that has ended are not affected by what comes after.
+ * More threads than parties may use a barrier: the surplus belongs to the next
+ * generation.  If such a barrier also breaks, a thread that does not run while
+ * more than six generations end may be told the end of another one.
  *
  * The action is an argument of the wait, not a part of the object, because the
  * object may lie in memory that other processes map, and a function pointer
@@ -22,7 +25,8 @@
 
 PAWL_BEGIN_DECLS
 
-/* All zero bytes is a barrier for nobody: every call on it is -EINVAL. */
+/* All zero bytes is a barrier for nobody: every call that could wait, break or
+ * reset it is -EINVAL. */
 typedef struct pawl_barrier {
     pawl_u64 word_;    /* generation, arrivals, marks: see barrier.c */
     uint32_t parties_; /* constant after init */
@@ -63,7 +67,9 @@ PAWL_API int pawl_barrier_destroy(pawl_barrier *b);
 /* Arrive, and wait until all parties have.
  *
  * Returns    the order of arrival, 0..parties-1, to each thread another;
- *            -ETIMEDOUT  `until` passed here; the barrier is now broken;
+ *            -ETIMEDOUT  `until` passed here; the barrier is now broken, unless
+ *                        the action of the generation before was still running
+ *                        and the caller could not even arrive;
  *            -ECANCELED  broken (before, or by another), or reset;
  *            -EDEADLK    called from the barrier's own action;
  *            -EINVAL     *b was never initialised;
@@ -92,7 +98,7 @@ PAWL_API PAWL_NODISCARD int pawl_barrier_try_wait(pawl_barrier *b);
  * Returns    arrive: as wait, without the waiting, so never -ETIMEDOUT but
  *            while the action of the generation before still runs (then the
  *            caller has not arrived and nothing breaks);
- *            finish: 0 passed, -ETIMEDOUT (and broken), -ECANCELED.
+ *            finish: 0 passed, -ETIMEDOUT (and broken), -ECANCELED, -EINVAL.
  */
 typedef struct pawl_barrier_ticket {
     uint64_t word_;
@@ -123,7 +129,8 @@ PAWL_API int pawl_barrier_abort(pawl_barrier *b, int reason);
 PAWL_API int pawl_barrier_reset(pawl_barrier *b);
 
 /* Snapshots.  n_waiting is 0 as soon as a generation has ended.  The reason is
- * that of the latest break: of abort, -ETIMEDOUT, or the action's result. */
+ * that of the latest break: of abort, -ETIMEDOUT, or the action's result; when
+ * several break it at once, that of one of them. */
 PAWL_API uint32_t pawl_barrier_parties(const pawl_barrier *b);
 PAWL_API uint32_t pawl_barrier_n_waiting(const pawl_barrier *b);
 PAWL_API bool pawl_barrier_broken(const pawl_barrier *b);

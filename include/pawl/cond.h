@@ -13,7 +13,9 @@
  * anywhere).  Several conditions may serve one mutex.  For a recursive mutex
  * pass `&r->base`: all its levels are released and restored.
  *
- * Between processes the order of release is best effort; all else holds.
+ * Between processes the order of release is best effort; all else holds.  When
+ * the mutex becomes LOST, those who wait and are not notified are not woken
+ * either: nobody can hold the mutex to tell them.
  *
  * Since 0.1.
  */

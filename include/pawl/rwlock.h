@@ -73,7 +73,8 @@ PAWL_API PAWL_NODISCARD int pawl_rwlock_read_lock(pawl_rwlock *rw)
 PAWL_API PAWL_NODISCARD int pawl_rwlock_try_read_lock(pawl_rwlock *rw)
     PAWL_ACQUIRE_SHARED_IF_ZERO_(*rw);
 
-/* Release a read lock.  Any thread may, the lock does not know its readers.
+/* Release a read lock of the calling thread.  The lock does not know its
+ * readers, and cannot tell if another one's is released.
  *
  * Returns    0;  -EPERM nobody holds it for reading; unchanged.
  * Order      release.

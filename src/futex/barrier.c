@@ -251,6 +251,8 @@ static int outcome(const pawl_barrier *b, uint64_t ticket)
 
 static int finish(pawl_barrier *b, uint64_t ticket, pawl_deadline until)
 {
+    if (b->parties_ == 0)
+        return -EINVAL;
     if (await_end(b, ticket, until) == -ETIMEDOUT &&
         break_generation(b, ticket, -ETIMEDOUT))
         return -ETIMEDOUT;
@@ -387,6 +389,8 @@ int pawl_barrier_try_finish(pawl_barrier *b, pawl_barrier_ticket ticket)
 {
     uint64_t now;
 
+    if (b->parties_ == 0)
+        return -EINVAL;
     return is_over(b, ticket.word_, &now) ? outcome(b, ticket.word_) : -EAGAIN;
 }
 

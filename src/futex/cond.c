@@ -124,15 +124,24 @@ static uint32_t tie_of(const pawl_cond *c, const pawl_mutex *m)
     return words << (MODE_TIE_SHIFT + 1) | MODE_BOUND;
 }
 
+static uint32_t fork_bits(uint32_t mode)
+{
+    return pawl_fork_mark((mode & PAWL_SHARED) != 0) << MODE_FORK_SHIFT;
+}
+
+static bool is_of_this_process(uint32_t mode)
+{
+    return pawl_likely((mode & MODE_FORK) == fork_bits(mode));
+}
+
 /* In a forked child the parent's waiters are not there: forget them. */
 static void forget_vanished(pawl_cond *c)
 {
     /* relaxed: under the mutex. */
     uint32_t mode = pawl_load_relaxed(&c->mode_);
-    uint32_t fork = pawl_fork_mark((mode & PAWL_SHARED) != 0)
-                    << MODE_FORK_SHIFT;
+    uint32_t fork = fork_bits(mode);
 
-    if (pawl_likely((mode & MODE_FORK) == fork))
+    if (is_of_this_process(mode))
         return;
     mode &= ~(MODE_FORK | MODE_GAPS | MODE_UNLINED);
     /* relaxed: under the mutex. */
@@ -526,16 +535,24 @@ int pawl_cond_init(pawl_cond *c, unsigned flags)
     return 0;
 }
 
+/* The count of present and called, without those that a fork left behind. */
+static uint32_t count_here(const pawl_cond *c)
+{
+    /* relaxed: a snapshot. */
+    uint32_t mode = pawl_load_relaxed(&c->mode_);
+    uint32_t count = pawl_load_relaxed(&c->count_);
+
+    return is_of_this_process(mode) ? count : 0;
+}
+
 int pawl_cond_destroy(pawl_cond *c)
 {
-    /* relaxed: the caller knows that nobody comes any more. */
-    return pawl_load_relaxed(&c->count_) != 0 ? -EBUSY : 0;
+    return count_here(c) != 0 ? -EBUSY : 0;
 }
 
 uint32_t pawl_cond_waiters(const pawl_cond *c)
 {
-    /* relaxed: a snapshot. */
-    uint32_t count = pawl_load_relaxed(&c->count_);
+    uint32_t count = count_here(c);
 
     return (count & 0xffff) - (count >> 16);
 }

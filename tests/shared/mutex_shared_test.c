@@ -172,8 +172,8 @@ static void transfer(void *object, int me)
 
     for (int i = 0; i < b->rounds; i++) {
         int from = (int)test_rand_below(&random, ACCOUNTS);
-        int to = (from + 1 + (int)test_rand_below(&random, ACCOUNTS - 1)) %
-                 ACCOUNTS;
+        int to =
+            (from + 1 + (int)test_rand_below(&random, ACCOUNTS - 1)) % ACCOUNTS;
         pawl_mutex *const both[] = {&b->mutex[from], &b->mutex[to]};
 
         CHECK_OK(pawl_mutex_lock_many(both, 2));

@@ -100,9 +100,10 @@ TEST(mutex.one_at_a_time_of_two)
 TEST(mutex.one_at_a_time_of_more_than_there_are_cpus)
 {
     for (int k = 0; k < KINDS; k++)
-        check_exclusion(kinds[k], 4 * test_cpu_count() + 1 < CROWD_MAX
-                                      ? 4 * test_cpu_count() + 1
-                                      : CROWD_MAX,
+        check_exclusion(kinds[k],
+                        4 * test_cpu_count() + 1 < CROWD_MAX
+                            ? 4 * test_cpu_count() + 1
+                            : CROWD_MAX,
                         30000);
 }
 
@@ -402,6 +403,40 @@ TEST(mutex.may_be_freed_as_soon_as_it_is_unlocked)
     }
 }
 
+/* who finds that destroy succeeds sees what was done under the lock. */
+struct last_user {
+    pawl_mutex mutex;
+    atomic_bool held;
+    long value; /* under the lock */
+};
+
+static void use_last(void *arg)
+{
+    struct last_user *u = arg;
+
+    CHECK_OK(pawl_mutex_lock(&u->mutex));
+    atomic_store_explicit(&u->held, true, memory_order_relaxed);
+    u->value = 1;
+    CHECK_OK(pawl_mutex_unlock(&u->mutex));
+}
+
+TEST(mutex.destroy_sees_what_the_last_user_did)
+{
+    for (int i = 0; i < test_iterations(2000); i++) {
+        struct last_user *u = calloc(1, sizeof *u);
+        struct test_thread *t;
+
+        CHECK(u != NULL);
+        t = test_thread(use_last, u);
+        while (!atomic_load_explicit(&u->held, memory_order_relaxed) ||
+               pawl_mutex_destroy(&u->mutex) == -EBUSY)
+            sched_yield();
+        CHECK_EQ(u->value, 1);
+        free(u);
+        test_join(t);
+    }
+}
+
 /* ---- deaths (L-08) ------------------------------------------------------ */
 
 struct mortals {
@@ -456,6 +491,56 @@ TEST(mutex.every_death_of_a_holder_is_told_once)
     CHECK_EQ(m->g.count, atomic_load(&m->entered));
 }
 
+/* Who inherits a lock may free it at once, though the one that died is perhaps
+ * still looking for those who wait: a sanitizer of memory sees it if that
+ * touches the object. */
+struct inheritance {
+    pawl_mutex mutex;
+    atomic_bool held;
+};
+
+static void die_holding(void *arg)
+{
+    struct inheritance *h = arg;
+
+    CHECK_OK(pawl_mutex_lock(&h->mutex));
+    atomic_store(&h->held, true);
+}
+
+static void inherit_and_free(void *scene, int me)
+{
+    uint64_t random = test_seed((uint64_t)me);
+    int rounds = *(int *)scene;
+
+    for (int i = 0; i < rounds; i++) {
+        struct inheritance *h = calloc(1, sizeof *h);
+        struct test_thread *t;
+        int err;
+
+        CHECK(h != NULL);
+        t = test_thread(die_holding, h);
+        while (!atomic_load(&h->held))
+            sched_yield();
+        do
+            err = pawl_mutex_lock_until(
+                &h->mutex, pawl_after_us(test_rand_below(&random, 40)));
+        while (err == -ETIMEDOUT);
+        CHECK_ERR(err, -EOWNERDEAD);
+        CHECK_OK(pawl_mutex_consistent(&h->mutex));
+        CHECK_OK(pawl_mutex_unlock(&h->mutex));
+        h->mutex.word_.v_ = UINT64_C(0xdeadbeefdeadbeef);
+        free(h);
+        test_join(t);
+    }
+}
+
+TEST(mutex.may_be_freed_by_who_inherits_it)
+{
+    int rounds = test_iterations(4000);
+
+    crowd(3, inherit_and_free, &rounds);
+}
+
 /* ---- forks (K-02) ------------------------------------------------------- */
 
 enum { LOCKS = 3 };
@@ -473,8 +558,7 @@ static void keep_busy(void *scene, int me)
     while (!atomic_load_explicit(&f->over, memory_order_relaxed)) {
         struct guarded *g = &f->owned[test_rand_below(&random, LOCKS)];
         uint32_t how = test_rand_below(&random, 4);
-        pawl_deadline until =
-            how == 0 ? pawl_after_us(50) : PAWL_FOREVER;
+        pawl_deadline until = how == 0 ? pawl_after_us(50) : PAWL_FOREVER;
 
         if (pawl_mutex_lock_until(&g->mutex, until) != 0)
             continue;

@@ -26,6 +26,7 @@ struct rig {
     _Atomic int deaths;
     _Atomic int told;
     _Atomic int done;
+    pawl_deadline until;
 };
 
 /* Counting is relaxed: it must not order what the lock is to order. */
@@ -299,6 +300,61 @@ TEST(rwlock_stress.hand_over_races_with_the_deadline)
     struct rig r = {.rw = PAWL_RWLOCK_INIT, .rounds = test_iterations(600)};
 
     team_of_threads(3, hand_over_late, &r);
+    check_end(&r);
+}
+
+/* Two threads meet. */
+static void meet(struct rig *r, int times)
+{
+    atomic_fetch_add(&r->done, 1);
+    while (atomic_load(&r->done) < 2 * times)
+        sched_yield();
+}
+
+static void spin_until(pawl_deadline then)
+{
+    while (pawl_now() < then)
+        ;
+}
+
+static void release_at_the_deadline(struct member *me)
+{
+    struct rig *r = me->rig;
+
+    for (int i = 0; i < r->rounds; i++) {
+        if (me->index == 0) {
+            CHECK_OK(pawl_rwlock_write_lock(&r->rw));
+            r->until = pawl_after_us(2000);
+        }
+        meet(r, 3 * i + 1);
+        if (me->index == 0) {
+            /* After 1.4 ms it is woken in vain, and reserves the lock. */
+            spin_until(r->until - 600000);
+            CHECK_OK(pawl_rwlock_write_unlock(&r->rw));
+            if (pawl_rwlock_try_write_lock(&r->rw) == 0) {
+                spin_until(r->until +
+                           1000 * (int64_t)test_rand_below(&me->random, 60));
+                CHECK_OK(pawl_rwlock_write_unlock(&r->rw));
+            }
+        } else {
+            write_once(me, r, pawl_rwlock_write_lock_until(&r->rw, r->until));
+        }
+        meet(r, 3 * i + 2);
+        if (me->index == 0) {
+            CHECK_OK(pawl_rwlock_try_write_lock(&r->rw));
+            CHECK_OK(pawl_rwlock_write_unlock(&r->rw));
+        }
+        meet(r, 3 * i + 3);
+    }
+}
+
+/* L-04, R-13: the lock is reserved for a writer just when its deadline passes.
+ * Invariant: it takes the lock, or leaves it free. */
+TEST(rwlock_stress.reservation_meets_the_deadline)
+{
+    struct rig r = {.rw = PAWL_RWLOCK_INIT, .rounds = test_iterations(300)};
+
+    team_of_threads(2, release_at_the_deadline, &r);
     check_end(&r);
 }
 

@@ -300,8 +300,7 @@ static void wait_and_free(void *scene, int me)
 TEST(sem.may_be_freed_as_soon_as_the_last_wait_is_over)
 {
     for (int k = 0; k < 2; k++) {
-        struct freeing f = {.kind = kinds[k],
-                            .rounds = test_iterations(50000)};
+        struct freeing f = {.kind = kinds[k], .rounds = test_iterations(50000)};
 
         crowd(2, wait_and_free, &f);
     }

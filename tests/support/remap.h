@@ -28,8 +28,8 @@ struct family {
 
 static inline void *family_view_(const struct family *f)
 {
-    void *view = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd,
-                      0);
+    void *view =
+        mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
 
     CHECK(view != MAP_FAILED);
     return view;

@@ -82,9 +82,8 @@ static inline int seam_wait(pawl_u32 *word, uint32_t expected,
     if (channels == restless_on)
         return 0;
     stop_here(&stop_before_wait);
-    err = pawl_futex_wait(word, expected,
-                          sleeps_soundly ? PAWL_FOREVER : until, shared,
-                          channels);
+    err = pawl_futex_wait(word, expected, sleeps_soundly ? PAWL_FOREVER : until,
+                          shared, channels);
     stop_here(&stop_after_wait);
     return err;
 }

@@ -134,7 +134,8 @@ TEST(time.a_duration_is_added_to_now)
 /* a negative duration has passed, and never means for ever. */
 TEST(time.a_negative_duration_has_passed)
 {
-    static const int64_t counts[] = {-1, -2, -1000000, INT64_MIN, INT64_MIN + 1};
+    static const int64_t counts[] = {-1, -2, -1000000, INT64_MIN,
+                                     INT64_MIN + 1};
 
     for (int u = 0; u < UNITS; u++) {
         for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
@@ -313,8 +314,7 @@ TEST(deadline.one_that_has_passed_still_tries)
 {
     for (int mode = 0; mode < 2; mode++) {
         for (int f = 0; f < FORMS; f++) {
-            const pawl_deadline past[] = {0,        -1, INT64_MIN, 1,
-                                          pawl_now()};
+            const pawl_deadline past[] = {0, -1, INT64_MIN, 1, pawl_now()};
 
             for (size_t i = 0; i < sizeof past / sizeof *past; i++) {
                 CHECK_OK(forms[f].until(make(modes[mode]), past[i]));

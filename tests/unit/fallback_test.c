@@ -33,7 +33,7 @@ struct scene {
     pawl_sem sem;
     pawl_once once;
     pawl_event event;
-    int count; /* under the mutex */
+    int count;  /* under the mutex */
     bool ready; /* under the mutex */
     struct door inside;
     struct door go;

@@ -91,16 +91,16 @@ static int cond_notify(void *lock)
 
 enum state {
     UNLOCKED,
-    MINE,      /* held by the caller */
-    OTHERS,    /* held by another thread */
-    DIED,      /* its holder has ended */
+    MINE,   /* held by the caller */
+    OTHERS, /* held by another thread */
+    DIED,   /* its holder has ended */
     NOT_MENDED,
     REPAIRING, /* held by the caller after -EOWNERDEAD */
     STATES,
 };
 
 static const char *const state_names[STATES] = {
-    "unlocked",    "held by me",         "held by another",
+    "unlocked",    "held by me",      "held by another",
     "holder died", "not recoverable", "being repaired",
 };
 

@@ -74,7 +74,8 @@ TEST(mutex_many.takes_none_if_one_is_held)
 {
     for (int held = 0; held < N; held++) {
         struct set *s = new_set();
-        pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1], &s->m[2]};
+        pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1],
+                                   &s->m[2]};
         pawl_deadline until;
         struct visitor v;
 
@@ -101,7 +102,8 @@ TEST(mutex_many.one_that_the_caller_holds_is_a_deadlock)
         TEST_SKIP("ThreadSanitizer reports the deadlock that is refused");
     for (int held = 0; held < N; held++) {
         struct set *s = new_set();
-        pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1], &s->m[2]};
+        pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1],
+                                   &s->m[2]};
 
         CHECK_OK(pawl_mutex_lock(ms[held]));
         CHECK_ERR(pawl_mutex_lock_many(ms, N), -EDEADLK);
@@ -136,7 +138,8 @@ TEST(mutex_many.one_that_is_lost_leaves_none_held)
 {
     for (int lost = 0; lost < N; lost++) {
         struct set *s = new_set();
-        pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1], &s->m[2]};
+        pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1],
+                                   &s->m[2]};
 
         CHECK_OK(visitor_dies_inside(lock, ms[lost]));
         CHECK_ERR(pawl_mutex_lock(ms[lost]), -EOWNERDEAD);
@@ -244,7 +247,8 @@ TEST(mutex_many.a_death_is_told_to_those_who_slept_through_a_withdrawal)
 TEST(mutex_many.unlock_releases_all_or_none)
 {
     struct set *s = new_set();
-    pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1], &s->m[2]};
+    pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1],
+                               &s->m[2]};
     pawl_mutex *const twice[] = {&s->m[1], &s->m[0], &s->m[1]};
     struct visitor v;
 
@@ -293,7 +297,8 @@ TEST(mutex_many.owned_and_ownerless_ones_may_be_mixed)
 TEST(mutex_many.unlock_wakes_who_waits_for_one_of_them)
 {
     struct set *s = new_set();
-    pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1], &s->m[2]};
+    pawl_mutex *const ms[N] = {&s->m[3], &s->m[0], &s->m[4], &s->m[1],
+                               &s->m[2]};
     struct visitor v[N];
 
     CHECK_OK(pawl_mutex_lock_many(ms, N));

@@ -75,9 +75,8 @@ TEST(sem.init_refuses_what_is_out_of_range)
     static const struct {
         int value;
         int max;
-    } bad[] = {{-1, 1},          {INT_MIN, 1}, {2, 1},       {1, 0},
-               {0, -1},          {-1, -1},     {1, INT_MIN}, {0, INT_MIN},
-               {PAWL_SEM_MAX, 1}};
+    } bad[] = {{-1, 1},  {INT_MIN, 1}, {2, 1},       {1, 0},           {0, -1},
+               {-1, -1}, {1, INT_MIN}, {0, INT_MIN}, {PAWL_SEM_MAX, 1}};
     pawl_sem s = PAWL_SEM_INIT(5);
     pawl_sem before = s;
 

@@ -136,8 +136,9 @@ static int event_until(struct objects *o, pawl_deadline until)
 typedef int (*until_fn)(struct objects *o, pawl_deadline until);
 
 static const until_fn waits[] = {
-    lock_until,      lock_ownerless_until, lock_rmutex_until, acquire_until,
-    acquire_3_until, run_until,            event_until,
+    lock_until,    lock_ownerless_until, lock_rmutex_until,
+    acquire_until, acquire_3_until,      run_until,
+    event_until,
 };
 enum { WAITS = sizeof waits / sizeof *waits };
 

@@ -37,7 +37,7 @@ static void spin_with_success(enum pawl_spin_kind kind, uint32_t pauses)
 static void pin_to_one_cpu(void)
 {
     cpu_set_t set;
-    int cpu = sched_getcpu();
+    size_t cpu = (size_t)sched_getcpu();
 
     CPU_ZERO(&set);
     CPU_SET(cpu, &set);
