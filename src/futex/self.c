@@ -64,6 +64,7 @@ static pawl_u64 chunks[SLOTS / CHUNK]; /* addresses; [0] is first_chunk */
 static pawl_u32 cursor;                /* where the last search began */
 static pawl_u32 window_;               /* slots in rotation, less FIRST_WINDOW */
 static pawl_u32 key_plus_1;            /* the pthread key, once made */
+static pawl_u32 forks_watched;         /* the fork handler is installed */
 
 static uint32_t window(void)
 {
@@ -216,23 +217,37 @@ static void child_begins(void)
 
 /* -- Birth ------------------------------------------------------------- */
 
+/* Install the fork handler.  Two threads that meet here install it twice, which
+ * does no harm. */
+static bool watch_forks(void)
+{
+    /* relaxed: our own store, or another thread's whose call has returned. */
+    if (pawl_load_relaxed(&forks_watched) != 0)
+        return true;
+    if (pthread_atfork(NULL, NULL, child_begins) != 0)
+        return false;
+    pawl_store_relaxed(&forks_watched, 1); /* relaxed: as above */
+    return true;
+}
+
 /* The key whose destructor notices the end of a thread, plus 1; 0 if there is
- * none to be had.  Made at the first use, with the fork handler. */
+ * none to be had.  Made at the first use, after the fork handler: as long as
+ * there is no key there is no record, so no fork finds a record without the
+ * handler. */
 static uint32_t key(void)
 {
     pthread_key_t made;
     /* relaxed: the key itself is libc's, which orders its use. */
     uint32_t seen = pawl_load_relaxed(&key_plus_1);
 
-    if (seen != 0 || pthread_key_create(&made, thread_ends) != 0)
+    if (seen != 0 || !watch_forks() ||
+        pthread_key_create(&made, thread_ends) != 0)
         return seen;
     /* relaxed: as above. */
-    if (!pawl_cas_relaxed(&key_plus_1, &seen, made + 1)) {
-        pthread_key_delete(made);
-        return seen;
-    }
-    pthread_atfork(NULL, NULL, child_begins);
-    return made + 1;
+    if (pawl_cas_relaxed(&key_plus_1, &seen, made + 1))
+        return made + 1;
+    pthread_key_delete(made);
+    return seen;
 }
 
 static uintptr_t own_cpu_address(void)
