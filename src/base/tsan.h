@@ -31,6 +31,8 @@ PAWL_WEAK void __tsan_mutex_pre_lock(void *addr, unsigned flags);
 PAWL_WEAK void __tsan_mutex_post_lock(void *addr, unsigned flags, int depth);
 PAWL_WEAK int __tsan_mutex_pre_unlock(void *addr, unsigned flags);
 PAWL_WEAK void __tsan_mutex_post_unlock(void *addr, unsigned flags);
+PAWL_WEAK void __tsan_mutex_pre_signal(void *addr, unsigned flags);
+PAWL_WEAK void __tsan_mutex_post_signal(void *addr, unsigned flags);
 
 enum {
     PAWL_TSAN_READ = 1 << 3,
@@ -55,6 +57,17 @@ static inline void pawl_tsan_release(const void *object)
 {
     if (pawl_unlikely(__tsan_release != NULL))
         __tsan_release((void *)(size_t)object);
+}
+
+/* Between these two a thread deals with the waiters of `object`.  What orders it
+ * with them are atomics that they execute inside the lock hooks, where the
+ * sanitizer does not look; so it must not look here either. */
+static inline void pawl_tsan_signalling(void *object, bool begins)
+{
+    if (pawl_unlikely(__tsan_mutex_pre_signal != NULL) && begins)
+        __tsan_mutex_pre_signal(object, 0);
+    if (pawl_unlikely(__tsan_mutex_post_signal != NULL) && !begins)
+        __tsan_mutex_post_signal(object, 0);
 }
 
 /* A lock at `object`: all of these require pawl_tsan_on(). */

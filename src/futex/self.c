@@ -149,7 +149,9 @@ static void bury_holdings(uint32_t id)
             continue;
         /* relaxed: ordered by the pin. */
         bury = pawl_load64_relaxed(&r->bury);
+        pawl_tsan_signalling((void *)(uintptr_t)object, true);
         ((pawl_bury_fn)(uintptr_t)bury)((void *)(uintptr_t)object, id);
+        pawl_tsan_signalling((void *)(uintptr_t)object, false);
         /* release: pairs with pawl_wait_ends: we are done with the object. */
         pawl_store64_release(&r->waiting, object);
     }
