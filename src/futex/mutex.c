@@ -16,7 +16,7 @@
  *     the mark may leave the sleepers (and WAITERS) alone.
  * I4  STARVING counts threads that are going to count themselves out, and
  *     sleep, if they do, on a channel of their own, with WAITERS set as well.
- *     Only they take a RESERVED lock.
+ *     Only they take a RESERVED lock, and none of them sleeps while it is.
  *
  * Both marks carry the fork count: a mark from before a fork was left by a
  * thread that the child does not have, and means nothing there.
@@ -242,6 +242,11 @@ static int sleep_on(struct contender *c, uint64_t *seen)
         return r;
     c->mark = mark;
     *seen = as;
+    /* Counted just now, while the lock is reserved: for us too.  To sleep on
+     * that would miss the wake if it is taken and reserved once more before we
+     * are in the kernel, which cannot tell the two apart. */
+    if (starving && holder_of(as) == PAWL_M_RESERVED)
+        return r;
     if (c->alarm == 0)
         c->alarm = pawl_now() + STARVING_AFTER_NS;
     if (!starving && c->alarm < until)
