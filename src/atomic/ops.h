@@ -109,11 +109,6 @@ static inline uint64_t pawl_swap64_seq(pawl_u64 *w, uint64_t v)
     return __atomic_exchange_n(&w->v_, v, __ATOMIC_SEQ_CST);
 }
 
-static inline uint64_t pawl_sub64_acq_rel(pawl_u64 *w, uint64_t v)
-{
-    return __atomic_fetch_sub(&w->v_, v, __ATOMIC_ACQ_REL);
-}
-
 static inline bool pawl_cas64_relaxed(pawl_u64 *w, uint64_t *seen, uint64_t v)
 {
     return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_RELAXED,
@@ -135,12 +130,6 @@ static inline bool pawl_cas64_release(pawl_u64 *w, uint64_t *seen, uint64_t v)
 static inline bool pawl_cas64_acq_rel(pawl_u64 *w, uint64_t *seen, uint64_t v)
 {
     return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
-}
-
-static inline bool pawl_cas64_seq(pawl_u64 *w, uint64_t *seen, uint64_t v)
-{
-    return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_SEQ_CST,
                                        __ATOMIC_RELAXED);
 }
 

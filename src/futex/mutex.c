@@ -142,7 +142,8 @@ static int attempt(const struct contender *c, uint64_t *seen)
             return -ENOTRECOVERABLE;
         if (!can_take(c, settled(*seen), &as))
             return -EAGAIN;
-        /* acquire: pairs with the release in give_back and release_slow. */
+        /* acquire: pairs with the release in release_slow and in
+         * pawl_mutex_give_back. */
         if (pawl_cas64_acquire(&c->mutex->word_, seen, as))
             return (as & PAWL_M_DIED) != 0 ? -EOWNERDEAD : 0;
         /* The failed CAS has refreshed *seen. */
@@ -405,7 +406,7 @@ static PAWL_COLD int release_slow(pawl_mutex *m, bool unrepaired)
             wake = 1;
         }
         /* release: pairs with the acquire in attempt and in
-         * take_free.  Our last access to *m. */
+         * pawl_mutex_take_free.  Our last access to *m. */
     } while (!pawl_cas64_release(&m->word_, &seen, as));
     if (deferred.mutex != NULL && pawl_cond_wake_deferred(&deferred, shared) &&
         channels == PAWL_CHANNEL_ANY && wake == 1)
