@@ -159,9 +159,10 @@ PAWL_API PAWL_NODISCARD int pawl_mutex_try_lock_many(pawl_mutex *const *ms,
  */
 PAWL_API int pawl_mutex_unlock_many(pawl_mutex *const *ms, size_t n);
 
-/* Snapshots, right for any holder: whether somebody holds it, whether the
- * caller does (never true of an ownerless mutex), whether the caller holds it
- * after -EOWNERDEAD and has not yet called consistent. */
+/* Snapshots, right for any holder: whether somebody holds it (also one that has
+ * ended since; nobody holds a LOST one), whether the caller does (never true of
+ * an ownerless mutex), whether the caller holds it after -EOWNERDEAD and has not
+ * yet called consistent. */
 PAWL_API bool pawl_mutex_is_locked(const pawl_mutex *m);
 PAWL_API bool pawl_mutex_is_mine(const pawl_mutex *m);
 PAWL_API bool pawl_mutex_is_orphaned(const pawl_mutex *m);

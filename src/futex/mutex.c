@@ -74,6 +74,14 @@ static uint64_t settled(uint64_t word)
     return word;
 }
 
+/* Held, if by a dead thread, or about to be. */
+static bool is_locked(uint64_t word)
+{
+    uint64_t holder = holder_of(settled(word));
+
+    return holder != 0 && holder != PAWL_M_LOST;
+}
+
 /* A mark is a bit or one of a count: adding and subtracting serve both. */
 static uint64_t without(uint64_t word, uint64_t mark)
 {
@@ -456,7 +464,7 @@ int pawl_mutex_destroy(pawl_mutex *m)
      * may free what the mutex guarded. */
     uint64_t seen = pawl_load64_acquire(&m->word_);
 
-    if (holder_of(seen) != 0 && holder_of(seen) != PAWL_M_LOST)
+    if (is_locked(seen))
         return -EBUSY;
     if (pawl_tsan_on() && (seen & PAWL_M_OWNERLESS) == 0)
         pawl_tsan_destroyed(m);
@@ -564,7 +572,7 @@ int pawl_mutex_consistent(pawl_mutex *m)
 bool pawl_mutex_is_locked(const pawl_mutex *m)
 {
     /* relaxed: a snapshot promises nothing. */
-    return holder_of(settled(pawl_load64_relaxed(&m->word_))) != 0;
+    return is_locked(pawl_load64_relaxed(&m->word_));
 }
 
 bool pawl_mutex_is_mine(const pawl_mutex *m)

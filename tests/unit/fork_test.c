@@ -346,6 +346,7 @@ static void reservation_is_forgotten(void *arg)
     struct objects *o = arg;
 
     CHECK(!pawl_mutex_is_locked(&o->local));
+    CHECK_OK(pawl_mutex_destroy(&o->local)); /* optional: it stays as it is */
     CHECK_OK(pawl_mutex_try_lock(&o->local));
     CHECK_OK(pawl_mutex_unlock(&o->local));
     CHECK_OK(pawl_mutex_lock(&o->local));
