@@ -2,7 +2,8 @@
  *
  * sys.c - the futex system call and what stands in for it.
  *
- * PAWL_FALLBACK, read once, is a list of words that force the fallbacks:
+ * PAWL_FALLBACK, read when the library is loaded, is a list of words that force
+ * the fallbacks:
  *
  *   requeue   FUTEX_CMP_REQUEUE is refused: wake instead of moving
  *   bitset    FUTEX_WAIT_BITSET and FUTEX_WAKE_BITSET are refused: relative
@@ -27,7 +28,6 @@ enum {
     NO_REQUEUE = 1,
     NO_BITSET = 2,
     NO_FUTEX = 4,
-    KNOWN = 8, /* the environment has been read */
 };
 
 /* What is known to be refused. */
@@ -43,10 +43,12 @@ static void refuse(uint32_t what)
         ;
 }
 
-static PAWL_COLD uint32_t read_environment(void)
+/* At load time: the first to wake somebody may be a signal handler, where getenv
+ * is not allowed. */
+__attribute__((constructor)) void pawl_futex_read_environment(void)
 {
     const char *list = getenv("PAWL_FALLBACK");
-    uint32_t what = KNOWN;
+    uint32_t what = 0;
 
     if (list != NULL) {
         if (strstr(list, "requeue") != NULL)
@@ -56,18 +58,13 @@ static PAWL_COLD uint32_t read_environment(void)
         if (strstr(list, "futex") != NULL)
             what |= NO_FUTEX;
     }
-    refuse(what);
-    return what;
+    pawl_store_relaxed(&refused, what); /* relaxed: a hint, see refuse() */
 }
 
 static bool is_refused(uint32_t what)
 {
     /* relaxed: a hint, see refuse(). */
-    uint32_t seen = pawl_load_relaxed(&refused);
-
-    if (pawl_unlikely(seen == 0))
-        seen = read_environment();
-    return pawl_unlikely((seen & what) != 0);
+    return pawl_unlikely((pawl_load_relaxed(&refused) & what) != 0);
 }
 
 /* The raw call: >= 0, or a negative errno. */

@@ -2,7 +2,7 @@
  *
  * fallback_test.c - the same waits where the kernel refuses a way of sleeping
  * or waking, and with every extreme of spinning.  A switch is read once, so
- * each test, a process of its own, sets its own before the first call.
+ * each test, a process of its own, sets its own before the first wait.
  */
 #include <linux/filter.h>
 #include <linux/futex.h>
@@ -23,6 +23,7 @@
 #include <pawl/once.h>
 #include <pawl/sem.h>
 
+#include "futex/sys.h"
 #include "visitor.h"
 
 enum { THREADS = 4 };
@@ -213,13 +214,19 @@ static void check_sleepers(struct scene *s)
     CHECK_EQ(pawl_sem_waiters(&s->sem), 0);
 }
 
-static void check_all(const char *fallback, const char *spin)
+static void set_switches(const char *fallback, const char *spin)
 {
     setenv("PAWL_FALLBACK", fallback, 1);
+    pawl_futex_read_environment();
     if (spin != NULL)
         setenv("PAWL_SPIN", spin, 1);
     else
         unsetenv("PAWL_SPIN");
+}
+
+static void check_all(const char *fallback, const char *spin)
+{
+    set_switches(fallback, spin);
     for (int shared = 0; shared < 2; shared++) {
         check_exclusion(make(shared ? PAWL_SHARED : PAWL_LOCAL));
         check_sleepers(make(shared ? PAWL_SHARED : PAWL_LOCAL));
@@ -345,8 +352,7 @@ static void check_refusal(int err, unsigned first, unsigned second)
 
     if (test_under_tsan())
         TEST_SKIP("ThreadSanitizer itself needs what is refused");
-    unsetenv("PAWL_FALLBACK");
-    setenv("PAWL_SPIN", "0", 1);
+    set_switches("", "0");
     CHECK_OK(pawl_mutex_lock(&s->mutex));
     pid = test_spawn_child(wait_refused, &r);
     while (atomic_load(&s->runs) == 0 && !has_ended(pid))

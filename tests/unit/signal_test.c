@@ -6,12 +6,14 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <pawl/error.h>
 #include <pawl/event.h>
+#include <pawl/latch.h>
 #include <pawl/mutex.h>
 #include <pawl/once.h>
 #include <pawl/rmutex.h>
@@ -380,6 +382,78 @@ TEST(signal.a_handler_may_release_in_the_middle_of_any_call)
     storm_ends(&storm);
     CHECK_EQ(pawl_sem_value(&sem), 5 + atomic_load(&released) - taken);
     CHECK_EQ(pawl_sem_waiters(&sem), 0);
+}
+
+/* R-19: the first call of a process that has to wake somebody is made by a
+ * handler.  getenv is not for handlers; ours stands before libc's. */
+static atomic_int asked;
+
+char *getenv(const char *name)
+{
+    size_t length = strlen(name);
+
+    atomic_fetch_add(&asked, 1);
+    for (char **entry = environ; *entry != NULL; entry++) {
+        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=')
+            return *entry + length + 1;
+    }
+    return NULL;
+}
+
+struct shared {
+    pawl_sem sem;
+    pawl_event event;
+    pawl_latch latch;
+} *shared;
+
+static void wait_for_all(void *arg)
+{
+    (void)arg;
+    CHECK_OK(pawl_sem_acquire(&shared->sem));
+    CHECK_OK(pawl_event_wait(&shared->event));
+    CHECK_OK(pawl_latch_wait(&shared->latch));
+}
+
+static void release_shared(int sig)
+{
+    (void)sig;
+    CHECK_OK(pawl_sem_release(&shared->sem));
+}
+
+static void set_shared(int sig)
+{
+    (void)sig;
+    pawl_event_set(&shared->event);
+}
+
+static void count_down_shared(int sig)
+{
+    (void)sig;
+    CHECK_OK(pawl_latch_count_down(&shared->latch, 1));
+}
+
+TEST(signal.a_handler_that_wakes_reads_no_environment)
+{
+    void (*const handlers[])(int) = {release_shared, set_shared,
+                                     count_down_shared};
+    pid_t pid;
+
+    atomic_store(&asked, 0);
+    CHECK(getenv("PATH") != NULL);
+    CHECK_EQ(atomic_load(&asked), 1);
+    shared = test_shared_alloc(sizeof *shared);
+    CHECK_OK(pawl_sem_init(&shared->sem, 0, PAWL_SHARED));
+    CHECK_OK(pawl_event_init(&shared->event, PAWL_SHARED));
+    CHECK_OK(pawl_latch_init(&shared->latch, 1, PAWL_SHARED));
+    pid = test_spawn_child(wait_for_all, NULL); /* this process never waits */
+    for (int i = 0; i < 3; i++) {
+        handle(handlers[i]);
+        test_until_asleep(pid);
+        atomic_store(&asked, 0);
+        CHECK_EQ(raise(SIGUSR1), 0);
+        CHECK_EQ(atomic_load(&asked), 0);
+    }
+    test_wait_child(pid);
 }
 
 /* And time helpers. */
