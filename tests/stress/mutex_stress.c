@@ -214,6 +214,117 @@ TEST(mutex.nobody_starves_behind_those_who_never_let_go)
     }
 }
 
+/* ---- a crowd (I1, I3, I4 of mutex.c) ------------------------------------- */
+
+enum { IN_CROWD = 32, STALL_S = 20 };
+
+struct crowded {
+    struct guarded g;
+    int rounds;
+    uint32_t timed_of_8; /* how many waits of eight have a deadline */
+    atomic_int left;
+    struct {
+        _Alignas(64) atomic_long turns; /* taken or given up */
+        long entered;
+    } member[IN_CROWD];
+};
+
+/* Busy for so long, as if in a critical section. */
+static void be_busy_for(int64_t ns)
+{
+    pawl_deadline end = pawl_now() + ns;
+
+    while (pawl_now() < end)
+        ;
+}
+
+static void hurry_through(void *scene, int me)
+{
+    struct crowded *c = scene;
+    uint64_t random = test_seed((uint64_t)me);
+
+    for (int i = 0; i < c->rounds; i++) {
+        pawl_deadline until = PAWL_FOREVER;
+        int err;
+
+        if (test_rand_below(&random, 8) < c->timed_of_8)
+            until = pawl_after_us(1 + test_rand_below(&random, 5000));
+        err = pawl_mutex_lock_until(&c->g.mutex, until);
+        CHECK(err == 0 || (err == -ETIMEDOUT && until != PAWL_FOREVER));
+        if (err == 0) {
+            c->g.count++;
+            be_busy_for(1000);
+            c->g.twin++;
+            CHECK_OK(pawl_mutex_unlock(&c->g.mutex));
+            c->member[me].entered++;
+        }
+        be_busy_for(200);
+        /* relaxed: for the watchman. */
+        atomic_fetch_add_explicit(&c->member[me].turns, 1,
+                                  memory_order_relaxed);
+    }
+    atomic_fetch_sub(&c->left, 1);
+}
+
+/* Look now and then whether somebody still gets through; if nobody has for
+ * STALL_S, say how the lock looks. */
+static void watch(struct crowded *c, struct crowd *all)
+{
+    long before = -1;
+    pawl_deadline alarm = 0;
+
+    while (atomic_load(&c->left) > 0) {
+        long turns = 0;
+
+        for (int i = 0; i < IN_CROWD; i++)
+            turns +=
+                atomic_load_explicit(&c->member[i].turns, memory_order_relaxed);
+        if (turns != before)
+            alarm = pawl_after_s(STALL_S);
+        before = turns;
+        if (pawl_now() > alarm) {
+            int asleep = 0;
+
+            for (int i = 0; i < IN_CROWD; i++)
+                asleep += test_is_asleep(test_tid(all->members[i].thread));
+            test_fail(__FILE__, __LINE__,
+                      "stalled after %ld turns: word %#llx, %d of %d asleep",
+                      turns, (unsigned long long)c->g.mutex.word_.v_, asleep,
+                      atomic_load(&c->left));
+        }
+        usleep(20000);
+    }
+}
+
+/* Many more threads than CPUs and sections of a microsecond: there are always
+ * some that spin, sleep and starve, and hand-overs in every tick. */
+TEST(mutex.a_crowd_never_stalls)
+{
+    static const uint32_t timed_of_8[] = {0, 4, 8};
+
+    TEST_TIMEOUT(120);
+    for (int k = 0; k < KINDS; k++) {
+        for (int t = 0; t < 3; t++) {
+            struct crowded *c = test_shared_alloc(sizeof *c);
+            struct crowd all;
+            long entered = 0;
+
+            CHECK_OK(pawl_mutex_init(&c->g.mutex, kinds[k]));
+            c->rounds = test_iterations(3000);
+            c->timed_of_8 = timed_of_8[t];
+            atomic_init(&c->left, IN_CROWD);
+            crowd_begins(&all, IN_CROWD, hurry_through, c);
+            watch(c, &all);
+            crowd_ends(&all);
+            for (int i = 0; i < IN_CROWD; i++)
+                entered += c->member[i].entered;
+            CHECK_EQ(c->g.count, entered);
+            CHECK_EQ(c->g.twin, entered);
+            CHECK_OK(pawl_mutex_destroy(&c->g.mutex));
+        }
+    }
+}
+
 /* ---- ownerless locks as signals (L-01) ---------------------------------- */
 
 struct relay {
