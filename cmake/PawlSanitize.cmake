@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # pawl_sanitize: an interface target that carries the flags of PAWL_SANITIZE,
-# for compiling and for linking.  Empty if that is empty.
+# for compiling and for linking, and PAWL_TSAN_HOOKS.  Empty if the former is
+# empty and the latter on.
 
 add_library(pawl_sanitize INTERFACE)
 if(PAWL_SANITIZE STREQUAL "thread")
@@ -16,3 +17,6 @@ elseif(NOT PAWL_SANITIZE STREQUAL "")
 endif()
 target_compile_options(pawl_sanitize INTERFACE ${PAWL_SANITIZE_FLAGS})
 target_link_options(pawl_sanitize INTERFACE ${PAWL_SANITIZE_FLAGS})
+if(NOT PAWL_TSAN_HOOKS)
+  target_compile_definitions(pawl_sanitize INTERFACE PAWL_TSAN_HOOKS=0)
+endif()

@@ -11,6 +11,11 @@
  *
  * A public function asks pawl_tsan_on() once and then takes an annotated path,
  * so that other programs pay one load and one branch per call.
+ *
+ * Inside the lock hooks the sanitizer ignores atomics, and what they are told
+ * orders all by itself: with hooks it cannot see a memory order that is too
+ * weak.  PAWL_TSAN_HOOKS=0 (the preset tsan-bare) builds without any, so that
+ * nothing but the atomics orders.
  */
 #ifndef PAWL_BASE_TSAN_H
 #define PAWL_BASE_TSAN_H
@@ -19,6 +24,10 @@
 #include <stddef.h>
 
 #include "base/compiler.h"
+
+#ifndef PAWL_TSAN_HOOKS
+#define PAWL_TSAN_HOOKS 1
+#endif
 
 /* The sanitizer's public interface, <sanitizer/tsan_interface.h>, which is
  * there only with the compiler's runtime installed. */
@@ -43,19 +52,19 @@ enum {
 
 static inline bool pawl_tsan_on(void)
 {
-    return pawl_unlikely(__tsan_mutex_pre_lock != NULL);
+    return PAWL_TSAN_HOOKS && pawl_unlikely(__tsan_mutex_pre_lock != NULL);
 }
 
 /* A hand-over that is no lock: pairs release by address with acquire. */
 static inline void pawl_tsan_acquire(const void *object)
 {
-    if (pawl_unlikely(__tsan_acquire != NULL))
+    if (PAWL_TSAN_HOOKS && pawl_unlikely(__tsan_acquire != NULL))
         __tsan_acquire((void *)(size_t)object);
 }
 
 static inline void pawl_tsan_release(const void *object)
 {
-    if (pawl_unlikely(__tsan_release != NULL))
+    if (PAWL_TSAN_HOOKS && pawl_unlikely(__tsan_release != NULL))
         __tsan_release((void *)(size_t)object);
 }
 
@@ -64,9 +73,11 @@ static inline void pawl_tsan_release(const void *object)
  * sanitizer does not look; so it must not look here either. */
 static inline void pawl_tsan_signalling(void *object, bool begins)
 {
-    if (pawl_unlikely(__tsan_mutex_pre_signal != NULL) && begins)
+    if (!PAWL_TSAN_HOOKS || pawl_likely(__tsan_mutex_pre_signal == NULL))
+        return;
+    if (begins)
         __tsan_mutex_pre_signal(object, 0);
-    if (pawl_unlikely(__tsan_mutex_post_signal != NULL) && !begins)
+    else
         __tsan_mutex_post_signal(object, 0);
 }
 
