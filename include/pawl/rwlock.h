@@ -28,7 +28,7 @@ PAWL_BEGIN_DECLS
 /* All zero bytes is a valid free local lock. */
 typedef struct PAWL_CAPABILITY_("rwlock") pawl_rwlock {
     pawl_u64 word_;   /* readers, waiters, phase, marks: see rwlock.c */
-    pawl_u32 writer_; /* id of the thread that holds it for writing, or 0 */
+    pawl_u32 writer_; /* id of the thread that holds it for writing, if any */
     uint32_t mode_;   /* constant after init */
 } pawl_rwlock;
 

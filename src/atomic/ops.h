@@ -79,6 +79,12 @@ static inline bool pawl_cas_release(pawl_u32 *w, uint32_t *seen, uint32_t v)
                                        __ATOMIC_RELAXED);
 }
 
+static inline bool pawl_cas_acq_rel(pawl_u32 *w, uint32_t *seen, uint32_t v)
+{
+    return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
 static inline uint64_t pawl_load64_relaxed(const pawl_u64 *w)
 {
     return __atomic_load_n(&w->v_, __ATOMIC_RELAXED);

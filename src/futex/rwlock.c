@@ -15,7 +15,8 @@
  *   | phase | fork | rwait: readers waiting    | marks           |
  *   +-------+------+---------------------------+-----------------+
  *
- *   WRITE      a writer holds it; writer_ names the writer soon after
+ *   WRITE      a writer holds it; writer_ names the writer soon after, and until
+ *              shortly before its end
  *   RESERVED   free, but only for the starving writer
  *   STARVING   a writer that has slept for a millisecond: the next to have it
  *   SPINNING   a writer that watches: needs no wake
@@ -38,6 +39,11 @@
  * I4  The low half is WRITE alone  =>  no reader waits and no writer sleeps.
  * I5  WSLEEP and RSLEEP may be set without sleepers, but if they are clear,
  *     nobody sleeps who is not going to be woken.
+ * I6  While no writer is named, writer_ is NOBODY with the fork count of the
+ *     process in which that came about, and whoever is going to set WRITE sees
+ *     to it first that this is its own.  So WRITE with a NOBODY of another
+ *     process means: the writer had not yet written its name, or had erased it
+ *     already, when a fork left it behind.
  */
 #include <pawl/error.h>
 #include <pawl/rwlock.h>
@@ -73,6 +79,9 @@
 /* All that threads leave behind which do not hold the lock. */
 #define TRACES                                                                 \
     (RESERVED | STARVING | SPINNING | RSLEEP | WSLEEP | WWAITS | RWAITS | FORK)
+
+/* In writer_, with a fork count: nobody is named. */
+#define UNNAMED (UINT32_C(1) << 31)
 
 #define CHANNEL_READERS 1u
 #define CHANNEL_WRITERS 2u
@@ -170,6 +179,19 @@ static uint64_t without_writer(uint64_t word, uint32_t *channels)
 
 /* -- Death of the writer ---------------------------------------------------------- */
 
+/* writer_ when it names no writer; all zero bytes in the first process. */
+static uint32_t nobody(bool shared)
+{
+    uint32_t mark = pawl_fork_mark(shared);
+
+    return mark != 0 ? UNNAMED | mark : 0;
+}
+
+static bool is_nobody(uint32_t writer)
+{
+    return writer == 0 || (writer & UNNAMED) != 0;
+}
+
 static uint32_t writer_id(const pawl_rwlock *rw)
 {
     /* relaxed: a hint, or our own; taking over is decided by a CAS. */
@@ -178,9 +200,7 @@ static uint32_t writer_id(const pawl_rwlock *rw)
 
 static bool is_mine(const pawl_rwlock *rw)
 {
-    uint32_t writer = writer_id(rw);
-
-    return writer != 0 && writer == pawl_self_id(is_shared(rw));
+    return writer_id(rw) == pawl_self_id(is_shared(rw));
 }
 
 static void bury(void *object, uint32_t dead_id)
@@ -199,21 +219,33 @@ static void bury(void *object, uint32_t dead_id)
     }
 }
 
-/* Between the CAS that makes a writer, or ends one, and the store of its name a
- * fork would leave the child with a writer that nobody can find dead.  So the
- * writer notes the lock first, where the child finds it. */
-static void note(pawl_rwlock *rw)
+/* Before setting WRITE (I6):
+ *
+ *   taker                              heir
+ *   no NOBODY of before    (A)         finds WRITE, and a NOBODY of before (C)
+ *   sets WRITE             (B)         puts its own name there             (D)
+ *
+ * If C saw B, then A would have to see D, or what came of it.  But A acquires
+ * what D and erase release, so C happens before B. */
+static bool is_unnamed(const pawl_rwlock *rw, bool shared)
 {
-    pawl_self_.taking = rw;
+    /* acquire: A, pairs with inherit and erase. */
+    return pawl_load_acquire(&rw->writer_) == nobody(shared);
 }
 
-void pawl_rwlock_vanished(void *object, uint32_t dead_id)
+/* The same, done rather than asked.  Somebody who is named will be one of this
+ * process. */
+static void forget_vanished(pawl_rwlock *rw, bool shared)
 {
-    pawl_rwlock *rw = object;
+    for (;;) {
+        /* acquire: A, pairs with inherit and erase. */
+        uint32_t seen = pawl_load_acquire(&rw->writer_);
 
-    /* relaxed: the child is alone. */
-    if ((pawl_load64_relaxed(&rw->word_) & WRITE) != 0 && writer_id(rw) == 0)
-        pawl_store_relaxed(&rw->writer_, dead_id); /* relaxed: alone */
+        if (seen == nobody(shared) || !is_nobody(seen))
+            return;
+        /* relaxed: looked at again. */
+        pawl_cas_relaxed(&rw->writer_, &seen, nobody(shared));
+    }
 }
 
 /* We are the writer now. */
@@ -222,27 +254,35 @@ static void sign(pawl_rwlock *rw, uint32_t id)
     /* relaxed: others only compare it with themselves, or, once we have ended,
      * with the dead. */
     pawl_store_relaxed(&rw->writer_, id);
-    note(NULL);
 }
 
 /* We are about to stop being the writer: before the release, so that the next
  * writer's name stays. */
 static void erase(pawl_rwlock *rw)
 {
-    note(rw);
-    pawl_store_relaxed(&rw->writer_, 0); /* relaxed: as in sign */
+    /* release: pairs with is_unnamed. */
+    pawl_store_release(&rw->writer_, nobody(is_shared(rw)));
 }
 
-/* Become the writer in place of a dead one.  Returns whether we did. */
+/* Whether the lock has lost its writer: to its end, or in a fork. */
+static bool is_orphaned(const pawl_rwlock *rw, uint64_t word, uint32_t writer)
+{
+    if ((word & WRITE) == 0 || is_shared(rw))
+        return false;
+    return is_nobody(writer) ? writer != nobody(false)
+                             : !pawl_thread_alive(writer);
+}
+
+/* Become the writer in place of a lost one.  Returns whether we did. */
 static bool inherit(pawl_rwlock *rw, uint64_t word)
 {
     uint32_t writer = writer_id(rw);
 
-    if ((word & WRITE) == 0 || is_shared(rw) || writer == 0 ||
-        pawl_thread_alive(writer))
+    if (!is_orphaned(rw, word, writer))
         return false;
-    /* acquire: pairs with the end of the dead thread, in pawl_thread_alive. */
-    if (!pawl_cas_acquire(&rw->writer_, &writer, pawl_self_local()))
+    /* acq_rel: D, pairs with is_unnamed; and with the end of the dead thread,
+     * in pawl_thread_alive. */
+    if (!pawl_cas_acq_rel(&rw->writer_, &writer, pawl_self_local()))
         return false;
     /* relaxed: we are the writer now. */
     while (!pawl_cas64_relaxed(&rw->word_, &word, word | DIED))
@@ -275,14 +315,12 @@ static int sleep_on(const struct contender *c, uint64_t word, uint32_t channels)
 {
     pawl_rwlock *rw = c->rw;
     pawl_u32 *half = pawl_low_half(&rw->word_);
-    uint32_t writer;
     int err = -EAGAIN;
 
     if (c->shared)
         return pawl_futex_wait(half, (uint32_t)word, c->until, true, channels);
     pawl_wait_begins(rw, bury);
-    writer = writer_id(rw);
-    if ((word & WRITE) == 0 || writer == 0 || pawl_thread_alive(writer))
+    if (!is_orphaned(rw, word, writer_id(rw)))
         err = pawl_futex_wait(half, (uint32_t)word, c->until, false, channels);
     pawl_wait_ends();
     return err;
@@ -507,13 +545,12 @@ static int take_write(struct contender *c, uint64_t *seen)
             as -= WWAIT;
         if ((as & WWAITS) != 0)
             as |= c->duty;
+        forget_vanished(c->rw, c->shared);
         /* acquire: pairs with the release in read_unlock and write_unlock. */
-        note(c->rw);
         if (pawl_cas64_acquire(&c->rw->word_, seen, tidied(as))) {
             sign(c->rw, c->id);
             return 0;
         }
-        note(NULL);
     }
 }
 
@@ -698,24 +735,23 @@ static int write_lock(pawl_rwlock *rw, pawl_deadline until)
     /* relaxed: a hint; the CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&rw->word_);
 
-    if (pawl_likely((seen & ~PHASES) == 0)) {
-        bool shared = is_shared(rw);
+    bool shared = is_shared(rw);
+
+    if (pawl_likely((seen & ~PHASES) == 0) &&
+        pawl_likely(is_unnamed(rw, shared))) {
         uint32_t id = pawl_self_id(shared);
+        uint64_t as = (seen & ~PHASES_LOW) | WRITE;
 
         if (pawl_single_threaded() && !shared) {
-            /* relaxed: alone. */
-            pawl_store64_relaxed(&rw->word_, (seen & ~PHASES_LOW) | WRITE);
+            pawl_store64_relaxed(&rw->word_, as); /* relaxed: alone */
             sign(rw, id);
             return 0;
         }
-        note(rw);
         /* acquire: pairs with the release in read_unlock and write_unlock. */
-        if (pawl_likely(pawl_cas64_acquire(&rw->word_, &seen,
-                                           (seen & ~PHASES_LOW) | WRITE))) {
+        if (pawl_likely(pawl_cas64_acquire(&rw->word_, &seen, as))) {
             sign(rw, id);
             return 0;
         }
-        note(NULL);
     }
     return write_slow(rw, until);
 }
@@ -758,7 +794,6 @@ static int write_unlock(pawl_rwlock *rw)
      * be woken is I4. */
     else if (pawl_unlikely(!pawl_cas_low_release(&rw->word_, WRITE, 0)))
         write_unlock_slow(rw);
-    note(NULL);
     return 0;
 }
 
@@ -784,7 +819,6 @@ static int downgrade(pawl_rwlock *rw)
         as = tidied(admitted(as & ~WRITE) + READER);
         /* release: pairs with the acquire of the readers. */
     } while (!pawl_cas64_release(&rw->word_, &seen, as));
-    note(NULL);
     wake(rw, channels, shared);
     return 0;
 }

@@ -53,7 +53,6 @@ struct pawl_record {
     pawl_u64 bury;       /* its pawl_bury_fn; valid while `waiting` is not 0 */
     pawl_u64 cpu;        /* where the kernel keeps its CPU number, or 0 */
     pawl_u64 peeking;    /* the record whose `cpu` it is reading, or 0 */
-    struct pawl_self *self; /* constant while `id` is not 0 */
 } __attribute__((aligned(2 * PAWL_CACHE_LINE))); /* lines come in pairs */
 
 _Thread_local struct pawl_self pawl_self_;
@@ -203,10 +202,6 @@ static void child_begins(void)
         pawl_store64_relaxed(&r->peeking, 0);
         pawl_store64_relaxed(&r->line, 0);
         if (r != me) {
-            uint32_t id = pawl_load_relaxed(&r->id); /* relaxed: alone */
-
-            if (id != 0 && id != CLAIMED && r->self->taking != NULL)
-                pawl_rwlock_vanished(r->self->taking, id);
             pawl_store64_relaxed(&r->cpu, 0); /* relaxed: alone */
             pawl_store_relaxed(&r->id, 0);
         }
@@ -280,7 +275,6 @@ static uint32_t fill(struct pawl_record *r, uint32_t slot)
     if (generation == GENERATIONS)
         generation = 1;
     r->generation = generation;
-    r->self = &pawl_self_;
     id = generation << SLOT_BITS | slot;
     /* relaxed: all published by the release below. */
     pawl_store_relaxed(&r->tid, pawl_self_shared());

@@ -74,7 +74,6 @@ struct pawl_self {
     uint32_t shared_id; /* 0: not known yet, or forgotten after a fork */
     struct pawl_record *record; /* NULL: none */
     struct pawl_deferred_wake deferred;
-    void *volatile taking; /* a rwlock between its word and its writer_ */
     struct pawl_spin_memory spin[PAWL_SPIN_KINDS];
 };
 
@@ -101,10 +100,6 @@ static inline uint32_t pawl_self_id(bool shared)
 {
     return shared ? pawl_self_shared() : pawl_self_local();
 }
-
-/* In a forked child: the thread `dead_id`, which is not there, was about to
- * write its name into *rw, or to erase it.  In rwlock.c. */
-void pawl_rwlock_vanished(void *rw, uint32_t dead_id);
 
 /* Make the wake that this thread, which ends, has deferred.  In cond.c. */
 void pawl_cond_flush_deferred(void);
