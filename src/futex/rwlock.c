@@ -408,9 +408,8 @@ static bool leave_readers(struct contender *c)
     for (;;) {
         if (is_admitted(c, seen))
             return true;
-        /* acquire: as above, for the failure that shows us admitted; the
-         * refreshed value is read again with that order. */
-        if (pawl_cas64_acquire(&c->rw->word_, &seen, tidied(seen - RWAIT)))
+        /* relaxed: we have got nothing. */
+        if (pawl_cas64_relaxed(&c->rw->word_, &seen, tidied(seen - RWAIT)))
             return false;
         seen = pawl_load64_acquire(&c->rw->word_); /* acquire: as above */
     }

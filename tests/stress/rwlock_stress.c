@@ -451,3 +451,34 @@ TEST(rwlock_stress.lost_lock_lets_nobody_in)
         CHECK_ERR(pawl_rwlock_try_read_lock(&r.rw), -ENOTRECOVERABLE);
     }
 }
+
+/* who finds that destroy succeeds sees what was done under the lock. */
+struct last_use {
+    pawl_rwlock rw;
+    _Atomic bool held;
+    long value;
+};
+
+static void use_last(void *arg)
+{
+    struct last_use *u = arg;
+
+    CHECK_OK(pawl_rwlock_write_lock(&u->rw));
+    atomic_store_explicit(&u->held, true, memory_order_relaxed);
+    u->value = 1;
+    CHECK_OK(pawl_rwlock_write_unlock(&u->rw));
+}
+
+TEST(rwlock_stress.destroy_sees_what_the_last_user_did)
+{
+    for (int i = 0; i < test_iterations(2000); i++) {
+        struct last_use u = {.rw = PAWL_RWLOCK_INIT};
+        struct test_thread *t = test_thread(use_last, &u);
+
+        while (!atomic_load_explicit(&u.held, memory_order_relaxed) ||
+               pawl_rwlock_destroy(&u.rw) == -EBUSY)
+            sched_yield();
+        CHECK_EQ(u.value, 1);
+        test_join(t);
+    }
+}
