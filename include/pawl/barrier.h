@@ -33,7 +33,7 @@ typedef struct pawl_barrier {
     uint32_t mode_;    /* constant after init */
     int64_t patience_; /* default timeout + 1, 0 = for ever; constant */
     pawl_u32 reason_;  /* of the latest break */
-    pawl_u32 runner_;  /* id of the thread that runs the action, or 0 */
+    uint32_t unused_;
 } pawl_barrier;
 
 #define PAWL_BARRIER_PARTIES_MAX 16383
@@ -43,7 +43,7 @@ typedef struct pawl_barrier {
 /* The same with PAWL_SHARED as a flag. */
 #define PAWL_BARRIER_INIT_FLAGS(parties, flags)                                \
     {                                                                          \
-        {0}, PAWL_CAST_(uint32_t, parties), PAWL_CAST_(uint32_t, flags), 0, {0}, {0}               \
+        {0}, PAWL_CAST_(uint32_t, parties), PAWL_CAST_(uint32_t, flags), 0, {0}, 0                 \
     }
 
 /* Runs once per generation, in the last thread to arrive, before anybody
@@ -121,11 +121,13 @@ pawl_barrier_try_finish(pawl_barrier *b, pawl_barrier_ticket ticket);
  * -ECANCELED.  Idempotent.  `reason` is free for the caller; others read it.
  *
  * Returns    0;  -EINVAL *b was never initialised.
+ * Order      release: what was done before is visible to those who get
+ *            -ECANCELED because of it, or find the barrier broken.
  */
 PAWL_API int pawl_barrier_abort(pawl_barrier *b, int reason);
 
 /* Empty and unbroken again, and usable at once: those who wait get -ECANCELED.
- * Returns as abort. */
+ * Returns and orders as abort. */
 PAWL_API int pawl_barrier_reset(pawl_barrier *b);
 
 /* Snapshots.  n_waiting is 0 as soon as a generation has ended.  The reason is

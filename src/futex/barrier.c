@@ -157,23 +157,32 @@ static bool break_generation(pawl_barrier *b, uint64_t ticket, int reason)
     return false;
 }
 
+/* Whether this thread runs an action of *b, perhaps inside another one's. */
+static bool is_acting(const pawl_barrier *b)
+{
+    for (uint32_t i = 0; i < pawl_self_.actions && i < PAWL_ACTIONS_KEPT; i++) {
+        if (pawl_self_.acting[i] == b)
+            return true;
+    }
+    return false;
+}
+
 /* We arrived last and the word says RUNNING: run the action, and end the
  * generation as it says.  Returns as wait. */
 static int run_action(pawl_barrier *b, uint64_t ticket, pawl_barrier_fn action,
                       void *arg)
 {
     bool shared = is_shared(b);
+    uint32_t depth = pawl_self_.actions;
     uint64_t seen;
     int err;
 
-    /* relaxed: only we compare it with our own id. */
-    pawl_store_relaxed(&b->runner_, pawl_self_id(shared));
     pawl_tsan_acquire(b);
+    if (depth < PAWL_ACTIONS_KEPT)
+        pawl_self_.acting[depth] = b;
+    pawl_self_.actions = depth + 1;
     err = action(generation_of(ticket), arg);
-    /* relaxed: as above; not if a later generation's runner has come. */
-    seen = pawl_load_relaxed(&b->runner_);
-    if (seen == pawl_self_id(shared))
-        pawl_store_relaxed(&b->runner_, 0); /* relaxed: as above */
+    pawl_self_.actions = depth;
     if (err < 0) {
         break_generation(b, ticket, err);
         return err;
@@ -181,8 +190,9 @@ static int run_action(pawl_barrier *b, uint64_t ticket, pawl_barrier_fn action,
     pawl_tsan_release(b);
     seen = pawl_load64_relaxed(&b->word_); /* relaxed: the CAS decides */
     while (generation_of(settled(b, seen)) == generation_of(ticket)) {
-        /* acq_rel: releases what the action did to the waiters' acquire. */
-        if (pawl_cas64_acq_rel(&b->word_, &seen,
+        /* release: pairs with the acquire of the waiters, for what the action
+         * did, and the parties before it. */
+        if (pawl_cas64_release(&b->word_, &seen,
                                ended(settled(b, seen), true))) {
             wake_all(b, seen, shared);
             return (int)b->parties_ - 1;
@@ -269,10 +279,7 @@ static int prepare(const pawl_barrier *b, uint64_t seen, bool action,
     uint64_t word = settled(b, seen);
     uint32_t arrived = arrived_of(word) + 1;
 
-    /* relaxed: only our own id matters, and only we store it. */
-    uint32_t runner = pawl_load_relaxed(&b->runner_);
-
-    if (runner != 0 && runner == pawl_self_id(is_shared(b)))
+    if (is_acting(b))
         return -EDEADLK;
     if ((word & BROKEN) != 0)
         return -ECANCELED;
@@ -409,7 +416,6 @@ int pawl_barrier_init(pawl_barrier *b, uint32_t parties, int64_t timeout,
     /* relaxed: nobody uses it yet. */
     pawl_store64_relaxed(&b->word_, 0);
     pawl_store_relaxed(&b->reason_, 0);
-    pawl_store_relaxed(&b->runner_, 0); /* relaxed: as above */
     return 0;
 }
 

@@ -69,11 +69,17 @@ struct pawl_deferred_wake {
     int count;         /* sleepers to wake or move */
 };
 
+/* A thread inside more actions at once waits for the outer ones in vain instead
+ * of being told. */
+#define PAWL_ACTIONS_KEPT 4
+
 struct pawl_self {
     uint32_t local_id;  /* 0: not known yet */
     uint32_t shared_id; /* 0: not known yet, or forgotten after a fork */
     struct pawl_record *record; /* NULL: none */
     struct pawl_deferred_wake deferred;
+    const void *acting[PAWL_ACTIONS_KEPT]; /* barriers whose action it runs */
+    uint32_t actions;                      /* how many those are */
     struct pawl_spin_memory spin[PAWL_SPIN_KINDS];
 };
 

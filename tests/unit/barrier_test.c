@@ -727,6 +727,122 @@ TEST(barrier.action_may_do_all_but_wait)
     puppet_end(&p);
 }
 
+/* Also when the action has reset the barrier, and that of the next generation
+ * runs; and from the action of another barrier in between. */
+struct nest {
+    pawl_barrier b;
+    pawl_barrier other;
+    struct puppet next;
+};
+
+static int lead_next_generation(uint32_t generation, void *arg)
+{
+    struct nest *n = arg;
+
+    (void)generation;
+    CHECK_EQ(pawl_barrier_generation(&n->b), 1);
+    CHECK_ERR(pawl_barrier_try_wait(&n->b), -EDEADLK);
+    return 0;
+}
+
+static int wait_in_next_generation(void *arg, pawl_deadline until)
+{
+    struct nest *n = arg;
+
+    return pawl_barrier_wait_action(&n->b, lead_next_generation, n, until);
+}
+
+static int refuse_both(uint32_t generation, void *arg)
+{
+    struct nest *n = arg;
+
+    (void)generation;
+    CHECK_ERR(pawl_barrier_wait_until(&n->b, 0), -EDEADLK);
+    CHECK_ERR(pawl_barrier_wait_until(&n->other, 0), -EDEADLK);
+    return 0;
+}
+
+static int reset_and_nest(uint32_t generation, void *arg)
+{
+    struct nest *n = arg;
+
+    (void)generation;
+    CHECK_OK(pawl_barrier_reset(&n->b));
+    CHECK_ERR(puppet_call(&n->next, wait_in_next_generation, n), 0);
+    CHECK_EQ(pawl_barrier_generation(&n->b), 2);
+    CHECK_ERR(pawl_barrier_wait_until(&n->b, 0), -EDEADLK);
+    CHECK_ERR(pawl_barrier_wait_action(&n->other, refuse_both, n, 0), 0);
+    CHECK_ERR(pawl_barrier_wait_until(&n->other, 0), 0);
+    CHECK_ERR(pawl_barrier_wait_until(&n->b, 0), -EDEADLK);
+    return 0;
+}
+
+TEST(barrier.its_own_action_may_not_wait_whatever_has_come_since)
+{
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
+        struct nest n = {.b = PAWL_BARRIER_INIT_FLAGS(1, flags),
+                         .other = PAWL_BARRIER_INIT_FLAGS(1, flags)};
+
+        puppet_begin(&n.next);
+        CHECK_ERR(pawl_barrier_wait_action(&n.b, reset_and_nest, &n, 0),
+                  -ECANCELED);
+        CHECK_ERR(pawl_barrier_wait(&n.b), 0);
+        puppet_end(&n.next);
+    }
+}
+
+/* R-11: what was done before an abort or a reset is seen by those whom it
+ * cancels, and by who finds the barrier broken. */
+struct news {
+    pawl_barrier b;
+    int (*end)(struct news *n);
+    long text;
+};
+
+static int abort_it(struct news *n)
+{
+    return pawl_barrier_abort(&n->b, 1);
+}
+
+static int reset_it(struct news *n)
+{
+    return pawl_barrier_reset(&n->b);
+}
+
+static int write_and_end(void *arg, pawl_deadline until)
+{
+    struct news *n = arg;
+
+    (void)until;
+    n->text = 1;
+    return n->end(n);
+}
+
+TEST(barrier.its_end_publishes)
+{
+    int (*const ends[])(struct news *n) = {abort_it, reset_it};
+    struct puppet p;
+
+    puppet_begin(&p);
+    for (int asked = 0; asked < 2; asked++) {
+        for (int i = 0; i < 2 - asked; i++) {
+            struct news n = {.b = PAWL_BARRIER_INIT(2), .end = ends[i]};
+            pawl_barrier_ticket ticket = arrive(&n.b, 0);
+
+            puppet_do(&p, write_and_end, &n, PAWL_FOREVER);
+            if (asked) {
+                while (!pawl_barrier_broken(&n.b))
+                    sched_yield();
+            } else {
+                CHECK_ERR(pawl_barrier_finish(&n.b, ticket), -ECANCELED);
+            }
+            CHECK_EQ(n.text, 1);
+            CHECK_OK(puppet_result(&p));
+        }
+    }
+    puppet_end(&p);
+}
+
 static _Atomic int in_action;
 static _Atomic int may_end;
 
