@@ -79,6 +79,12 @@ static inline bool pawl_cas_release(pawl_u32 *w, uint32_t *seen, uint32_t v)
                                        __ATOMIC_RELAXED);
 }
 
+static inline bool pawl_cas_seq(pawl_u32 *w, uint32_t *seen, uint32_t v)
+{
+    return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+}
+
 static inline bool pawl_cas_acq_rel(pawl_u32 *w, uint32_t *seen, uint32_t v)
 {
     return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_ACQ_REL,
@@ -130,6 +136,12 @@ static inline bool pawl_cas64_acquire(pawl_u64 *w, uint64_t *seen, uint64_t v)
 static inline bool pawl_cas64_release(pawl_u64 *w, uint64_t *seen, uint64_t v)
 {
     return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_RELEASE,
+                                       __ATOMIC_RELAXED);
+}
+
+static inline bool pawl_cas64_seq(pawl_u64 *w, uint64_t *seen, uint64_t v)
+{
+    return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_SEQ_CST,
                                        __ATOMIC_RELAXED);
 }
 

@@ -65,11 +65,20 @@ static pawl_u32 window_;               /* slots in rotation, less FIRST_WINDOW *
 static pawl_u32 key_plus_1;            /* the pthread key, once made */
 static pawl_u32 forks_watched;         /* the fork handler is installed */
 
+/* Who looks through the table, having erased something, must find everybody who
+ * has not seen that: in the drawings of self.h and of pawl_thread_is_here, D.
+ *
+ *   user of a new record            dying thread
+ *   the table has grown   (G)       erases its id      (C)
+ *   announces itself      (A)       looks at the table (R)
+ *   looks at the id       (B)       looks at records   (D)
+ *
+ * All are seq_cst, and G, if another thread did it, is acquired by the claim of
+ * the record: if B misses C, then G comes before R. */
 static uint32_t window(void)
 {
-    /* relaxed: only grows; a search that misses the growth grows it itself,
-     * and a record used for the first time announces itself by its id. */
-    return pawl_load_relaxed(&window_) + FIRST_WINDOW;
+    /* seq_cst: R, pairs with the growth in claim. */
+    return pawl_load_seq(&window_) + FIRST_WINDOW;
 }
 
 /* The record of a slot; NULL if its chunk does not exist (and cannot be made,
@@ -82,18 +91,17 @@ static struct pawl_record *record_at(uint32_t slot, bool create)
 
     if (pawl_likely(slot < CHUNK))
         return &first_chunk[slot];
-    /* acquire: pairs with cas64_acq_rel below; the chunk is zeroed. */
-    chunk = pawl_load64_acquire(place);
+    /* seq_cst: R, pairs with the compare-and-swap below; the chunk is zeroed. */
+    chunk = pawl_load64_seq(place);
     if (chunk == 0 && create) {
         fresh = mmap(NULL, CHUNK * sizeof(struct pawl_record),
                      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (fresh == MAP_FAILED)
             return NULL;
-        /* acq_rel: pairs with load64_acquire above, and with itself. */
-        if (pawl_cas64_acq_rel(place, &chunk, (uintptr_t)fresh))
-            chunk = (uintptr_t)fresh;
-        else
+        /* seq_cst: G, pairs with the load above. */
+        if (!pawl_cas64_seq(place, &chunk, (uintptr_t)fresh))
             munmap(fresh, CHUNK * sizeof(struct pawl_record));
+        chunk = pawl_load64_seq(place); /* seq_cst: as above */
     }
     if (chunk == 0)
         return NULL;
@@ -214,8 +222,10 @@ static void child_begins(void)
 
 /* -- Birth ------------------------------------------------------------- */
 
-/* Install the fork handler.  Two threads that meet here install it twice, which
- * does no harm. */
+/* Install the fork handler: when the library is loaded, since libc does not run,
+ * in the child of a fork that has begun, a handler that has come since.  Once
+ * more at the first use, for a constructor that runs before this one; two
+ * threads that meet there install it twice, which does no harm. */
 static bool watch_forks(void)
 {
     /* relaxed: our own store, or another thread's whose call has returned. */
@@ -227,10 +237,15 @@ static bool watch_forks(void)
     return true;
 }
 
+__attribute__((constructor)) static void at_load(void)
+{
+    watch_forks();
+}
+
 /* The key whose destructor notices the end of a thread, plus 1; 0 if there is
- * none to be had.  Made at the first use, after the fork handler: as long as
- * there is no key there is no record, so no fork finds a record without the
- * handler. */
+ * none to be had.  Made at the first use, after the fork handler: without that
+ * there is no key, and without a key no record, so no fork finds a record
+ * without the handler. */
 static uint32_t key(void)
 {
     pthread_key_t made;
@@ -311,8 +326,9 @@ static struct pawl_record *claim(uint32_t *slot)
         }
         if (slots >= SLOTS)
             return NULL;
-        /* relaxed: see window(); if it fails, somebody else has grown it. */
-        pawl_cas_relaxed(&window_, &grown, 2 * slots - FIRST_WINDOW);
+        /* seq_cst: G, pairs with window().  If it fails, somebody else has grown
+         * it, which the next look acquires. */
+        pawl_cas_seq(&window_, &grown, 2 * slots - FIRST_WINDOW);
     }
 }
 

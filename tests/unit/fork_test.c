@@ -5,6 +5,7 @@
  * Under ThreadSanitizer a child of a process with threads must not start any;
  * what needs that is skipped there.
  */
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -65,6 +66,9 @@ static void in_child(test_fn fn, void *arg)
 {
     test_wait_child(test_spawn_child(fn, arg));
 }
+
+static struct door parked;
+static struct door go_on;
 
 /* ---- held by the thread that forks (K-03) ------------------------------- */
 
@@ -200,6 +204,47 @@ TEST(fork.a_local_lock_of_a_vanished_thread_is_orphaned)
     CHECK_OK(pawl_rmutex_lock(&o.recursive));
 }
 
+/* The thread uses the library for the first time while libc forks: after it has
+ * chosen the handlers to run.  (Ours runs in its prepare phase.) */
+static pawl_mutex locked_first;
+static struct visitor first_user;
+static bool forks_with_company;
+static struct door begun;
+
+static int lock_when_told(void *m)
+{
+    door_open(&begun);
+    door_pass(&go_on);
+    return pawl_mutex_lock(m);
+}
+
+static void have_it_locked(void)
+{
+    if (!forks_with_company)
+        return;
+    forks_with_company = false; /* once */
+    door_open(&go_on);
+    CHECK_OK(visitor_enters(&first_user));
+}
+
+static void first_user_is_gone(void *m)
+{
+    CHECK_ERR(pawl_mutex_try_lock(m), -EOWNERDEAD);
+}
+
+TEST(fork.the_first_use_may_come_in_the_middle_of_it)
+{
+    door_make(&begun);
+    door_make(&go_on);
+    CHECK_EQ(pthread_atfork(have_it_locked, NULL, NULL), 0);
+    visitor_start(&first_user, lock_when_told, unlock, &locked_first);
+    door_pass(&begun);
+    forks_with_company = true;
+    in_child(first_user_is_gone, &locked_first);
+    CHECK_OK(visitor_leaves(&first_user));
+    CHECK_OK(pawl_mutex_lock(&locked_first));
+}
+
 static void shared_is_another_threads(void *arg)
 {
     struct shared *s = arg;
@@ -291,9 +336,6 @@ TEST(fork.the_waiters_of_a_mutex_stay_in_the_parent)
 
 /* A waiter that spins or starves leaves a mark, and a lock may be reserved for
  * it.  A handler holds it there while the process forks. */
-static struct door parked;
-static struct door go_on;
-
 static void park(int sig)
 {
     (void)sig;
