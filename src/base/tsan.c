@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+bool pawl_tsan_muted_;
+
 /* More locks at once than a thread holds in earnest; one that does holds the
  * surplus unremembered, and only the case above is then misreported. */
 #define HELD_MAX 64

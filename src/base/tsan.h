@@ -50,9 +50,15 @@ enum {
     PAWL_TSAN_NOT_STATIC = 1 << 8,
 };
 
+/* In the child of a process with other threads that used pawl.  The sanitizer,
+ * which has no word for a holder that did not come along, would report a double
+ * lock; it does not look for races there anyway. */
+extern bool pawl_tsan_muted_; /* written in a fork's child, when alone */
+
 static inline bool pawl_tsan_on(void)
 {
-    return PAWL_TSAN_HOOKS && pawl_unlikely(__tsan_mutex_pre_lock != NULL);
+    return PAWL_TSAN_HOOKS && pawl_unlikely(__tsan_mutex_pre_lock != NULL) &&
+           !pawl_tsan_muted_;
 }
 
 /* A hand-over that is no lock: pairs release by address with acquire. */

@@ -209,8 +209,10 @@ static void child_begins(void)
         pawl_store64_relaxed(&r->waiting, 0);
         pawl_store64_relaxed(&r->peeking, 0);
         pawl_store64_relaxed(&r->line, 0);
-        if (r != me) {
-            pawl_store64_relaxed(&r->cpu, 0); /* relaxed: alone */
+        /* relaxed: alone. */
+        if (r != me && pawl_load_relaxed(&r->id) != 0) {
+            pawl_tsan_muted_ = true;
+            pawl_store64_relaxed(&r->cpu, 0);
             pawl_store_relaxed(&r->id, 0);
         }
     }
@@ -281,6 +283,13 @@ static uintptr_t own_cpu_address(void)
 #endif
 }
 
+static uint32_t own_tid(void)
+{
+    if (pawl_self_.shared_id == 0)
+        pawl_self_.shared_id = (uint32_t)syscall(SYS_gettid);
+    return pawl_self_.shared_id;
+}
+
 /* Make a claimed record ours. */
 static uint32_t fill(struct pawl_record *r, uint32_t slot)
 {
@@ -292,7 +301,7 @@ static uint32_t fill(struct pawl_record *r, uint32_t slot)
     r->generation = generation;
     id = generation << SLOT_BITS | slot;
     /* relaxed: all published by the release below. */
-    pawl_store_relaxed(&r->tid, pawl_self_shared());
+    pawl_store_relaxed(&r->tid, own_tid());
     pawl_store64_relaxed(&r->cpu, own_cpu_address());
     /* release: pairs with the acquire and seq_cst loads of `id`. */
     pawl_store_release(&r->id, id);
@@ -342,15 +351,16 @@ uint32_t pawl_self_register_local(void)
         r = claim(&slot);
     if (r != NULL)
         return fill(r, slot);
-    pawl_self_.local_id = NO_RECORD | pawl_self_shared();
+    pawl_self_.local_id = NO_RECORD | own_tid();
     return pawl_self_.local_id;
 }
 
 uint32_t pawl_self_register_shared(void)
 {
     key(); /* for the fork handler, which forgets what is cached here */
-    pawl_self_.shared_id = (uint32_t)syscall(SYS_gettid);
-    return pawl_self_.shared_id;
+    if (pawl_tsan_on())
+        pawl_self_local(); /* a record, so that it knows of us */
+    return own_tid();
 }
 
 /* -- Questions about others --------------------------------------------- */

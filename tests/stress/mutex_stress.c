@@ -706,8 +706,6 @@ TEST(mutex.the_child_of_a_fork_gets_every_lock)
     struct forking *f = calloc(1, sizeof *f);
     struct crowd c;
 
-    if (test_under_tsan())
-        TEST_SKIP("ThreadSanitizer waits for holders that the child has not");
     CHECK(f != NULL);
     crowd_begins(&c, 4, keep_busy, f);
     for (int i = 0; i < test_iterations(2000); i++) {
@@ -772,8 +770,6 @@ static void fork_at_first_use(void *arg)
 
 TEST(mutex.the_child_of_a_fork_at_the_first_use_gets_every_lock)
 {
-    if (test_under_tsan())
-        TEST_SKIP("ThreadSanitizer waits for holders that the child has not");
     for (int i = 0; i < test_iterations(400); i++)
         test_wait_child(test_spawn_child(fork_at_first_use, NULL));
 }

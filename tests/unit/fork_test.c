@@ -188,8 +188,6 @@ TEST(fork.a_local_lock_of_a_vanished_thread_is_orphaned)
     struct visitor a;
     struct visitor b;
 
-    if (test_under_tsan())
-        TEST_SKIP("ThreadSanitizer waits for holders that the child has not");
     visitor_start(&a, lock, unlock, &o.local);
     visitor_start(&b, lock_twice, unlock_twice, &o.recursive);
     CHECK_OK(visitor_enters(&a));
@@ -263,8 +261,6 @@ TEST(fork.a_shared_lock_of_a_thread_of_the_parent_is_waited_for)
     struct visitor v;
     pid_t pid;
 
-    if (test_under_tsan())
-        TEST_SKIP("ThreadSanitizer waits for holders that the child has not");
     door_make(&s->has_timed_out);
     CHECK_OK(pawl_mutex_init(&s->mutex, PAWL_SHARED));
     visitor_start(&v, lock, unlock, &s->mutex);
