@@ -94,6 +94,15 @@ static inline int visitor_leaves(struct visitor *v)
     return v->left;
 }
 
+/* Both: what `enter` returned.  It leaves without an error. */
+static inline int visitor_passes(struct visitor *v)
+{
+    int entered = visitor_enters(v);
+
+    CHECK_OK(visitor_leaves(v));
+    return entered;
+}
+
 /* One that enters and ends inside. */
 static inline int visitor_dies_inside(visitor_fn enter, void *object)
 {

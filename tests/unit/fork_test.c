@@ -312,8 +312,7 @@ static void waiters_are_forgotten(void *arg)
         return;
     visitor_start_asleep(&v, lock, unlock, &o->local);
     CHECK_OK(pawl_mutex_unlock(&o->local));
-    CHECK_OK(visitor_enters(&v));
-    CHECK_OK(visitor_leaves(&v));
+    CHECK_OK(visitor_passes(&v));
     test_join(test_thread(use_in_company, &o->local));
 }
 
@@ -326,8 +325,7 @@ TEST(fork.the_waiters_of_a_mutex_stay_in_the_parent)
     visitor_start_asleep(&v, lock, unlock, &o.local);
     in_child(waiters_are_forgotten, &o);
     CHECK_OK(pawl_mutex_unlock(&o.local));
-    CHECK_OK(visitor_enters(&v));
-    CHECK_OK(visitor_leaves(&v));
+    CHECK_OK(visitor_passes(&v));
 }
 
 /* A waiter that spins or starves leaves a mark, and a lock may be reserved for
@@ -375,8 +373,7 @@ static void mark_is_forgotten(void *arg)
         return;
     visitor_start_asleep(&v, lock, unlock, &o->local);
     CHECK_OK(pawl_mutex_unlock(&o->local)); /* no mark suppresses the wake */
-    CHECK_OK(visitor_enters(&v));
-    CHECK_OK(visitor_leaves(&v));
+    CHECK_OK(visitor_passes(&v));
 }
 
 static void reservation_is_forgotten(void *arg)
@@ -411,8 +408,7 @@ TEST(fork.a_starving_waiter_and_its_reservation_stay_in_the_parent)
     if ((word_of(&o.local) & PAWL_M_ID) == PAWL_M_RESERVED)
         in_child(reservation_is_forgotten, &o);
     door_open(&go_on);
-    CHECK_OK(visitor_enters(&v));
-    CHECK_OK(visitor_leaves(&v));
+    CHECK_OK(visitor_passes(&v));
 }
 
 /* One that spins: caught in the act, or tried again. */
@@ -442,8 +438,7 @@ TEST(fork.the_mark_of_a_spinner_stays_in_the_parent)
             in_child(mark_is_forgotten, &o);
         CHECK_OK(pawl_mutex_unlock(&o.local));
         door_open(&go_on);
-        CHECK_OK(visitor_enters(&v));
-        CHECK_OK(visitor_leaves(&v));
+        CHECK_OK(visitor_passes(&v));
         if (caught)
             return;
     }
@@ -467,8 +462,7 @@ static void sem_waiters_are_forgotten(void *s)
     visitor_start_asleep(&v, acquire, NULL, s);
     CHECK_EQ(pawl_sem_waiters(s), 1);
     CHECK_OK(pawl_sem_release(s));
-    CHECK_OK(visitor_enters(&v));
-    visitor_leaves(&v);
+    CHECK_OK(visitor_passes(&v));
     CHECK_EQ(pawl_sem_value(s), 0);
 }
 
@@ -494,10 +488,8 @@ TEST(fork.the_waiters_of_a_semaphore_stay_in_the_parent)
     test_wait_child(pid);
     CHECK_EQ(pawl_sem_waiters(&s), 2);
     CHECK_OK(pawl_sem_release_n(&s, 4));
-    for (int i = 0; i < 2; i++) {
-        CHECK_OK(visitor_enters(&v[i]));
-        visitor_leaves(&v[i]);
-    }
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(visitor_passes(&v[i]));
 }
 
 /* ---- once --------------------------------------------------------------- */
@@ -545,8 +537,7 @@ TEST(fork.what_a_vanished_thread_was_running_is_run_by_the_child)
     door_pass(&inside);
     in_child(runs_it_itself, &o);
     door_open(&go);
-    CHECK_OK(visitor_enters(&v));
-    visitor_leaves(&v);
+    CHECK_OK(visitor_passes(&v));
     CHECK(pawl_once_is_done(&o));
 }
 

@@ -137,8 +137,7 @@ TEST(mutex.unlock_by_other_thread_is_refused)
 
     CHECK_OK(pawl_mutex_lock(&m));
     visitor_start(&v, unlock, NULL, &m);
-    CHECK_ERR(visitor_enters(&v), -EPERM);
-    visitor_leaves(&v);
+    CHECK_ERR(visitor_passes(&v), -EPERM);
     CHECK(pawl_mutex_is_mine(&m));
     CHECK_OK(pawl_mutex_unlock(&m));
     CHECK_ERR(pawl_mutex_unlock(&m), -EPERM);
@@ -172,8 +171,7 @@ TEST(mutex.taking_it_twice_does_not_disturb_those_who_wait)
     CHECK_ERR(pawl_mutex_lock(&m), -EDEADLK);
     CHECK_ERR(pawl_mutex_try_lock(&m), -EAGAIN);
     CHECK_OK(pawl_mutex_unlock(&m));
-    CHECK_OK(visitor_enters(&v));
-    CHECK_OK(visitor_leaves(&v));
+    CHECK_OK(visitor_passes(&v));
 }
 
 /* ---- waiting (L-04, L-05, L-09) ----------------------------------------- */
@@ -210,10 +208,8 @@ TEST(mutex.all_waiters_get_it_one_after_the_other)
             door_open(&v[i].go);
         }
         CHECK_OK(pawl_mutex_unlock(&m));
-        for (int i = 0; i < WAITERS; i++) {
-            CHECK_OK(visitor_enters(&v[i]));
-            CHECK_OK(visitor_leaves(&v[i]));
-        }
+        for (int i = 0; i < WAITERS; i++)
+            CHECK_OK(visitor_passes(&v[i]));
         CHECK(!pawl_mutex_is_locked(&m));
     }
 }
@@ -236,8 +232,7 @@ TEST(mutex.a_waiter_that_gives_up_leaves_the_others_alone)
         visitor_start_asleep(&first, lock, unlock, &m);
         visitor_start(&hasty, lock_shortly, NULL, &m);
         visitor_start_asleep(&second, lock, unlock, &m);
-        CHECK_ERR(visitor_enters(&hasty), -ETIMEDOUT);
-        visitor_leaves(&hasty);
+        CHECK_ERR(visitor_passes(&hasty), -ETIMEDOUT);
         CHECK_OK(pawl_mutex_unlock(&m));
         door_open(&first.go);
         door_open(&second.go);
@@ -263,8 +258,7 @@ TEST(mutex.a_timed_waiter_gets_it_after_the_unlock)
         CHECK_OK(pawl_mutex_lock(&m));
         visitor_start_asleep(&v, lock_patiently, unlock, &m);
         CHECK_OK(pawl_mutex_unlock(&m));
-        CHECK_OK(visitor_enters(&v));
-        CHECK_OK(visitor_leaves(&v));
+        CHECK_OK(visitor_passes(&v));
     }
 }
 
@@ -278,8 +272,7 @@ TEST(mutex.an_ownerless_one_is_released_by_any_thread)
 
         CHECK_OK(pawl_mutex_lock(&m));
         visitor_start(&v, unlock, NULL, &m);
-        CHECK_OK(visitor_enters(&v));
-        visitor_leaves(&v);
+        CHECK_OK(visitor_passes(&v));
         CHECK(!pawl_mutex_is_locked(&m));
         CHECK_ERR(pawl_mutex_unlock(&m), -EPERM);
     }
@@ -304,8 +297,7 @@ TEST(mutex.an_ownerless_one_has_no_owner)
         CHECK_OK(visitor_dies_inside(lock, &m));
         CHECK_ERR(pawl_mutex_try_lock(&m), -EAGAIN);
         visitor_start(&v, unlock, NULL, &m);
-        CHECK_OK(visitor_enters(&v));
-        visitor_leaves(&v);
+        CHECK_OK(visitor_passes(&v));
         CHECK_OK(pawl_mutex_lock(&m));
     }
 }
@@ -320,8 +312,7 @@ TEST(mutex.an_ownerless_one_serves_as_a_signal)
         CHECK_OK(pawl_mutex_lock(&m));
         visitor_start_asleep(&v, lock, NULL, &m);
         CHECK_OK(pawl_mutex_unlock(&m));
-        CHECK_OK(visitor_enters(&v));
-        visitor_leaves(&v);
+        CHECK_OK(visitor_passes(&v));
         CHECK(pawl_mutex_is_locked(&m));
     }
 }

@@ -103,6 +103,31 @@ static int lock_starving_soon_stop_after(void *m)
     return pawl_mutex_lock_until(m, pawl_after_ms(5));
 }
 
+/* Held by us, with one that comes and waits. */
+static pawl_mutex *make_held(struct visitor *v, visitor_fn enter,
+                             visitor_fn leave, unsigned flags)
+{
+    pawl_mutex *m = make_mutex(flags);
+
+    CHECK_OK(pawl_mutex_lock(m));
+    visitor_start(v, enter, leave, m);
+    return m;
+}
+
+/* Unlocked by us while one sleeps and another one stands in its spin. */
+static pawl_mutex *make_spun_for(struct visitor *sleeper,
+                                 struct visitor *spinner, visitor_fn enter,
+                                 visitor_fn leave, unsigned flags)
+{
+    pawl_mutex *m = make_held(sleeper, lock_it, unlock_it, flags);
+
+    test_until_asleep(test_tid(sleeper->thread));
+    visitor_start(spinner, enter, leave, m);
+    stop_await(&here);
+    CHECK_OK(pawl_mutex_unlock(m));
+    return m;
+}
+
 /* Return when the next unlock may hand over: it does so once per tick. */
 static void await_hand_over(const pawl_mutex *m)
 {
@@ -130,16 +155,13 @@ static void check_both_get_it(pawl_mutex *m, struct visitor *a,
 TEST(mutex_window.an_unlock_just_before_the_sleep_is_seen)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
+        pawl_mutex *m = make_held(&v, lock_stop_before, unlock_it, kinds[k]);
 
-        CHECK_OK(pawl_mutex_lock(m));
-        visitor_start(&v, lock_stop_before, unlock_it, m);
         stop_await(&here);
         CHECK_OK(pawl_mutex_unlock(m));
         stop_release(&here);
-        CHECK_OK(visitor_enters(&v));
-        CHECK_OK(visitor_leaves(&v));
+        CHECK_OK(visitor_passes(&v));
     }
 }
 
@@ -147,24 +169,21 @@ TEST(mutex_window.an_unlock_just_before_the_sleep_is_seen)
 TEST(mutex_window.unlock_and_lock_just_before_the_sleep_are_seen)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
+        pawl_mutex *m = make_held(&v, lock_stop_before, unlock_it, kinds[k]);
 
-        CHECK_OK(pawl_mutex_lock(m));
-        visitor_start(&v, lock_stop_before, unlock_it, m);
         stop_await(&here);
         CHECK_OK(pawl_mutex_unlock(m));
         CHECK_OK(pawl_mutex_lock(m));
         stop_release(&here);
         test_until_asleep(test_tid(v.thread));
         CHECK_OK(pawl_mutex_unlock(m));
-        CHECK_OK(visitor_enters(&v));
-        CHECK_OK(visitor_leaves(&v));
+        CHECK_OK(visitor_passes(&v));
     }
 }
 
 /* L-08 */
-TEST(mutex_window.a_death_just_before_the_sleep_is_seen)
+static void check_death_seen(visitor_fn stops)
 {
     pawl_mutex *m = make_mutex(PAWL_LOCAL);
     struct visitor holder;
@@ -172,15 +191,19 @@ TEST(mutex_window.a_death_just_before_the_sleep_is_seen)
 
     visitor_start(&holder, lock_it, NULL, m);
     CHECK_OK(visitor_enters(&holder));
-    visitor_start(&v, lock_stop_before, unlock_it, m);
+    visitor_start(&v, stops, unlock_it, m);
     stop_await(&here);
     visitor_leaves(&holder);
     stop_release(&here);
-    CHECK_ERR(visitor_enters(&v), -EOWNERDEAD);
-    CHECK_OK(visitor_leaves(&v));
+    CHECK_ERR(visitor_passes(&v), -EOWNERDEAD);
 }
 
-/* L-08: it dies, and finds nobody announced, just before the announcement. */
+TEST(mutex_window.a_death_just_before_the_sleep_is_seen)
+{
+    check_death_seen(lock_stop_before);
+}
+
+/* It dies, and finds nobody announced, just before the announcement. */
 static int lock_stop_before_announcement(void *m)
 {
     stop_before_announcement = &here;
@@ -189,18 +212,7 @@ static int lock_stop_before_announcement(void *m)
 
 TEST(mutex_window.a_death_just_before_the_announcement_is_seen)
 {
-    pawl_mutex *m = make_mutex(PAWL_LOCAL);
-    struct visitor holder;
-    struct visitor v;
-
-    visitor_start(&holder, lock_it, NULL, m);
-    CHECK_OK(visitor_enters(&holder));
-    visitor_start(&v, lock_stop_before_announcement, unlock_it, m);
-    stop_await(&here);
-    visitor_leaves(&holder);
-    stop_release(&here);
-    CHECK_ERR(visitor_enters(&v), -EOWNERDEAD);
-    CHECK_OK(visitor_leaves(&v));
+    check_death_seen(lock_stop_before_announcement);
 }
 
 /* ---- just woken (I1) ---------------------------------------------------- */
@@ -237,16 +249,14 @@ TEST(mutex_window.one_that_was_overtaken_looks_after_the_other_sleepers)
 TEST(mutex_window.a_timed_out_waiter_takes_what_has_become_free)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
+        pawl_mutex *m =
+            make_held(&v, lock_soon_stop_after, unlock_it, kinds[k]);
 
-        CHECK_OK(pawl_mutex_lock(m));
-        visitor_start(&v, lock_soon_stop_after, unlock_it, m);
         stop_await(&here); /* its deadline has passed */
         CHECK_OK(pawl_mutex_unlock(m));
         stop_release(&here);
-        CHECK_OK(visitor_enters(&v));
-        CHECK_OK(visitor_leaves(&v));
+        CHECK_OK(visitor_passes(&v));
     }
 }
 
@@ -264,8 +274,7 @@ TEST(mutex_window.a_timed_out_waiter_leaves_the_wake_to_others)
         CHECK_OK(pawl_mutex_unlock(m));
         CHECK_OK(visitor_enters(&v)); /* not the one that has given up */
         stop_release(&here);
-        CHECK_ERR(visitor_enters(&hasty), -ETIMEDOUT);
-        visitor_leaves(&hasty);
+        CHECK_ERR(visitor_passes(&hasty), -ETIMEDOUT);
         CHECK_OK(visitor_leaves(&v));
     }
 }
@@ -317,8 +326,7 @@ TEST(mutex_window.a_hand_over_reaches_the_right_one)
             await_hand_over(m);
             door_open(&v.go); /* where all are woken, it may be first */
             CHECK_OK(pawl_mutex_unlock(m));
-            CHECK_OK(visitor_enters(&starving));
-            CHECK_OK(visitor_leaves(&starving));
+            CHECK_OK(visitor_passes(&starving));
             CHECK_OK(visitor_enters(&v)); /* it is not forgotten */
             CHECK_OK(visitor_leaves(&v));
         }
@@ -329,18 +337,16 @@ TEST(mutex_window.a_hand_over_reaches_the_right_one)
 TEST(mutex_window.a_hand_over_at_the_deadline_is_taken)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
+        pawl_mutex *m =
+            make_held(&v, lock_starving_soon_stop_after, unlock_it, kinds[k]);
 
-        CHECK_OK(pawl_mutex_lock(m));
-        visitor_start(&v, lock_starving_soon_stop_after, unlock_it, m);
         stop_await(&here); /* its deadline has passed */
         await_hand_over(m);
         CHECK_OK(pawl_mutex_unlock(m));
         CHECK_ERR(pawl_mutex_try_lock(m), -EAGAIN); /* it was handed over */
         stop_release(&here);
-        CHECK_OK(visitor_enters(&v));
-        CHECK_OK(visitor_leaves(&v));
+        CHECK_OK(visitor_passes(&v));
         CHECK_OK(pawl_mutex_try_lock(m));
     }
 }
@@ -349,15 +355,13 @@ TEST(mutex_window.a_hand_over_at_the_deadline_is_taken)
 TEST(mutex_window.a_starving_one_that_gives_up_reserves_nothing)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor v;
+        pawl_mutex *m =
+            make_held(&v, lock_starving_soon_stop_after, NULL, kinds[k]);
 
-        CHECK_OK(pawl_mutex_lock(m));
-        visitor_start(&v, lock_starving_soon_stop_after, NULL, m);
         stop_await(&here);
         stop_release(&here);
-        CHECK_ERR(visitor_enters(&v), -ETIMEDOUT);
-        visitor_leaves(&v);
+        CHECK_ERR(visitor_passes(&v), -ETIMEDOUT);
         CHECK_OK(pawl_mutex_unlock(m));
         CHECK_OK(pawl_mutex_try_lock(m));
         CHECK_OK(pawl_mutex_unlock(m));
@@ -379,10 +383,8 @@ TEST(mutex_window.the_death_of_the_one_it_was_reserved_for_is_told)
     stop_await(&here); /* reserved */
     visitor_start_asleep(&v, lock_it, unlock_it, m);
     stop_release(&here);
-    CHECK_OK(visitor_enters(&starving));
-    visitor_leaves(&starving);
-    CHECK_ERR(visitor_enters(&v), -EOWNERDEAD);
-    CHECK_OK(visitor_leaves(&v));
+    CHECK_OK(visitor_passes(&starving));
+    CHECK_ERR(visitor_passes(&v), -EOWNERDEAD);
 }
 
 /* A lock is reserved for all who starve: one that begins to while it is takes
@@ -404,8 +406,7 @@ TEST(mutex_window.one_that_begins_to_starve_takes_a_reserved_lock)
         stop_release(&here);
         test_until_asleep(test_tid(starving.thread));
         CHECK_OK(visitor_leaves(&v));
-        CHECK_OK(visitor_enters(&starving));
-        CHECK_OK(visitor_leaves(&starving));
+        CHECK_OK(visitor_passes(&starving));
         CHECK_OK(pawl_mutex_try_lock(m));
     }
 }
@@ -457,8 +458,7 @@ TEST(mutex_window.a_death_wakes_the_sleepers_of_every_lock)
     }
     visitor_leaves(&holder);
     for (int i = 0; i < 2 * HELD; i++) {
-        CHECK_ERR(visitor_enters(&v[i]), -EOWNERDEAD);
-        visitor_leaves(&v[i]);
+        CHECK_ERR(visitor_passes(&v[i]), -EOWNERDEAD);
     }
 }
 
@@ -494,15 +494,11 @@ TEST(mutex_window.an_unrepaired_unlock_releases_the_starving_one)
 TEST(mutex_window.a_spinner_that_takes_it_looks_after_the_sleeper)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor sleeper;
         struct visitor spinner;
+        pawl_mutex *m = make_spun_for(&sleeper, &spinner, lock_stop_in_spin,
+                                      unlock_it, kinds[k]);
 
-        CHECK_OK(pawl_mutex_lock(m));
-        visitor_start_asleep(&sleeper, lock_it, unlock_it, m);
-        visitor_start(&spinner, lock_stop_in_spin, unlock_it, m);
-        stop_await(&here);
-        CHECK_OK(pawl_mutex_unlock(m));
         stop_release(&here);
         check_both_get_it(m, &spinner, &sleeper);
     }
@@ -512,15 +508,11 @@ TEST(mutex_window.a_spinner_that_takes_it_looks_after_the_sleeper)
 TEST(mutex_window.a_spinner_that_gives_up_looks_after_the_sleeper)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor sleeper;
         struct visitor spinner;
+        pawl_mutex *m = make_spun_for(&sleeper, &spinner, lock_stop_in_spin,
+                                      unlock_it, kinds[k]);
 
-        CHECK_OK(pawl_mutex_lock(m));
-        visitor_start_asleep(&sleeper, lock_it, unlock_it, m);
-        visitor_start(&spinner, lock_stop_in_spin, unlock_it, m);
-        stop_await(&here);
-        CHECK_OK(pawl_mutex_unlock(m));
         CHECK_OK(pawl_mutex_lock(m));
         stop_release(&here);
         test_until_asleep(test_tid(spinner.thread));
@@ -533,22 +525,16 @@ TEST(mutex_window.a_spinner_that_gives_up_looks_after_the_sleeper)
 TEST(mutex_window.a_spinner_whose_deadline_passes_looks_after_the_sleeper)
 {
     for (int k = 0; k < KINDS; k++) {
-        pawl_mutex *m = make_mutex(kinds[k]);
         struct visitor sleeper;
         struct visitor spinner;
+        pawl_mutex *m = make_spun_for(&sleeper, &spinner,
+                                      lock_soon_stop_in_spin, NULL, kinds[k]);
 
         CHECK_OK(pawl_mutex_lock(m));
-        visitor_start_asleep(&sleeper, lock_it, unlock_it, m);
-        visitor_start(&spinner, lock_soon_stop_in_spin, NULL, m);
-        stop_await(&here);
-        CHECK_OK(pawl_mutex_unlock(m));
-        CHECK_OK(pawl_mutex_lock(m));
         stop_release(&here);
-        CHECK_ERR(visitor_enters(&spinner), -ETIMEDOUT);
-        visitor_leaves(&spinner);
+        CHECK_ERR(visitor_passes(&spinner), -ETIMEDOUT);
         CHECK_OK(pawl_mutex_unlock(m));
-        CHECK_OK(visitor_enters(&sleeper));
-        CHECK_OK(visitor_leaves(&sleeper));
+        CHECK_OK(visitor_passes(&sleeper));
     }
 }
 

@@ -207,65 +207,53 @@ TEST(once.while_another_runs_it_the_forms_wait_or_say_so)
         CHECK_ERR(pawl_once_run_until(&o, counted, NULL, until), -ETIMEDOUT);
         CHECK(pawl_now() >= until);
         door_open(&go);
-        CHECK_OK(visitor_enters(&runner));
-        visitor_leaves(&runner);
+        CHECK_OK(visitor_passes(&runner));
         CHECK_OK(pawl_once_try_run(&o, counted, NULL));
         CHECK_EQ(atomic_load(&runs), 0);
     }
 }
 
+enum { WAITERS = 4 };
+
+/* Some, and one in a hurry, wait while one runs it, who returns `first`: what
+ * the others return, `then`, and how often they have run it. */
+static void check_waiters(pawl_once *o, int first, visitor_fn others, int then,
+                          int want_runs)
+{
+    struct visitor runner;
+    struct visitor v[WAITERS];
+    struct visitor hasty;
+
+    slow_result = first;
+    atomic_store(&runs, 0);
+    occupy(&runner, o);
+    for (int i = 0; i < WAITERS; i++)
+        visitor_start_asleep(&v[i], others, NULL, o);
+    visitor_start(&hasty, run_hasty, NULL, o);
+    CHECK_ERR(visitor_passes(&hasty), -ETIMEDOUT);
+    door_open(&go);
+    CHECK_ERR(visitor_passes(&runner), first);
+    for (int i = 0; i < WAITERS; i++)
+        CHECK_ERR(visitor_passes(&v[i]), then);
+    CHECK_EQ(atomic_load(&runs), want_runs);
+}
+
 TEST(once.all_who_wait_are_released_by_success)
 {
-    enum { WAITERS = 4 };
-
     for (int k = 0; k < 2; k++) {
         pawl_once o = make(kinds[k]);
-        struct visitor runner;
-        struct visitor v[WAITERS];
-        struct visitor hasty;
 
-        slow_result = 0;
-        atomic_store(&runs, 0);
-        occupy(&runner, &o);
-        for (int i = 0; i < WAITERS; i++)
-            visitor_start_asleep(&v[i], run, NULL, &o);
-        visitor_start(&hasty, run_hasty, NULL, &o);
-        CHECK_ERR(visitor_enters(&hasty), -ETIMEDOUT);
-        visitor_leaves(&hasty);
-        door_open(&go);
-        CHECK_OK(visitor_enters(&runner));
-        visitor_leaves(&runner);
-        for (int i = 0; i < WAITERS; i++) {
-            CHECK_OK(visitor_enters(&v[i]));
-            visitor_leaves(&v[i]);
-        }
-        CHECK_EQ(atomic_load(&runs), 0);
+        check_waiters(&o, 0, run, 0, 0);
     }
 }
 
 /* The failure goes to the one that ran it; one of those who wait runs again. */
 TEST(once.after_a_failure_one_who_waits_runs_it)
 {
-    enum { WAITERS = 4 };
-
     for (int k = 0; k < 2; k++) {
         pawl_once o = make(kinds[k]);
-        struct visitor runner;
-        struct visitor v[WAITERS];
 
-        slow_result = -ENOENT;
-        atomic_store(&runs, 0);
-        occupy(&runner, &o);
-        for (int i = 0; i < WAITERS; i++)
-            visitor_start_asleep(&v[i], run, NULL, &o);
-        door_open(&go);
-        CHECK_ERR(visitor_enters(&runner), -ENOENT);
-        visitor_leaves(&runner);
-        for (int i = 0; i < WAITERS; i++) {
-            CHECK_OK(visitor_enters(&v[i]));
-            visitor_leaves(&v[i]);
-        }
-        CHECK_EQ(atomic_load(&runs), 1);
+        check_waiters(&o, -ENOENT, run, 0, 1);
         CHECK(pawl_once_is_done(&o));
     }
 }
@@ -279,26 +267,10 @@ static int fail(void *o)
 
 TEST(once.failures_are_handed_on_to_the_last_who_waits)
 {
-    enum { WAITERS = 4 };
-
     for (int k = 0; k < 2; k++) {
         pawl_once o = make(kinds[k]);
-        struct visitor runner;
-        struct visitor v[WAITERS];
 
-        slow_result = -ENOENT;
-        atomic_store(&runs, 0);
-        occupy(&runner, &o);
-        for (int i = 0; i < WAITERS; i++)
-            visitor_start_asleep(&v[i], fail, NULL, &o);
-        door_open(&go);
-        CHECK_ERR(visitor_enters(&runner), -ENOENT);
-        visitor_leaves(&runner);
-        for (int i = 0; i < WAITERS; i++) {
-            CHECK_ERR(visitor_enters(&v[i]), -EBUSY);
-            visitor_leaves(&v[i]);
-        }
-        CHECK_EQ(atomic_load(&runs), WAITERS);
+        check_waiters(&o, -ENOENT, fail, -EBUSY, WAITERS);
         CHECK(!pawl_once_is_done(&o));
         CHECK_OK(pawl_once_run(&o, counted, NULL));
     }

@@ -290,8 +290,7 @@ TEST(death.wakes_the_one_that_waits)
         CHECK_OK(visitor_enters(&holder));
         visitor_start_asleep(&v, forms[i], unlock, &m);
         visitor_leaves(&holder);
-        CHECK_ERR(visitor_enters(&v), -EOWNERDEAD);
-        CHECK_OK(visitor_leaves(&v));
+        CHECK_ERR(visitor_passes(&v), -EOWNERDEAD);
         CHECK_ERR(pawl_mutex_lock(&m), -ENOTRECOVERABLE);
     }
 }
@@ -306,27 +305,33 @@ static int lock_repair_unlock(void *m)
     return err;
 }
 
-/* Exactly one is told; repaired, the others get it as usual. */
-TEST(death.is_told_to_one_of_those_who_wait)
+/* Exactly one is told, of several who sleep when the holder dies. */
+static void check_one_is_told(pawl_mutex *m, visitor_fn enter, int others)
 {
-    pawl_mutex m = PAWL_MUTEX_INIT;
     struct visitor holder;
     struct visitor v[WAITERS];
     int told = 0;
 
-    visitor_start(&holder, lock, NULL, &m);
+    visitor_start(&holder, lock, NULL, m);
     CHECK_OK(visitor_enters(&holder));
     for (int i = 0; i < WAITERS; i++)
-        visitor_start_asleep(&v[i], lock_repair_unlock, NULL, &m);
+        visitor_start_asleep(&v[i], enter, NULL, m);
     visitor_leaves(&holder);
     for (int i = 0; i < WAITERS; i++) {
-        int err = visitor_enters(&v[i]);
+        int err = visitor_passes(&v[i]);
 
         told += err == -EOWNERDEAD;
-        CHECK(err == 0 || err == -EOWNERDEAD);
-        visitor_leaves(&v[i]);
+        CHECK(err == others || err == -EOWNERDEAD);
     }
     CHECK_EQ(told, 1);
+}
+
+/* Repaired, the others get it as usual. */
+TEST(death.is_told_to_one_of_those_who_wait)
+{
+    pawl_mutex m = PAWL_MUTEX_INIT;
+
+    check_one_is_told(&m, lock_repair_unlock, 0);
     CHECK_OK(pawl_mutex_lock(&m));
 }
 
@@ -343,23 +348,8 @@ static int lock_and_unlock_if_held(void *m)
 TEST(death.unrepaired_releases_all_who_wait)
 {
     pawl_mutex m = PAWL_MUTEX_INIT;
-    struct visitor holder;
-    struct visitor v[WAITERS];
-    int told = 0;
 
-    visitor_start(&holder, lock, NULL, &m);
-    CHECK_OK(visitor_enters(&holder));
-    for (int i = 0; i < WAITERS; i++)
-        visitor_start_asleep(&v[i], lock_and_unlock_if_held, NULL, &m);
-    visitor_leaves(&holder);
-    for (int i = 0; i < WAITERS; i++) {
-        int err = visitor_enters(&v[i]);
-
-        told += err == -EOWNERDEAD;
-        CHECK(err == -ENOTRECOVERABLE || err == -EOWNERDEAD);
-        visitor_leaves(&v[i]);
-    }
-    CHECK_EQ(told, 1);
+    check_one_is_told(&m, lock_and_unlock_if_held, -ENOTRECOVERABLE);
 }
 
 /* The sleepers watch whoever holds it, not only the one they found. */
@@ -402,8 +392,7 @@ TEST(death.wakes_those_who_wait_for_different_locks)
         for (int i = 0; i < 3; i++)
             door_open(&holders[i].go);
         for (int i = 0; i < 3; i++) {
-            CHECK_ERR(visitor_enters(&v[i]), -EOWNERDEAD);
-            visitor_leaves(&v[i]);
+            CHECK_ERR(visitor_passes(&v[i]), -EOWNERDEAD);
             test_join(holders[i].thread);
         }
     }
@@ -466,8 +455,7 @@ TEST(death.inside_several_levels_wakes_who_waits)
     CHECK_OK(visitor_enters(&holder));
     visitor_start_asleep(&v, lock_recursive, unlock_recursive, &r);
     visitor_leaves(&holder);
-    CHECK_ERR(visitor_enters(&v), -EOWNERDEAD);
-    CHECK_OK(visitor_leaves(&v));
+    CHECK_ERR(visitor_passes(&v), -EOWNERDEAD);
     CHECK_ERR(pawl_rmutex_lock(&r), -ENOTRECOVERABLE);
     CHECK_ERR(pawl_rmutex_try_lock(&r), -ENOTRECOVERABLE);
     CHECK_ERR(pawl_rmutex_unlock(&r), -EPERM);
@@ -544,10 +532,8 @@ TEST(death.inside_a_once_wakes_who_waits_for_it)
         for (int i = 0; i < waiters; i++)
             visitor_start_asleep(&v[i], run, NULL, &o);
         door_open(&leave_once);
-        for (int i = 0; i < waiters; i++) {
-            CHECK_OK(visitor_enters(&v[i]));
-            visitor_leaves(&v[i]);
-        }
+        for (int i = 0; i < waiters; i++)
+            CHECK_OK(visitor_passes(&v[i]));
         test_join(t);
         CHECK_EQ(atomic_load(&runs), 1);
         CHECK(pawl_once_is_done(&o));

@@ -103,8 +103,7 @@ TEST(sem.destroy_is_refused_while_somebody_waits)
         CHECK_EQ(pawl_sem_waiters(&s), 1);
         CHECK_ERR(pawl_sem_destroy(&s), -EBUSY);
         CHECK_OK(pawl_sem_release(&s));
-        CHECK_OK(visitor_enters(&v));
-        visitor_leaves(&v);
+        CHECK_OK(visitor_passes(&v));
         CHECK_EQ(pawl_sem_waiters(&s), 0);
         CHECK_OK(pawl_sem_destroy(&s));
     }
@@ -246,10 +245,8 @@ TEST(sem.n_permits_serve_n_waiters)
             CHECK_EQ(pawl_sem_waiters(&s), i + 1);
         }
         CHECK_OK(pawl_sem_release_n(&s, WAITERS));
-        for (int i = 0; i < WAITERS; i++) {
-            CHECK_OK(visitor_enters(&v[i]));
-            visitor_leaves(&v[i]);
-        }
+        for (int i = 0; i < WAITERS; i++)
+            CHECK_OK(visitor_passes(&v[i]));
         CHECK_EQ(pawl_sem_value(&s), 0);
         CHECK_EQ(pawl_sem_waiters(&s), 0);
     }
@@ -265,10 +262,8 @@ TEST(sem.n_releases_serve_n_waiters)
         visitor_start_asleep(&v[i], acquire, NULL, &s);
     for (int i = 0; i < WAITERS; i++)
         CHECK_OK(pawl_sem_release(&s));
-    for (int i = 0; i < WAITERS; i++) {
-        CHECK_OK(visitor_enters(&v[i]));
-        visitor_leaves(&v[i]);
-    }
+    for (int i = 0; i < WAITERS; i++)
+        CHECK_OK(visitor_passes(&v[i]));
 }
 
 /* One that wants three and one that wants one, in either order: there is enough
@@ -312,8 +307,7 @@ TEST(sem.a_waiter_for_many_gets_them_from_single_releases)
         test_until_asleep(test_tid(v.thread));
         CHECK_EQ(pawl_sem_waiters(&s), 1);
         CHECK_OK(pawl_sem_release(&s));
-        CHECK_OK(visitor_enters(&v));
-        visitor_leaves(&v);
+        CHECK_OK(visitor_passes(&v));
         CHECK_EQ(pawl_sem_value(&s), 0);
     }
 }
@@ -335,8 +329,7 @@ TEST(sem.a_waiter_that_gives_up_leaves_the_others_alone)
         visitor_start_asleep(&first, acquire, NULL, &s);
         visitor_start(&hasty, acquire_shortly, NULL, &s);
         visitor_start_asleep(&second, acquire, NULL, &s);
-        CHECK_ERR(visitor_enters(&hasty), -ETIMEDOUT);
-        visitor_leaves(&hasty);
+        CHECK_ERR(visitor_passes(&hasty), -ETIMEDOUT);
         CHECK_EQ(pawl_sem_waiters(&s), 2);
         CHECK_OK(pawl_sem_release_n(&s, 2));
         CHECK_OK(visitor_enters(&first));
@@ -356,8 +349,7 @@ TEST(sem.any_thread_may_release)
 
     CHECK_OK(pawl_sem_acquire(&s));
     visitor_start(&v, release, release, &s);
-    CHECK_OK(visitor_enters(&v));
-    CHECK_OK(visitor_leaves(&v));
+    CHECK_OK(visitor_passes(&v));
     CHECK_EQ(pawl_sem_value(&s), 2);
 }
 

@@ -85,12 +85,6 @@ static int claim_2_soon_stop_after(void *s)
     return pawl_sem_acquire_n_until(s, 2, pawl_after_ms(5));
 }
 
-static void check_gets_it(struct visitor *v)
-{
-    CHECK_OK(visitor_enters(v));
-    visitor_leaves(v);
-}
-
 static void check_is_empty(const pawl_sem *s)
 {
     CHECK_EQ(pawl_sem_value(s), 0);
@@ -109,7 +103,7 @@ TEST(sem_window.a_release_just_before_the_sleep_is_seen)
         stop_await(&here);
         CHECK_OK(pawl_sem_release(s));
         stop_release(&here);
-        check_gets_it(&v);
+        CHECK_OK(visitor_passes(&v));
         check_is_empty(s);
     }
 }
@@ -129,7 +123,7 @@ TEST(sem_window.a_permit_that_others_take_first_is_not_missed)
         stop_release(&here);
         test_until_asleep(test_tid(v.thread));
         CHECK_OK(pawl_sem_release(s));
-        check_gets_it(&v);
+        CHECK_OK(visitor_passes(&v));
         check_is_empty(s);
     }
 }
@@ -152,8 +146,8 @@ TEST(sem_window.one_that_was_overtaken_gets_the_next_permit)
         stop_release(&here);
         test_until_asleep(test_tid(first.thread));
         CHECK_OK(pawl_sem_release_n(s, 2));
-        check_gets_it(&first);
-        check_gets_it(&second);
+        CHECK_OK(visitor_passes(&first));
+        CHECK_OK(visitor_passes(&second));
         check_is_empty(s);
     }
 }
@@ -169,7 +163,7 @@ TEST(sem_window.a_permit_at_the_deadline_is_taken)
         stop_await(&here); /* its deadline has passed */
         CHECK_OK(pawl_sem_release(s));
         stop_release(&here);
-        check_gets_it(&v);
+        CHECK_OK(visitor_passes(&v));
         check_is_empty(s);
     }
 }
@@ -186,10 +180,9 @@ TEST(sem_window.a_timed_out_waiter_leaves_the_wake_to_others)
         stop_await(&here);
         visitor_start_asleep(&v, get, NULL, s);
         CHECK_OK(pawl_sem_release(s));
-        check_gets_it(&v);
+        CHECK_OK(visitor_passes(&v));
         stop_release(&here);
-        CHECK_ERR(visitor_enters(&hasty), -ETIMEDOUT);
-        visitor_leaves(&hasty);
+        CHECK_ERR(visitor_passes(&hasty), -ETIMEDOUT);
         check_is_empty(s);
     }
 }
@@ -210,13 +203,13 @@ TEST(sem_window.a_permit_reaches_who_can_use_it)
             if (!large_first)
                 visitor_start_asleep(&large, get_3_stop_after, NULL, s);
             CHECK_OK(pawl_sem_release(s));
-            check_gets_it(&small);
+            CHECK_OK(visitor_passes(&small));
             stop_await(&here);
             stop_release(&here);
             test_until_asleep(test_tid(large.thread));
             CHECK_EQ(pawl_sem_waiters(s), 1);
             CHECK_OK(pawl_sem_release_n(s, 3));
-            check_gets_it(&large);
+            CHECK_OK(visitor_passes(&large));
             check_is_empty(s);
         }
     }
@@ -240,8 +233,8 @@ TEST(sem_window.a_claim_keeps_what_comes_in)
         CHECK_EQ(pawl_sem_value(s), 2);
         visitor_start_asleep(&small, get, NULL, s);
         CHECK_OK(pawl_sem_release_n(s, 2));
-        check_gets_it(&large);
-        check_gets_it(&small); /* what the claim did not need */
+        CHECK_OK(visitor_passes(&large));
+        CHECK_OK(visitor_passes(&small)); /* what the claim did not need */
         check_is_empty(s);
         CHECK_OK(pawl_sem_release(s));
         CHECK_OK(pawl_sem_try_acquire(s)); /* as usual again */
@@ -260,9 +253,8 @@ TEST(sem_window.a_claim_that_ends_wakes_those_it_held_back)
         stop_await(&here); /* its deadline has passed */
         visitor_start_asleep(&small, get, NULL, s);
         stop_release(&here);
-        CHECK_ERR(visitor_enters(&large), -ETIMEDOUT);
-        visitor_leaves(&large);
-        check_gets_it(&small);
+        CHECK_ERR(visitor_passes(&large), -ETIMEDOUT);
+        CHECK_OK(visitor_passes(&small));
         check_is_empty(s);
         CHECK_OK(pawl_sem_release_n(s, 2));
         CHECK_OK(pawl_sem_try_acquire_n(s, 2));
@@ -283,10 +275,9 @@ TEST(sem_window.the_end_of_a_claim_just_before_the_sleep_is_seen)
         visitor_start(&small, get_stop_before_there, NULL, s);
         stop_await(&there);
         stop_release(&here);
-        CHECK_ERR(visitor_enters(&large), -ETIMEDOUT);
-        visitor_leaves(&large);
+        CHECK_ERR(visitor_passes(&large), -ETIMEDOUT);
         stop_release(&there);
-        check_gets_it(&small);
+        CHECK_OK(visitor_passes(&small));
         check_is_empty(s);
     }
 }
@@ -303,10 +294,10 @@ TEST(sem_window.a_claim_served_just_before_the_sleep_of_another_is_seen)
         visitor_start(&small, get_stop_before_there, NULL, s);
         stop_await(&there);
         CHECK_OK(pawl_sem_release_n(s, 2));
-        check_gets_it(&large);
+        CHECK_OK(visitor_passes(&large));
         CHECK_EQ(pawl_sem_value(s), 1);
         stop_release(&there);
-        check_gets_it(&small);
+        CHECK_OK(visitor_passes(&small));
         check_is_empty(s);
     }
 }
@@ -323,7 +314,7 @@ TEST(sem_window.a_claim_served_at_the_deadline_is_taken)
         CHECK_OK(pawl_sem_release(s));
         CHECK_ERR(pawl_sem_try_acquire(s), -EAGAIN);
         stop_release(&here);
-        check_gets_it(&large);
+        CHECK_OK(visitor_passes(&large));
         check_is_empty(s);
     }
 }
@@ -344,11 +335,11 @@ TEST(sem_window.a_release_reaches_the_one_that_claims)
                 visitor_start_asleep(&small, get, NULL, s);
             CHECK_OK(pawl_sem_release(s));
             CHECK_OK(pawl_sem_release(s));
-            check_gets_it(&large);
+            CHECK_OK(visitor_passes(&large));
             test_until_asleep(test_tid(small.thread));
             CHECK_EQ(pawl_sem_waiters(s), 1);
             CHECK_OK(pawl_sem_release(s));
-            check_gets_it(&small);
+            CHECK_OK(visitor_passes(&small));
             check_is_empty(s);
         }
     }
