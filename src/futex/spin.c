@@ -8,6 +8,7 @@
 #include "futex/spin.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,75 +46,108 @@ static pawl_u32 patience;
 
 /* -- How many CPUs may this process use? ---------------------------------- */
 
+/* The beginning of a file, without stdio, which allocates.  False if there is
+ * nothing to be had. */
+static bool read_text(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0)
+        return false;
+    n = read(fd, text, size - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return n > 0;
+}
+
 /* CPUs that the quota of one control group allows: quota over period rounded
  * up; 0 if it sets none or cannot be read. */
 static long quota_of(const char *path, const char *period_path)
 {
-    char text[64] = "";
+    char text[64];
     long quota = 0;
     long period = 0;
-    FILE *f = fopen(path, "re");
 
-    if (f == NULL)
+    if (!read_text(path, text, sizeof text))
         return 0;
-    if (fgets(text, sizeof text, f) == NULL)
-        text[0] = '\0';
-    fclose(f);
-    if (sscanf(text, "%ld %ld", &quota, &period) == 1 && period_path != NULL) {
-        f = fopen(period_path, "re");
-        if (f != NULL) {
-            if (fgets(text, sizeof text, f) == NULL ||
-                sscanf(text, "%ld", &period) != 1)
-                period = 0;
-            fclose(f);
-        }
-    }
+    if (sscanf(text, "%ld %ld", &quota, &period) == 1 && period_path != NULL &&
+        (!read_text(period_path, text, sizeof text) ||
+         sscanf(text, "%ld", &period) != 1))
+        period = 0;
     return quota > 0 && period > 0 ? (quota + period - 1) / period : 0;
+}
+
+/* The tightest quota on the path from `group` to the root; 0 if there is none. */
+static long quota_above(char *group, bool v2)
+{
+    char path[640];
+    char period[640];
+    long least = 0;
+
+    for (;;) {
+        char *slash;
+        long cpus;
+
+        if (v2) {
+            snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
+            cpus = quota_of(path, NULL);
+        } else {
+            snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us",
+                     group);
+            snprintf(period, sizeof period,
+                     "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
+            cpus = quota_of(path, period);
+        }
+        if (cpus > 0 && (least == 0 || cpus < least))
+            least = cpus;
+        slash = strrchr(group, '/');
+        if (slash == NULL || group[0] == '\0')
+            return least;
+        *slash = '\0';
+    }
+}
+
+/* Whether "cpu" is one of these words. */
+static bool lists_cpu(const char *list)
+{
+    for (;;) {
+        size_t length = strcspn(list, ",");
+
+        if (length == 3 && strncmp(list, "cpu", 3) == 0)
+            return true;
+        if (list[length] == '\0')
+            return false;
+        list += length + 1;
+    }
 }
 
 /* The tightest quota on the path from our control group to the root. */
 static long quota_cpus(void)
 {
-    char line[512];
-    char group[512];
-    char path[640];
-    char period[640];
+    char groups[4096]; /* a line for each hierarchy */
     long least = 0;
-    FILE *f = fopen("/proc/self/cgroup", "re");
 
-    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-        bool v2 = strncmp(line, "0::", 3) == 0;
-        const char *cpu = strstr(line, "cpu,cpuacct:");
-        const char *at = v2 ? line + 3 : cpu != NULL ? strchr(cpu, '/') : NULL;
+    if (!read_text("/proc/self/cgroup", groups, sizeof groups))
+        return 0;
+    for (char *line = groups, *next; line != NULL; line = next) {
+        char *list = strchr(line, ':'); /* number:controllers:group */
+        char *group = list != NULL ? strchr(list + 1, ':') : NULL;
+        long cpus;
 
-        if (at == NULL)
+        next = strchr(line, '\n');
+        if (next != NULL)
+            *next++ = '\0';
+        if (group == NULL || (next != NULL && group >= next))
             continue;
-        snprintf(group, sizeof group, "%s", at);
-        group[strcspn(group, "\n")] = '\0';
-        for (;;) {
-            char *slash;
-            long cpus;
-
-            if (v2) {
-                snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
-                cpus = quota_of(path, NULL);
-            } else {
-                snprintf(path, sizeof path,
-                         "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
-                snprintf(period, sizeof period,
-                         "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
-                cpus = quota_of(path, period);
-            }
-            if (cpus > 0 && (least == 0 || cpus < least))
-                least = cpus;
-            slash = strrchr(group, '/');
-            if (slash == NULL || group[0] == '\0')
-                break;
-            *slash = '\0';
-        }
+        *group++ = '\0';
+        list++;
+        if (*list != '\0' && !lists_cpu(list))
+            continue;
+        cpus = quota_above(group, *list == '\0'); /* version 2 lists none */
+        if (cpus > 0 && (least == 0 || cpus < least))
+            least = cpus;
     }
-    if (f != NULL)
-        fclose(f);
     return least;
 }
 

@@ -601,8 +601,8 @@ TEST(barrier.action_sees_all_and_is_seen_by_all)
     puppets_end(p, PARTIES);
 }
 
-/* B-06: a negative result goes to the last to arrive, the others are cancelled,
- * the barrier is broken. */
+/* B-06, B-11: a negative result goes to the last to arrive, the others are
+ * cancelled, the barrier is broken. */
 TEST(barrier.failing_action_breaks_it)
 {
     struct puppet p;

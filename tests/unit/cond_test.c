@@ -548,7 +548,8 @@ TEST(cond.late_waiter_that_is_chosen_returns_0)
     puppets_end(p, 2);
 }
 
-/* C-01: a notify on one condition releases nobody of the other. */
+/* C-01, C-02: a notify on one condition releases nobody of the other; the mutex is
+ * used by its own functions. */
 TEST(cond.conditions_on_one_mutex_are_apart)
 {
     struct puppet p[2];
