@@ -63,7 +63,8 @@ static pawl_u64 chunks[SLOTS / CHUNK]; /* addresses; [0] is first_chunk */
 static pawl_u32 cursor;                /* where the last search began */
 static pawl_u32 window_;               /* slots in rotation, less FIRST_WINDOW */
 static pawl_u32 key_plus_1;            /* the pthread key, once made */
-static pawl_u32 forks_watched;         /* the fork handler is installed */
+static pawl_u32 forks_watched;         /* the process that knows it was forked;
+                                          0: no handler is installed yet */
 
 /* Who looks through the table, having erased something, must find everybody who
  * has not seen that: in the drawings of self.h and of pawl_thread_is_here, D.
@@ -194,12 +195,18 @@ static void thread_ends(void *round)
 
 /* -- Forks ------------------------------------------------------------- */
 
+static uint32_t own_pid(void)
+{
+    return (uint32_t)getpid();
+}
+
 /* In the child only the calling thread is left.  Nothing here can race. */
 static void child_begins(void)
 {
     struct pawl_record *me = pawl_self_.record;
 
     pawl_fork_count_++;
+    pawl_store_relaxed(&forks_watched, own_pid()); /* relaxed: alone */
     for (uint32_t i = 0; i < window(); i++) {
         struct pawl_record *r = record_at(i, false);
 
@@ -224,10 +231,8 @@ static void child_begins(void)
 
 /* -- Birth ------------------------------------------------------------- */
 
-/* Install the fork handler: when the library is loaded, since libc does not run,
- * in the child of a fork that has begun, a handler that has come since.  Once
- * more at the first use, for a constructor that runs before this one; two
- * threads that meet there install it twice, which does no harm. */
+/* Install the fork handler.  Two threads that meet here install it twice, which
+ * does no harm. */
 static bool watch_forks(void)
 {
     /* relaxed: our own store, or another thread's whose call has returned. */
@@ -235,13 +240,20 @@ static bool watch_forks(void)
         return true;
     if (pthread_atfork(NULL, NULL, child_begins) != 0)
         return false;
-    pawl_store_relaxed(&forks_watched, 1); /* relaxed: as above */
+    pawl_store_relaxed(&forks_watched, own_pid()); /* relaxed: as above */
     return true;
 }
 
-__attribute__((constructor)) static void at_load(void)
+/* libc chooses what to run in the child when a fork begins; if another thread
+ * has used pawl for the first time after that, our handler is not among it.  Then
+ * the thread that forked is a stranger here, and this is its first use. */
+static void notice_missed_fork(void)
 {
-    watch_forks();
+    /* relaxed: as in watch_forks. */
+    uint32_t pid = pawl_load_relaxed(&forks_watched);
+
+    if (pid != 0 && pid != own_pid())
+        child_begins();
 }
 
 /* The key whose destructor notices the end of a thread, plus 1; 0 if there is
@@ -347,6 +359,7 @@ uint32_t pawl_self_register_local(void)
     uint32_t slot = 0;
     struct pawl_record *r = NULL;
 
+    notice_missed_fork();
     if (k != 0 && pthread_setspecific(k - 1, (void *)1) == 0)
         r = claim(&slot);
     if (r != NULL)

@@ -245,6 +245,9 @@ static bool begin(struct pawl_spin *s, enum pawl_spin_kind kind, uint32_t full)
 {
     struct pawl_spin_memory *m = &pawl_self_.spin[kind];
 
+    /* Every wait begins here: a stranger in a forked child, who would mistake
+     * marks from before the fork, introduces itself: see self.c. */
+    (void)pawl_self_local();
     if (full == 0)
         return false;
     if (m->budget == 0 || is_time_to_probe(m->misses))

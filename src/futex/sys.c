@@ -2,8 +2,8 @@
  *
  * sys.c - the futex system call and what stands in for it.
  *
- * PAWL_FALLBACK, read when the library is loaded, is a list of words that force
- * the fallbacks:
+ * PAWL_FALLBACK, read before the first wait, is a list of words that force the
+ * fallbacks:
  *
  *   requeue   FUTEX_CMP_REQUEUE is refused: wake instead of moving
  *   bitset    FUTEX_WAIT_BITSET and FUTEX_WAKE_BITSET are refused: relative
@@ -28,6 +28,7 @@ enum {
     NO_REQUEUE = 1,
     NO_BITSET = 2,
     NO_FUTEX = 4,
+    KNOWN = 8, /* the environment has been read */
 };
 
 /* What is known to be refused. */
@@ -43,12 +44,13 @@ static void refuse(uint32_t what)
         ;
 }
 
-/* At load time: the first to wake somebody may be a signal handler, where getenv
- * is not allowed. */
-__attribute__((constructor)) void pawl_futex_read_environment(void)
+/* Not by those who wake: they may be signal handlers, where getenv is not
+ * allowed.  A forced fallback is one of those who wait, which wakes reach all the
+ * same. */
+static PAWL_COLD void read_environment(void)
 {
     const char *list = getenv("PAWL_FALLBACK");
-    uint32_t what = 0;
+    uint32_t what = KNOWN;
 
     if (list != NULL) {
         if (strstr(list, "requeue") != NULL)
@@ -58,7 +60,7 @@ __attribute__((constructor)) void pawl_futex_read_environment(void)
         if (strstr(list, "futex") != NULL)
             what |= NO_FUTEX;
     }
-    pawl_store_relaxed(&refused, what); /* relaxed: a hint, see refuse() */
+    refuse(what);
 }
 
 static bool is_refused(uint32_t what)
@@ -141,6 +143,8 @@ int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
 
     if (until <= 0)
         return -ETIMEDOUT; /* the kernel would call it -EINVAL */
+    if (pawl_unlikely(!is_refused(KNOWN)))
+        read_environment();
     if (!is_refused(NO_BITSET | NO_FUTEX)) {
         struct timespec ts = to_timespec(until);
 

@@ -51,8 +51,4 @@ int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels);
 bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wake,
                         pawl_u32 *to, int move, bool shared);
 
-/* Read PAWL_FALLBACK.  Happens by itself when the library is loaded; a test that
- * changes the variable calls it again, while it is alone. */
-void pawl_futex_read_environment(void);
-
 #endif /* PAWL_FUTEX_SYS_H */
