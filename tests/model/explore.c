@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * explore.c - the strategies of the explorer, and its command line.
+ *
+ *     mutex_model                     every scenario, by every strategy
+ *     mutex_model --list              their names
+ *     mutex_model mutex.two*          those that match
+ *     mutex_model mutex.two --replay 12A3B
+ *                                     one schedule again, with its trace
+ *
+ *     --runs N        random and PCT schedules, each (default 100000)
+ *     --seconds N     time for the exhaustive exploration of one (default 10)
+ *     --bounds P,S,E  its bounds: preemptions, stale loads, events
+ *     --scale N       N times as many schedules, and as much time
+ *     --long          --scale 100, and one more of each in the bounds
+ *     --seed N        of the random choices (default: the time)
+ *     --only NAME     one strategy: dfs, random or pct
+ *
+ * Strategies: dfs takes every combination of choices within the bounds.  random
+ * chooses at random, with probabilities that differ from run to run.  pct gives
+ * threads random priorities, and changes them at a few random points
+ * (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of
+ * finding bugs", 2010).
+ *
+ * All choices of a run are one string: a letter is a choice other than the
+ * first, a number how many first choices come before it.
+ */
+#include "machine.h"
+
+#include <fnmatch.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define TRAIL 65536
+#define OUTCOMES 64
+#define PCT_DEPTH_MAX 5
+
+/* In random runs: enough, and a loop that needs a fresh value ends. */
+#define STALE_MAX 12
+#define EVENTS_MAX 6
+
+enum strategy { DFS, RANDOM, PCT, REPLAY, STRATEGIES = REPLAY };
+
+static const char *const strategy_names[] = {"dfs", "random", "pct"};
+
+struct choice {
+    uint8_t value;
+    uint8_t n;
+    uint8_t free;
+    uint8_t middle;
+    uint8_t cost;
+    uint8_t used[MODEL_COSTS]; /* before this choice */
+};
+
+static struct {
+    struct choice trail[TRAIL];
+    uint32_t length;
+    uint32_t prefix; /* choices that are given */
+    uint8_t used[MODEL_COSTS];
+    enum strategy strategy;
+    uint8_t bounds[MODEL_COSTS];
+    /* random */
+    uint64_t seed;
+    uint32_t switch_chance; /* of 256 */
+    uint32_t stale_chance;
+    uint32_t event_chance;
+    /* pct */
+    uint32_t decisions;
+    uint32_t usual_decisions;
+    uint32_t changes[PCT_DEPTH_MAX];
+    uint32_t depth;
+    int priority[MODEL_THREADS];
+} X;
+
+static struct {
+    uint64_t runs;
+    double seconds;
+    uint64_t scale;
+    bool deeper;
+    bool bounds_given;
+    struct model_bounds bounds;
+    const char *replay;
+    const char *only;
+} options = {.runs = 100000, .seconds = 10, .scale = 1};
+
+static struct model_scenario *first;
+static struct model_outcome outcome;
+static uint64_t all_runs;
+static int failures;
+
+/* What checks have observed. */
+static struct {
+    char text[32];
+    uint64_t times;
+} observed[OUTCOMES];
+static uint32_t observed_count;
+
+void model_register(struct model_scenario *scenario)
+{
+    struct model_scenario **last = &first;
+
+    while (*last != NULL)
+        last = (struct model_scenario **)(uintptr_t)&(*last)->next;
+    *last = scenario;
+}
+
+/* Of this process: other load does not count. */
+static double seconds_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+/* -- Choosing ------------------------------------------------------------------ */
+
+static uint32_t draw(uint32_t n)
+{
+    X.seed ^= X.seed << 13;
+    X.seed ^= X.seed >> 7;
+    X.seed ^= X.seed << 17;
+    return (uint32_t)((X.seed >> 32) * n >> 32);
+}
+
+static uint8_t *budget_of(const struct choice *c, uint32_t value)
+{
+    if (value < c->free)
+        return NULL;
+    return &X.used[value < c->middle ? c->cost : MODEL_EVENT];
+}
+
+static bool is_within(const struct choice *c, uint32_t value)
+{
+    uint32_t cost = value < c->middle ? c->cost : MODEL_EVENT;
+
+    return value < c->free || c->used[cost] < X.bounds[cost];
+}
+
+static bool is_event_drawn(const struct choice *c)
+{
+    return c->middle < c->n && X.used[MODEL_EVENT] < EVENTS_MAX &&
+           draw(256) < X.event_chance;
+}
+
+static uint32_t choose_randomly(const struct choice *c, bool who_runs)
+{
+    if (is_event_drawn(c))
+        return c->middle + draw(c->n - c->middle);
+    if (c->middle > c->free) {
+        if (who_runs
+                ? draw(256) < X.switch_chance
+                : X.used[MODEL_STALE] < STALE_MAX && draw(256) < X.stale_chance)
+            return c->free + draw(c->middle - c->free);
+    }
+    return c->free > 1 ? draw(c->free) : 0;
+}
+
+static uint32_t choose_by_priority(const struct choice *c,
+                                   const uint8_t *threads)
+{
+    uint32_t best = 0;
+
+    if (is_event_drawn(c))
+        return c->middle + draw(c->n - c->middle);
+    X.decisions++;
+    for (uint32_t i = 0; i + 1 < X.depth; i++) {
+        if (X.changes[i] == X.decisions)
+            X.priority[threads[0]] = -(int)i - 1;
+    }
+    for (uint32_t i = 1; i < c->middle; i++) {
+        if (X.priority[threads[i]] > X.priority[threads[best]])
+            best = i;
+    }
+    return best;
+}
+
+uint32_t model_decide(const struct model_options *o)
+{
+    struct choice *c = &X.trail[X.length];
+    uint8_t *budget;
+
+    if (X.length == TRAIL)
+        model_fail("machine: too many choices");
+    if (X.length++ < X.prefix) {
+        if (c->value >= o->n)
+            model_fail("replay: choice %u is %u of %u", X.length, c->value,
+                       o->n);
+    } else {
+        c->value = 0;
+    }
+    c->n = o->n;
+    c->free = o->free;
+    c->middle = o->middle;
+    c->cost = o->cost;
+    memcpy(c->used, X.used, sizeof c->used);
+    if (X.length > X.prefix) {
+        if (X.strategy == RANDOM || (X.strategy == PCT && o->threads == NULL))
+            c->value = (uint8_t)choose_randomly(c, o->threads != NULL);
+        else if (X.strategy == PCT)
+            c->value = (uint8_t)choose_by_priority(c, o->threads);
+    }
+    budget = budget_of(c, c->value);
+    if (budget != NULL)
+        ++*budget;
+    return c->value;
+}
+
+/* The next combination of choices within the bounds; false if there is none. */
+static bool advance(void)
+{
+    while (X.length > 0) {
+        struct choice *c = &X.trail[X.length - 1];
+
+        while (++c->value < c->n) {
+            if (is_within(c, c->value)) {
+                X.prefix = X.length;
+                return true;
+            }
+        }
+        X.length--;
+    }
+    return false;
+}
+
+static void prepare_random(void)
+{
+    static const uint8_t switches[] = {128, 85, 64, 32, 16, 8};
+    static const uint8_t stales[] = {0, 16, 64, 128};
+    static const uint8_t events[] = {0, 2, 8, 32};
+
+    X.switch_chance = switches[draw(6)];
+    X.stale_chance = stales[draw(4)];
+    X.event_chance = events[draw(4)];
+}
+
+static void prepare_pct(void)
+{
+    prepare_random();
+    X.depth = 2 + draw(PCT_DEPTH_MAX - 1);
+    X.decisions = 0;
+    for (uint32_t i = 0; i + 1 < X.depth; i++)
+        X.changes[i] = 1 + draw(X.usual_decisions + 1);
+    for (uint32_t i = 0; i < MODEL_THREADS; i++) {
+        uint32_t k = draw(i + 1);
+
+        X.priority[i] = X.priority[k];
+        X.priority[k] = (int)i;
+    }
+}
+
+/* -- The string of a run ----------------------------------------------------------- */
+
+static char letter_of(uint32_t value)
+{
+    return (char)(value <= 26 ? 'A' + value - 1 : 'a' + value - 27);
+}
+
+static void print_choices(void)
+{
+    uint32_t zeros = 0;
+    bool any = false;
+
+    for (uint32_t i = 0; i < X.length; i++) {
+        if (X.trail[i].value == 0) {
+            zeros++;
+            continue;
+        }
+        if (zeros > 0)
+            printf("%u", zeros);
+        putchar(letter_of(X.trail[i].value));
+        zeros = 0;
+        any = true;
+    }
+    if (!any)
+        putchar('0');
+}
+
+static bool parse_choices(const char *string)
+{
+    X.prefix = 0;
+    while (*string != '\0') {
+        if (*string >= '0' && *string <= '9') {
+            char *end;
+            unsigned long zeros = strtoul(string, &end, 10);
+
+            string = end;
+            while (zeros-- > 0 && X.prefix < TRAIL)
+                X.trail[X.prefix++].value = 0;
+            continue;
+        }
+        if (X.prefix == TRAIL)
+            return false;
+        if (*string >= 'A' && *string <= 'Z')
+            X.trail[X.prefix++].value = (uint8_t)(*string - 'A' + 1);
+        else if (*string >= 'a' && *string <= 'z')
+            X.trail[X.prefix++].value = (uint8_t)(*string - 'a' + 27);
+        else
+            return false;
+        string++;
+    }
+    return true;
+}
+
+/* -- Outcomes of litmus tests --------------------------------------------------------- */
+
+void model_observe(const char *format, ...)
+{
+    va_list arguments;
+    char text[sizeof observed->text];
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    model_trace("outcome %s", text);
+    for (uint32_t i = 0; i < observed_count; i++) {
+        if (strcmp(observed[i].text, text) == 0) {
+            observed[i].times++;
+            return;
+        }
+    }
+    if (observed_count == OUTCOMES)
+        model_fail("machine: too many outcomes");
+    observed[observed_count].times = 1;
+    memcpy(observed[observed_count++].text, text, sizeof text);
+}
+
+static bool is_listed(const char *list, const char *text)
+{
+    size_t length = strlen(text);
+
+    for (const char *p = list; (p = strstr(p, text)) != NULL; p++) {
+        if ((p == list || p[-1] == ' ') &&
+            (p[length] == ' ' || p[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* Every outcome that was seen is in the list; and every one of the list was
+ * seen, if `all`. */
+static bool outcomes_are_right(const struct model_scenario *s, bool all)
+{
+    uint32_t listed = 0;
+    bool right = true;
+
+    if (s->outcomes == NULL)
+        return true;
+    for (const char *p = s->outcomes; *p != '\0'; p++)
+        listed += *p != ' ' && (p == s->outcomes || p[-1] == ' ');
+    for (uint32_t i = 0; i < observed_count; i++) {
+        if (!is_listed(s->outcomes, observed[i].text)) {
+            printf("%s: outcome %s must not be\n", s->name, observed[i].text);
+            right = false;
+        }
+    }
+    if (right && all && observed_count != listed) {
+        printf("%s: of the outcomes %s only these are reached:", s->name,
+               s->outcomes);
+        for (uint32_t i = 0; i < observed_count; i++)
+            printf(" %s", observed[i].text);
+        putchar('\n');
+        right = false;
+    }
+    return right;
+}
+
+/* -- Exploring -------------------------------------------------------------------------- */
+
+static void run_once(const struct model_scenario *s)
+{
+    X.length = 0;
+    memset(X.used, 0, sizeof X.used);
+    if (X.strategy == RANDOM)
+        prepare_random();
+    else if (X.strategy == PCT)
+        prepare_pct();
+    model_run(s, &outcome);
+    X.usual_decisions += (X.decisions - X.usual_decisions) / 8;
+    all_runs++;
+}
+
+/* The run that has just failed once more, with its trace. */
+static void report(const struct model_scenario *s, const char *program)
+{
+    char failure[sizeof outcome.failure];
+    bool strong = model_strong;
+
+    memcpy(failure, outcome.failure, sizeof failure);
+    printf("\n%s fails: %s\n", s->name, failure);
+    X.strategy = REPLAY;
+    X.prefix = X.length;
+    model_tracing = true;
+    run_once(s);
+    model_tracing = false;
+    model_strong = strong;
+    if (strcmp(failure, outcome.failure) != 0)
+        printf("  and then otherwise: %s\n", outcome.failure);
+    printf("%s fails: %s\nagain: %s '%s' --replay ", s->name, failure, program,
+           s->name);
+    print_choices();
+    putchar('\n');
+}
+
+static void set_bounds(const struct model_scenario *s)
+{
+    struct model_bounds b = s->bounds;
+
+    if (options.bounds_given)
+        b = options.bounds;
+    else if (b.preemptions == 0 && b.stale == 0 && b.events == 0)
+        b = (struct model_bounds){2, 1, 1};
+    if (options.deeper)
+        b = (struct model_bounds){b.preemptions + 1, b.stale + 1, b.events + 1};
+    X.bounds[MODEL_PREEMPTION] = (uint8_t)b.preemptions;
+    X.bounds[MODEL_STALE] = (uint8_t)b.stale;
+    X.bounds[MODEL_EVENT] = (uint8_t)b.events;
+}
+
+struct progress {
+    uint64_t runs;
+    bool exhausted;
+    bool failed;
+};
+
+/* By one strategy, until it fails or has done its share. */
+static struct progress explore(const struct model_scenario *s,
+                               enum strategy strategy)
+{
+    struct progress p = {0};
+    double end = seconds_now() + options.seconds * (double)options.scale;
+
+    X.strategy = strategy;
+    X.prefix = 0;
+    X.usual_decisions = 16;
+    for (;;) {
+        run_once(s);
+        p.runs++;
+        if (outcome.failure[0] != '\0') {
+            p.failed = true;
+            return p;
+        }
+        if (strategy == DFS) {
+            if (!advance()) {
+                p.exhausted = true;
+                return p;
+            }
+            if (p.runs % 1024 == 0 && seconds_now() > end)
+                return p;
+        } else if (p.runs >= options.runs * options.scale) {
+            return p;
+        }
+    }
+}
+
+static bool is_chosen(enum strategy strategy)
+{
+    return options.only == NULL ||
+           strcmp(options.only, strategy_names[strategy]) == 0;
+}
+
+static void fail(const struct model_scenario *s, const char *why)
+{
+    printf("%s: %s\n", s->name, why);
+    failures++;
+}
+
+/* A scenario with a mistake in it: every strategy must find it, and if the
+ * mistake is one of memory order, not without stale loads. */
+static void must_fail(const struct model_scenario *s)
+{
+    printf("%-34s found by", s->name);
+    for (enum strategy strategy = DFS; strategy < STRATEGIES; strategy++) {
+        struct progress p;
+
+        if (!is_chosen(strategy))
+            continue;
+        set_bounds(s);
+        p = explore(s, strategy);
+        if (p.failed &&
+            strncmp(outcome.failure, s->must_fail, strlen(s->must_fail)) == 0) {
+            printf(" %s %llu", strategy_names[strategy],
+                   (unsigned long long)p.runs);
+        } else {
+            printf(" %s: %s\n", strategy_names[strategy],
+                   p.failed ? outcome.failure : "nothing");
+            failures++;
+        }
+    }
+    if (s->weak_only) {
+        struct progress p;
+
+        model_strong = true;
+        p = explore(s, RANDOM);
+        model_strong = false;
+        printf("; sequentially consistent: %s",
+               p.failed ? outcome.failure : "nothing");
+        failures += p.failed;
+    }
+    putchar('\n');
+    fflush(stdout);
+}
+
+static void must_pass(const struct model_scenario *s, const char *program)
+{
+    double start = seconds_now();
+    struct progress p[STRATEGIES] = {{0}};
+
+    observed_count = 0;
+    set_bounds(s);
+    for (const char *const *r = s->regressions; r != NULL && *r != NULL; r++) {
+        X.strategy = REPLAY;
+        if (!parse_choices(*r)) {
+            fail(s, "a regression is no string of choices");
+            return;
+        }
+        run_once(s);
+        if (outcome.failure[0] != '\0') {
+            report(s, program);
+            failures++;
+            return;
+        }
+    }
+    for (enum strategy strategy = DFS; strategy < STRATEGIES; strategy++) {
+        if (!is_chosen(strategy))
+            continue;
+        p[strategy] = explore(s, strategy);
+        if (p[strategy].failed) {
+            report(s, program);
+            failures++;
+            return;
+        }
+        if (!outcomes_are_right(s, strategy == DFS && p[DFS].exhausted)) {
+            failures++;
+            return;
+        }
+    }
+    printf("%-34s dfs %llu %s %u,%u,%u; random %llu; pct %llu; %.1f s\n",
+           s->name, (unsigned long long)p[DFS].runs,
+           p[DFS].exhausted ? "= all within" : "of those within",
+           X.bounds[MODEL_PREEMPTION], X.bounds[MODEL_STALE],
+           X.bounds[MODEL_EVENT], (unsigned long long)p[RANDOM].runs,
+           (unsigned long long)p[PCT].runs, seconds_now() - start);
+    fflush(stdout);
+}
+
+static int replay(const struct model_scenario *s, const char *string)
+{
+    if (!parse_choices(string)) {
+        fprintf(stderr, "%s is no string of choices\n", string);
+        return 2;
+    }
+    X.strategy = REPLAY;
+    model_tracing = true;
+    run_once(s);
+    if (outcome.failure[0] == '\0') {
+        printf("%s passes\n", s->name);
+        return 0;
+    }
+    printf("%s fails: %s\n", s->name, outcome.failure);
+    return 1;
+}
+
+static bool is_selected(const struct model_scenario *s, char **patterns, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (fnmatch(patterns[i], s->name, 0) == 0)
+            return true;
+    }
+    return n == 0;
+}
+
+static _Noreturn void usage(const char *program)
+{
+    fprintf(stderr, "usage: %s [option]... [pattern]...: see explore.c\n",
+            program);
+    exit(2);
+}
+
+/* Sort the arguments into options and patterns.  Returns how many patterns. */
+static int parse(int argc, char **argv, bool *list)
+{
+    int patterns = 0;
+
+    for (int i = 1; i < argc; i++) {
+        const char *a = argv[i];
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+
+        if (a[0] != '-') {
+            argv[1 + patterns++] = argv[i];
+            continue;
+        }
+        if (strcmp(a, "--list") == 0) {
+            *list = true;
+            continue;
+        }
+        if (strcmp(a, "--long") == 0) {
+            options.scale = 100;
+            options.deeper = true;
+            continue;
+        }
+        if (value == NULL)
+            usage(argv[0]);
+        i++;
+        if (strcmp(a, "--replay") == 0)
+            options.replay = value;
+        else if (strcmp(a, "--only") == 0)
+            options.only = value;
+        else if (strcmp(a, "--runs") == 0)
+            options.runs = strtoull(value, NULL, 10);
+        else if (strcmp(a, "--seconds") == 0)
+            options.seconds = strtod(value, NULL);
+        else if (strcmp(a, "--scale") == 0)
+            options.scale = strtoull(value, NULL, 10);
+        else if (strcmp(a, "--seed") == 0)
+            X.seed = strtoull(value, NULL, 10);
+        else if (strcmp(a, "--bounds") == 0 &&
+                 sscanf(value, "%d,%d,%d", &options.bounds.preemptions,
+                        &options.bounds.stale, &options.bounds.events) == 3)
+            options.bounds_given = true;
+        else
+            usage(argv[0]);
+    }
+    return patterns;
+}
+
+int main(int argc, char **argv)
+{
+    bool list = false;
+    int patterns = parse(argc, argv, &list);
+    double start = seconds_now();
+    uint64_t seed;
+    int count = 0;
+
+    if (X.seed == 0)
+        X.seed = (uint64_t)time(NULL);
+    seed = X.seed;
+    X.seed = (X.seed + 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    for (const struct model_scenario *s = first; s != NULL; s = s->next) {
+        if (!is_selected(s, argv + 1, patterns))
+            continue;
+        count++;
+        if (list)
+            printf("%s\n", s->name);
+        else if (options.replay != NULL)
+            return replay(s, options.replay);
+        else if (s->must_fail != NULL)
+            must_fail(s);
+        else
+            must_pass(s, argv[0]);
+    }
+    if (list)
+        return 0;
+    if (count == 0)
+        usage(argv[0]);
+    start = seconds_now() - start;
+    printf("%d scenarios, %llu schedules in %.1f s (%.2f million per second), "
+           "seed %llu, %d failed\n",
+           count, (unsigned long long)all_runs, start,
+           (double)all_runs / start * 1e-6, (unsigned long long)seed, failures);
+    return failures == 0 ? 0 : 1;
+}

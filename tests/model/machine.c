@@ -1,0 +1,1307 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * machine.c - threads, memory and kernel of the explorer.
+ *
+ * Threads are coroutines of one thread of the system.  Each runs until its next
+ * atomic operation or futex call; there model_decide says who goes on.
+ *
+ * Memory is a view machine.  A location keeps its newest stores in modification
+ * order, with time stamps.  A view says, for each location, which store must be
+ * known at least.  A thread has a view: its loads are of any store that is not
+ * older; every load and store of a location moves it on there (coherence).  A
+ * releasing store carries the view of its thread, which an acquiring load
+ * joins; a read-modify-write passes on what the store that it read carries
+ * (release sequence), and nothing ever comes between the two.
+ *
+ * seq_cst: besides being acquire and release, such a load is not of a store
+ * older than the newest seq_cst store of its location, and such a store is
+ * newer than that one.  That orders seq_cst operations among each other and
+ * nothing else: it is no fence.
+ *
+ * Not modelled: a load that sees a store which comes later in the order of
+ * execution (load buffering).  See docs/verification.md.
+ *
+ * The first entries of a view are the clocks of the threads: what a view says
+ * of them is what happened before.  So they detect data races.
+ *
+ * The real memory always holds the newest value.
+ */
+#include "machine.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/rseq.h>
+#include <unistd.h>
+
+#include "atomic/ops.h"
+#include "futex/self.h"
+#include "futex/spin.h"
+#include "futex/sys.h"
+
+#define LOCATIONS 58
+#define VIEW (MODEL_THREADS + LOCATIONS)
+#define HISTORY 16
+#define STEPS 65536       /* most that model_steps_max may be */
+#define CELLS 64          /* plain data */
+#define SLOTS 256         /* of the tables of addresses: a power of two */
+#define STACK (256 << 10) /* only what is touched takes memory */
+#define REGIONS 32
+#define KEYS 4
+
+/* The distance between two stores; halved when one comes between. */
+#define STRIDE 1024u
+
+/* Time begins here, and is even: an odd deadline is one of the scenario. */
+#define BEGINNING (INT64_C(1) << 40)
+#define MILLISECOND 1000000
+
+struct view {
+    uint32_t width; /* entries in use when it was made; the others are 0 */
+    uint32_t at[VIEW];
+};
+
+struct message {
+    model_value value;
+    uint32_t stamp;
+    uint32_t carried; /* index of a view, or 0 */
+    bool followed;    /* a read-modify-write has read it */
+};
+
+struct location {
+    const void *word;
+    uint8_t size;
+    uint8_t count;
+    uint32_t strong; /* stamp of the newest seq_cst store */
+    struct message history[HISTORY];
+};
+
+/* Plain data: who wrote it last, and who has read it since. */
+struct cell {
+    const void *data;
+    uint8_t writer;
+    uint32_t written;
+    uint32_t read[MODEL_THREADS];
+};
+
+struct region {
+    const char *from;
+    const char *to;
+    const char *name;
+};
+
+enum state { READY, ASLEEP, ENDED };
+
+/* How a thread goes on. */
+enum event { RUN, TIMEOUT, STRAY, SIGNAL };
+
+struct thread {
+    void *stack_pointer;
+    char *stack;
+    void (*function)(void);
+    struct pawl_self self;
+    struct rseq rseq;
+    struct view view;
+    enum state state;
+    bool late; /* has a deadline later than the alarms of the library */
+    /* While it sleeps. */
+    const void *futex;
+    bool shared;
+    uint32_t channels;
+    pawl_deadline until;
+    uint64_t since;
+    int result;
+    const void *values[KEYS];
+};
+
+/* An entry of a table of addresses is valid if its run is this one. */
+struct slot {
+    const void *address;
+    uint64_t run;
+    uint32_t index;
+};
+
+static struct machine {
+    const struct model_scenario *scenario;
+    struct model_outcome *outcome;
+    struct thread threads[MODEL_THREADS];
+    struct view *carried; /* what messages carry */
+    struct location locations[LOCATIONS];
+    struct slot location_slots[SLOTS];
+    struct cell cells[CELLS];
+    struct slot cell_slots[SLOTS];
+    struct region freed[REGIONS];
+    struct region names[REGIONS];
+    void *main_stack_pointer;
+    jmp_buf outside; /* of the threads: where a failure goes */
+    void (*destructors[KEYS])(void *);
+    void (*child_handler)(void);
+    uint64_t run;
+    uint64_t sleeps;
+    pawl_deadline now;
+    struct pawl_self registered[MODEL_THREADS]; /* what threads have at first */
+    uint32_t keys;
+    uint32_t count; /* threads */
+    uint32_t current;
+    uint32_t ready;    /* bits: can run */
+    uint32_t asleep;   /* bits: in the kernel */
+    uint32_t yielding; /* bits: want another to make a step first */
+    uint32_t width;    /* entries of a view in use */
+    uint32_t carriers;
+    uint32_t cells_used;
+    uint32_t freed_used;
+    uint32_t names_used;
+    uint32_t steps;
+    bool exploring; /* threads run: otherwise memory is plain */
+} M;
+
+bool model_tracing;
+bool model_strong;
+uint32_t model_steps_max = 5000;
+uint32_t model_spin;
+uint32_t model_spin_cpus;
+
+/* The arguments are evaluated only if somebody reads them. */
+#define TRACE(...) (model_tracing ? model_trace(__VA_ARGS__) : (void)0)
+
+#define ME (&M.threads[M.current])
+#define BIT(i) (UINT32_C(1) << (i))
+
+/* -- Coroutines ---------------------------------------------------------------- */
+
+/* Save the registers that a function must keep on the stack, and the stack
+ * pointer in *from; then the same backwards from `to`. */
+void model_switch(void **from, void *to);
+
+#if defined(__x86_64__)
+__asm__(".text\n"
+        ".globl model_switch\n"
+        ".type model_switch, @function\n"
+        "model_switch:\n"
+        "    pushq %rbp\n"
+        "    pushq %rbx\n"
+        "    pushq %r12\n"
+        "    pushq %r13\n"
+        "    pushq %r14\n"
+        "    pushq %r15\n"
+        "    movq %rsp, (%rdi)\n"
+        "    movq %rsi, %rsp\n"
+        "    popq %r15\n"
+        "    popq %r14\n"
+        "    popq %r13\n"
+        "    popq %r12\n"
+        "    popq %rbx\n"
+        "    popq %rbp\n"
+        "    ret\n"
+        ".size model_switch, .-model_switch\n");
+
+/* What the first switch to `entry` pops. */
+static void *first_frame(char *top, void (*entry)(void))
+{
+    uintptr_t *frame = (uintptr_t *)(void *)top;
+
+    *--frame = 0; /* entry never returns */
+    *--frame = (uintptr_t)entry;
+    for (int i = 0; i < 6; i++)
+        *--frame = 0;
+    return frame;
+}
+#elif defined(__aarch64__)
+__asm__(".text\n"
+        ".globl model_switch\n"
+        ".type model_switch, %function\n"
+        "model_switch:\n"
+        "    sub sp, sp, #160\n"
+        "    stp x19, x20, [sp]\n"
+        "    stp x21, x22, [sp, #16]\n"
+        "    stp x23, x24, [sp, #32]\n"
+        "    stp x25, x26, [sp, #48]\n"
+        "    stp x27, x28, [sp, #64]\n"
+        "    stp x29, x30, [sp, #80]\n"
+        "    stp d8, d9, [sp, #96]\n"
+        "    stp d10, d11, [sp, #112]\n"
+        "    stp d12, d13, [sp, #128]\n"
+        "    stp d14, d15, [sp, #144]\n"
+        "    mov x9, sp\n"
+        "    str x9, [x0]\n"
+        "    mov sp, x1\n"
+        "    ldp x19, x20, [sp]\n"
+        "    ldp x21, x22, [sp, #16]\n"
+        "    ldp x23, x24, [sp, #32]\n"
+        "    ldp x25, x26, [sp, #48]\n"
+        "    ldp x27, x28, [sp, #64]\n"
+        "    ldp x29, x30, [sp, #80]\n"
+        "    ldp d8, d9, [sp, #96]\n"
+        "    ldp d10, d11, [sp, #112]\n"
+        "    ldp d12, d13, [sp, #128]\n"
+        "    ldp d14, d15, [sp, #144]\n"
+        "    add sp, sp, #160\n"
+        "    ret\n"
+        ".size model_switch, .-model_switch\n");
+
+static void *first_frame(char *top, void (*entry)(void))
+{
+    uintptr_t *frame = (uintptr_t *)(void *)(top - 160);
+
+    for (int i = 0; i < 20; i++)
+        frame[i] = 0;
+    frame[11] = (uintptr_t)entry; /* x30 */
+    return frame;
+}
+#else
+#    error "model_switch is written for x86-64 and AArch64"
+#endif
+
+/* -- Failure and trace ---------------------------------------------------------- */
+
+void model_trace(const char *format, ...)
+{
+    va_list arguments;
+
+    if (!model_tracing)
+        return;
+    va_start(arguments, format);
+    if (M.exploring)
+        printf("  %4u  T%u  ", M.steps, M.current);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+}
+
+void model_fail(const char *format, ...)
+{
+    va_list arguments;
+    void *nowhere;
+
+    va_start(arguments, format);
+    vsnprintf(M.outcome->failure, sizeof M.outcome->failure, format, arguments);
+    va_end(arguments);
+    if (!M.exploring)
+        longjmp(M.outside, 1);
+    model_switch(&nowhere, M.main_stack_pointer);
+    __builtin_unreachable();
+}
+
+void model_check_err(const char *file, int line, const char *expr, int got,
+                     int want)
+{
+    if (got != want)
+        model_fail("check: %s:%d: %s is %s, not %s", file, line, expr,
+                   pawl_errname(got), pawl_errname(want));
+}
+
+void model_name(const void *p, size_t size, const char *name)
+{
+    if (M.names_used < REGIONS)
+        M.names[M.names_used++] =
+            (struct region){p, (const char *)p + size, name};
+}
+
+static const char *name_of(const void *word)
+{
+    static char buffers[2][80];
+    static unsigned turn;
+    char *buffer = buffers[turn++ & 1];
+    const char *name = model_self_name(word, buffer, sizeof *buffers);
+    const char *p = word;
+
+    if (name != NULL)
+        return name;
+    for (uint32_t i = 0; i < M.names_used; i++) {
+        if (p >= M.names[i].from && p < M.names[i].to) {
+            snprintf(buffer, sizeof *buffers, "%s+%td", M.names[i].name,
+                     p - M.names[i].from);
+            return buffer;
+        }
+    }
+    for (uint32_t i = 0; i < M.count; i++) {
+        if (word == &M.threads[i].rseq.cpu_id) {
+            snprintf(buffer, sizeof *buffers, "cpu of T%u", i);
+            return buffer;
+        }
+    }
+    snprintf(buffer, sizeof *buffers, "%p", word);
+    return buffer;
+}
+
+/* -- Who goes on ----------------------------------------------------------------- */
+
+struct candidate {
+    uint8_t thread;
+    uint8_t event;
+};
+
+/* A deadline of the scenario, in contrast to an alarm of the library. */
+static bool is_own_deadline(const struct thread *t)
+{
+    return t->until != PAWL_FOREVER && ((t->until & 1) != 0 || t->late);
+}
+
+static void end_sleep(uint32_t i, int result)
+{
+    M.threads[i].state = READY;
+    M.threads[i].result = result;
+    M.asleep &= ~BIT(i);
+    M.ready |= BIT(i);
+}
+
+static void take_place(struct candidate c)
+{
+    struct thread *t = &M.threads[c.thread];
+
+    switch ((enum event)c.event) {
+    case RUN:
+        break;
+    case TIMEOUT:
+        if (M.now < t->until)
+            M.now = t->until;
+        end_sleep(c.thread, -ETIMEDOUT);
+        TRACE("the deadline of T%u passes", c.thread);
+        break;
+    case STRAY:
+        end_sleep(c.thread, 0);
+        TRACE("T%u wakes for no reason", c.thread);
+        break;
+    case SIGNAL:
+        end_sleep(c.thread, -EINTR);
+        TRACE("a signal reaches T%u", c.thread);
+        break;
+    }
+}
+
+/* Everybody sleeps: only a deadline of the scenario may pass.  An alarm of the
+ * library may save such a wait too, a millisecond late; but then somebody has
+ * forgotten to wake it. */
+static uint32_t add_own_deadlines(struct candidate *candidates)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < M.count; i++) {
+        if ((M.asleep & BIT(i)) != 0 && is_own_deadline(&M.threads[i]))
+            candidates[n++] = (struct candidate){(uint8_t)i, TIMEOUT};
+    }
+    if (n == 0)
+        model_fail("deadlock: all threads that have not ended sleep");
+    return n;
+}
+
+/* Who may run next, the caller first if it can; `pausing` makes the change to
+ * another thread free. */
+static uint32_t pick(bool pausing)
+{
+    struct candidate c[4 * MODEL_THREADS];
+    uint8_t threads[4 * MODEL_THREADS];
+    uint32_t ready = M.ready & ~M.yielding;
+    struct model_options options = {.cost = MODEL_PREEMPTION};
+    uint32_t n = 0;
+    uint32_t chosen = 0;
+    bool goes_on;
+
+    if (ready == 0)
+        ready = M.ready;
+    goes_on = (ready & BIT(M.current)) != 0;
+    if (goes_on)
+        c[n++] = (struct candidate){(uint8_t)M.current, RUN};
+    for (uint32_t k = 1, i = M.current; k < M.count; k++) {
+        i = i + 1 == M.count ? 0 : i + 1;
+        if ((ready & BIT(i)) != 0)
+            c[n++] = (struct candidate){(uint8_t)i, RUN};
+    }
+    options.free = (uint8_t)(goes_on && !pausing ? 1 : n);
+    options.middle = (uint8_t)n;
+    if (n == 0) {
+        n = add_own_deadlines(c);
+        options.free = options.middle = (uint8_t)n;
+    } else if (M.asleep != 0) {
+        for (uint32_t i = 0; i < M.count; i++) {
+            if ((M.asleep & BIT(i)) == 0)
+                continue;
+            if (M.threads[i].until != PAWL_FOREVER)
+                c[n++] = (struct candidate){(uint8_t)i, TIMEOUT};
+            if (!M.scenario->no_stray) {
+                c[n++] = (struct candidate){(uint8_t)i, STRAY};
+                c[n++] = (struct candidate){(uint8_t)i, SIGNAL};
+            }
+        }
+    }
+    if (n > 1) {
+        for (uint32_t i = 0; i < n; i++)
+            threads[i] = c[i].thread;
+        options.n = (uint8_t)n;
+        options.threads = threads;
+        chosen = model_decide(&options);
+    }
+    take_place(c[chosen]);
+    return c[chosen].thread;
+}
+
+static void go_on_with(uint32_t next)
+{
+    struct thread *from = ME;
+
+    if (next == M.current)
+        return;
+    M.current = next;
+    model_self_ = &ME->self;
+    model_switch(&from->stack_pointer, ME->stack_pointer);
+}
+
+static void count_step(void)
+{
+    M.steps++;
+    if (M.steps >= model_steps_max)
+        model_fail("livelock: no end after %u steps", M.steps);
+}
+
+/* A point of the schedule: before every step of a thread. */
+static void point(void)
+{
+    count_step();
+    M.yielding = 0;
+    if (M.ready != BIT(M.current) || M.asleep != 0)
+        go_on_with(pick(false));
+}
+
+void model_point(void)
+{
+    if (M.exploring)
+        point();
+}
+
+void model_pause(void)
+{
+    if (!M.exploring)
+        return;
+    count_step();
+    M.yielding = 0;
+    go_on_with(pick(true));
+}
+
+void model_yield(void)
+{
+    if (!M.exploring)
+        return;
+    count_step();
+    M.yielding |= BIT(M.current);
+    go_on_with(pick(true));
+}
+
+int model_choose(int n)
+{
+    struct model_options options = {
+        .n = (uint8_t)n, .free = (uint8_t)n, .middle = (uint8_t)n};
+
+    return n > 1 ? (int)model_decide(&options) : 0;
+}
+
+int model_self(void)
+{
+    return (int)M.current;
+}
+
+/* -- Views ------------------------------------------------------------------------- */
+
+static void join_view(struct view *into, const struct view *from)
+{
+    for (uint32_t i = 0; i < from->width; i++)
+        into->at[i] = into->at[i] < from->at[i] ? from->at[i] : into->at[i];
+}
+
+/* What a release of the caller carries: a new view.  Returns its index. */
+static uint32_t carry(uint32_t passed_on)
+{
+    struct view *v = &M.carried[++M.carriers];
+
+    v->width = M.width;
+    memcpy(v->at, ME->view.at, M.width * sizeof *v->at);
+    if (passed_on != 0)
+        join_view(v, &M.carried[passed_on]);
+    return M.carriers;
+}
+
+/* -- Locations --------------------------------------------------------------------- */
+
+static struct slot *slot_of(struct slot *slots, const void *address)
+{
+    uintptr_t hash = (uintptr_t)address >> 2;
+
+    hash ^= hash >> 8;
+    for (uint32_t i = (uint32_t)hash;; i++) {
+        struct slot *slot = &slots[i & (SLOTS - 1)];
+
+        if (slot->run != M.run || slot->address == address)
+            return slot;
+    }
+}
+
+static model_value read_memory(const void *word, uint32_t size)
+{
+    model_value value = 0;
+
+    memcpy(&value, word, size); /* little endian, as all of pawl's platforms */
+    return value;
+}
+
+static void write_memory(const void *word, uint32_t size, model_value value)
+{
+    memcpy((void *)(uintptr_t)word, &value, size);
+}
+
+static void check_freed(const void *word)
+{
+    for (uint32_t i = 0; i < M.freed_used; i++) {
+        if ((const char *)word >= M.freed[i].from &&
+            (const char *)word < M.freed[i].to)
+            model_fail("use of freed memory: %s", name_of(word));
+    }
+}
+
+static struct location *location_of(const void *word, uint32_t size)
+{
+    struct slot *slot = slot_of(M.location_slots, word);
+    struct location *l;
+
+    if (M.freed_used != 0)
+        check_freed(word);
+    if (slot->run == M.run) {
+        l = &M.locations[slot->index];
+        if (l->size != size)
+            model_fail("sizes of %s differ: %u and %u", name_of(word), l->size,
+                       size);
+        return l;
+    }
+    if (M.width == VIEW)
+        model_fail("machine: too many locations");
+    *slot = (struct slot){word, M.run, M.width - MODEL_THREADS};
+    l = &M.locations[slot->index];
+    M.width++;
+    l->word = word;
+    l->size = (uint8_t)size;
+    l->count = 1;
+    l->strong = 0;
+    l->history[0] = (struct message){.value = read_memory(word, size)};
+    return l;
+}
+
+static uint32_t *seen_by(struct thread *t, const struct location *l)
+{
+    return &t->view.at[MODEL_THREADS + (l - M.locations)];
+}
+
+static struct message *newest(struct location *l)
+{
+    return &l->history[l->count - 1];
+}
+
+static model_value part_of(model_value word, struct model_part part)
+{
+    return part.bits == 128
+               ? word
+               : word >> part.shift & (((model_value)1 << part.bits) - 1);
+}
+
+static model_value with_part(model_value word, struct model_part part,
+                             model_value value)
+{
+    model_value mask;
+
+    if (part.bits == 128)
+        return value;
+    mask = (((model_value)1 << part.bits) - 1) << part.shift;
+    return (word & ~mask) | (value << part.shift & mask);
+}
+
+/* Choose one of n messages; 0 is the one that costs nothing. */
+static uint32_t choose_message(uint32_t n)
+{
+    struct model_options options = {
+        .n = (uint8_t)n, .free = 1, .middle = (uint8_t)n, .cost = MODEL_STALE};
+
+    return n > 1 && !model_strong ? model_decide(&options) : 0;
+}
+
+/* The oldest stamp that the caller may read. */
+static uint32_t oldest_for(const struct location *l, enum model_order order)
+{
+    uint32_t oldest = *seen_by(ME, l);
+
+    return order == MODEL_SEQ && l->strong > oldest ? l->strong : oldest;
+}
+
+static void read_message(struct location *l, const struct message *m,
+                         enum model_order order)
+{
+    uint32_t *seen = seen_by(ME, l);
+
+    if (*seen < m->stamp)
+        *seen = m->stamp;
+    if ((order & MODEL_ACQUIRE) != 0 && m->carried != 0)
+        join_view(&ME->view, &M.carried[m->carried]);
+}
+
+/* Put a store after history[i].  Returns its message. */
+static struct message *insert(struct location *l, uint32_t i)
+{
+    uint32_t before = l->history[i].stamp;
+    uint32_t stamp = i + 1 == l->count
+                         ? before + STRIDE
+                         : before + (l->history[i + 1].stamp - before) / 2;
+
+    if (l->count == HISTORY) { /* forget the oldest */
+        memmove(l->history, l->history + 1, (HISTORY - 1) * sizeof *l->history);
+        l->count--;
+        i--;
+    }
+    memmove(l->history + i + 2, l->history + i + 1,
+            (l->count - i - 1) * sizeof *l->history);
+    l->count++;
+    l->history[i + 1] = (struct message){.stamp = stamp};
+    return &l->history[i + 1];
+}
+
+static bool has_room_after(const struct location *l, uint32_t i)
+{
+    return !l->history[i].followed &&
+           (i + 1 == l->count ||
+            l->history[i + 1].stamp - l->history[i].stamp >= 2);
+}
+
+/* Fill in a store of the caller; `passed_on` is what the message that it read
+ * carries, for a read-modify-write. */
+static void write_message(struct location *l, struct message *m,
+                          model_value value, enum model_order order,
+                          uint32_t passed_on)
+{
+    uint32_t me = M.current;
+
+    m->value = value;
+    m->carried = passed_on;
+    *seen_by(ME, l) = m->stamp;
+    if (order == MODEL_SEQ && l->strong < m->stamp)
+        l->strong = m->stamp;
+    if ((order & MODEL_RELEASE) != 0) {
+        m->carried = carry(passed_on);
+        ME->view.at[me]++; /* what comes next is not released */
+    }
+    if (m == newest(l))
+        write_memory(l->word, l->size, value);
+}
+
+/* -- Operations ---------------------------------------------------------------------- */
+
+/* Whether the caller's operation is an ordinary one on plain memory. */
+static bool is_plain(const void *word)
+{
+    return !M.exploring || model_self_is_idle(word);
+}
+
+static void trace_read(const char *what, const struct location *l,
+                       const struct message *m, model_value got)
+{
+    TRACE("%-22s %s -> %#llx%s", what, name_of(l->word),
+          (unsigned long long)got,
+          m->stamp == newest((struct location *)(uintptr_t)l)->stamp
+              ? ""
+              : "  (stale)");
+}
+
+static void trace_write(const char *what, const struct location *l,
+                        model_value from, model_value to)
+{
+    TRACE("%-22s %s: %#llx -> %#llx", what, name_of(l->word),
+          (unsigned long long)from, (unsigned long long)to);
+}
+
+model_value model_load(const void *word, struct model_part part,
+                       enum model_order order, const char *what)
+{
+    struct location *l;
+    const struct message *m;
+    uint32_t oldest;
+    uint32_t first;
+
+    if (is_plain(word))
+        return part_of(read_memory(word, part.size), part);
+    point();
+    l = location_of(word, part.size);
+    oldest = oldest_for(l, order);
+    first = l->count - 1u;
+    while (first > 0 && l->history[first].stamp > oldest)
+        first--;
+    if (l->history[first].stamp < oldest)
+        first++; /* forgotten, or between two */
+    m = newest(l) - choose_message(l->count - first);
+    read_message(l, m, order);
+    trace_read(what, l, m, part_of(m->value, part));
+    return part_of(m->value, part);
+}
+
+void model_store(void *word, struct model_part part, model_value value,
+                 enum model_order order, const char *what)
+{
+    struct location *l;
+    uint32_t oldest;
+    uint8_t places[HISTORY];
+    uint32_t n = 0;
+    uint32_t carried = 0;
+    struct message *m;
+    model_value under;
+
+    if (is_plain(word)) {
+        write_memory(word, part.size,
+                     with_part(read_memory(word, part.size), part, value));
+        return;
+    }
+    point();
+    l = location_of(word, part.size);
+    oldest = oldest_for(l, order);
+    for (uint32_t i = l->count; i-- > 0 && l->history[i].stamp >= oldest;) {
+        if (has_room_after(l, i))
+            places[n++] = (uint8_t)i;
+    }
+    n = places[choose_message(n)];
+    under = l->history[n].value;
+    if (part.bits < 8 * part.size) { /* keeps the rest: nothing comes between */
+        l->history[n].followed = true;
+        carried = l->history[n].carried;
+    }
+    m = insert(l, n);
+    write_message(l, m, with_part(under, part, value), order, carried);
+    TRACE("%-22s %s: %#llx%s", what, name_of(word), (unsigned long long)value,
+          m == newest(l) ? "" : "  (not the newest)");
+}
+
+/* The messages that a read-modify-write may read, newest first. */
+static uint32_t sources(struct location *l, enum model_order order,
+                        uint8_t *places)
+{
+    uint32_t oldest = oldest_for(l, order);
+    uint32_t n = 0;
+
+    for (uint32_t i = l->count; i-- > 0 && l->history[i].stamp >= oldest;) {
+        if (has_room_after(l, i))
+            places[n++] = (uint8_t)i;
+    }
+    return n;
+}
+
+/* Read history[i] and store after it, in one step. */
+static void modify(struct location *l, uint32_t i, model_value value,
+                   enum model_order order)
+{
+    struct message *read = &l->history[i];
+    uint32_t carried = read->carried;
+
+    read->followed = true;
+    read_message(l, read, order);
+    write_message(l, insert(l, i), value, order, carried);
+}
+
+static model_value change(void *word, struct model_part part, model_value value,
+                          enum model_order order, const char *what, bool add)
+{
+    struct location *l;
+    uint8_t places[HISTORY];
+    uint32_t i;
+    model_value old;
+
+    if (is_plain(word)) {
+        old = read_memory(word, part.size);
+        write_memory(
+            word, part.size,
+            with_part(old, part, add ? part_of(old, part) + value : value));
+        return part_of(old, part);
+    }
+    point();
+    l = location_of(word, part.size);
+    i = places[choose_message(sources(l, order, places))];
+    old = l->history[i].value;
+    value = with_part(old, part, add ? part_of(old, part) + value : value);
+    modify(l, i, value, order);
+    trace_write(what, l, old, value);
+    return part_of(old, part);
+}
+
+model_value model_swap(void *word, struct model_part part, model_value value,
+                       enum model_order order, const char *what)
+{
+    return change(word, part, value, order, what, false);
+}
+
+model_value model_add(void *word, struct model_part part, model_value value,
+                      enum model_order order, const char *what)
+{
+    return change(word, part, value, order, what, true);
+}
+
+bool model_cas(void *word, struct model_part part, model_value *seen,
+               model_value value, enum model_order order, const char *what)
+{
+    struct location *l;
+    uint8_t places[HISTORY];
+    uint32_t n = 0;
+    uint32_t strong;
+    uint32_t loose;
+    uint32_t i;
+    model_value old;
+
+    if (is_plain(word)) {
+        old = read_memory(word, part.size);
+        if (part_of(old, part) != *seen) {
+            *seen = part_of(old, part);
+            return false;
+        }
+        write_memory(word, part.size, with_part(old, part, value));
+        return true;
+    }
+    point();
+    l = location_of(word, part.size);
+    loose = oldest_for(l, MODEL_RELAXED);
+    strong = oldest_for(l, order);
+    /* It succeeds on a message with the value, or fails on one without. */
+    for (i = l->count; i-- > 0 && l->history[i].stamp >= loose;) {
+        if (part_of(l->history[i].value, part) != *seen ||
+            (l->history[i].stamp >= strong && has_room_after(l, i)))
+            places[n++] = (uint8_t)i;
+    }
+    i = places[choose_message(n)];
+    old = l->history[i].value;
+    if (part_of(old, part) != *seen) {
+        read_message(l, &l->history[i], MODEL_RELAXED);
+        trace_read(what, l, &l->history[i], part_of(old, part));
+        *seen = part_of(old, part);
+        return false;
+    }
+    value = with_part(old, part, value);
+    modify(l, i, value, order);
+    trace_write(what, l, old, value);
+    return true;
+}
+
+/* -- Plain data ------------------------------------------------------------------------ */
+
+static struct cell *cell_of(const void *data)
+{
+    struct slot *slot = slot_of(M.cell_slots, data);
+
+    if (M.freed_used != 0)
+        check_freed(data);
+    if (slot->run != M.run) {
+        if (M.cells_used == CELLS)
+            model_fail("machine: too much plain data");
+        *slot = (struct slot){data, M.run, M.cells_used};
+        M.cells[M.cells_used++] = (struct cell){.data = data};
+    }
+    return &M.cells[slot->index];
+}
+
+/* What thread i did at its time `clock` happened before now. */
+static bool is_known(uint32_t i, uint32_t clock)
+{
+    return i == M.current || ME->view.at[i] >= clock;
+}
+
+static void check_written(const struct cell *c, const char *what)
+{
+    if (c->written != 0 && !is_known(c->writer, c->written))
+        model_fail("data race on %s: T%u %s what T%u wrote", name_of(c->data),
+                   M.current, what, c->writer);
+}
+
+void model_read(const void *data)
+{
+    struct cell *c;
+
+    if (!M.exploring)
+        return;
+    c = cell_of(data);
+    check_written(c, "reads");
+    c->read[M.current] = ME->view.at[M.current];
+    TRACE("reads %s", name_of(data));
+}
+
+void model_write(const void *data)
+{
+    struct cell *c;
+
+    if (!M.exploring)
+        return;
+    c = cell_of(data);
+    check_written(c, "writes");
+    for (uint32_t i = 0; i < M.count; i++) {
+        if (c->read[i] != 0 && !is_known(i, c->read[i]))
+            model_fail("data race on %s: T%u writes what T%u read",
+                       name_of(data), M.current, i);
+    }
+    c->writer = (uint8_t)M.current;
+    c->written = ME->view.at[M.current];
+    TRACE("writes %s", name_of(data));
+}
+
+void model_free(const void *p, size_t size)
+{
+    if (M.freed_used == REGIONS)
+        model_fail("machine: too much freed memory");
+    M.freed[M.freed_used++] = (struct region){p, (const char *)p + size, NULL};
+    TRACE("frees %s", name_of(p));
+}
+
+/* -- The kernel ------------------------------------------------------------------------- */
+
+/* The newest value of the futex at `word`, as the kernel compares it under the
+ * lock of its queue. */
+static uint32_t kernel_look(const pawl_u32 *word)
+{
+    struct slot *slot = slot_of(M.location_slots, word);
+
+    if (M.freed_used != 0)
+        check_freed(word);
+    if (slot->run == M.run) {
+        struct location *l = &M.locations[slot->index];
+
+        *seen_by(ME, l) = newest(l)->stamp;
+    }
+    return (uint32_t)read_memory(word, sizeof word->v_);
+}
+
+int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
+                    bool shared, uint32_t channels)
+{
+    struct thread *me = ME;
+
+    if (until <= 0)
+        return -ETIMEDOUT;
+    if (!M.exploring)
+        model_fail("futex wait outside of the threads");
+    point();
+    if (kernel_look(word) != expected) {
+        TRACE("futex wait %s: not %#x", name_of(word), expected);
+        return -EAGAIN;
+    }
+    if (until <= M.now) {
+        TRACE("futex wait %s: too late", name_of(word));
+        return -ETIMEDOUT;
+    }
+    TRACE("futex wait %s == %#x%s", name_of(word), expected,
+          until == PAWL_FOREVER ? "" : ", with a deadline");
+    me->state = ASLEEP;
+    me->futex = word;
+    me->shared = shared;
+    me->channels = channels;
+    me->until = until;
+    me->since = ++M.sleeps;
+    M.ready &= ~BIT(M.current);
+    M.asleep |= BIT(M.current);
+    M.yielding = 0;
+    go_on_with(pick(false));
+    return me->result;
+}
+
+/* The one that has slept longest there, or NULL. */
+static struct thread *first_sleeper(const pawl_u32 *word, bool shared,
+                                    uint32_t channels)
+{
+    struct thread *first = NULL;
+
+    for (uint32_t i = 0; i < M.count; i++) {
+        struct thread *t = &M.threads[i];
+
+        if ((M.asleep & BIT(i)) != 0 && t->futex == word &&
+            t->shared == shared && (t->channels & channels) != 0 &&
+            (first == NULL || t->since < first->since))
+            first = t;
+    }
+    return first;
+}
+
+static int wake(const pawl_u32 *word, int count, bool shared, uint32_t channels)
+{
+    struct thread *t;
+    int woken = 0;
+
+    while (woken < count &&
+           (t = first_sleeper(word, shared, channels)) != NULL) {
+        end_sleep((uint32_t)(t - M.threads), 0);
+        TRACE("wakes T%td", t - M.threads);
+        woken++;
+    }
+    return woken;
+}
+
+int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels)
+{
+    if (!M.exploring)
+        return 0;
+    point();
+    TRACE("futex wake %s, %d", name_of(word), count);
+    return wake(word, count, shared, channels);
+}
+
+bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wakes,
+                        pawl_u32 *to, int moves, bool shared)
+{
+    struct thread *t;
+    int woken;
+
+    if (!M.exploring)
+        return false;
+    point();
+    TRACE("futex requeue %s, %d and %d to %s", name_of(from), wakes, moves,
+          name_of(to));
+    if (kernel_look(from) != expected)
+        return wake(from, moves > INT_MAX - wakes ? INT_MAX : wakes + moves,
+                    shared, PAWL_CHANNEL_ANY) > 0;
+    woken = wake(from, wakes, shared, PAWL_CHANNEL_ANY);
+    while (moves-- > 0 &&
+           (t = first_sleeper(from, shared, PAWL_CHANNEL_ANY)) != NULL) {
+        t->futex = to;
+        t->since = ++M.sleeps;
+        TRACE("moves T%td", t - M.threads);
+    }
+    return woken > 0;
+}
+
+/* -- Time -------------------------------------------------------------------------------- */
+
+pawl_deadline pawl_now(void)
+{
+    struct model_options options = {
+        .n = 2, .free = 1, .middle = 1, .cost = MODEL_EVENT};
+
+    if (M.exploring && model_decide(&options) != 0) {
+        M.now += MILLISECOND;
+        TRACE("a millisecond passes");
+    }
+    return M.now;
+}
+
+pawl_deadline model_soon(void)
+{
+    return M.now + MILLISECOND / 2 + 1;
+}
+
+pawl_deadline model_late(void)
+{
+    ME->late = true;
+    return M.now + 5 * MILLISECOND + 1;
+}
+
+void model_late_ends(void)
+{
+    ME->late = false;
+}
+
+/* -- libc ---------------------------------------------------------------------------------- */
+
+struct rseq *model_rseq(void)
+{
+    return &ME->rseq;
+}
+
+int model_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+    if (M.exploring)
+        point();
+    if (M.keys == KEYS)
+        return EAGAIN;
+    M.destructors[M.keys] = destructor;
+    *key = M.keys++;
+    return 0;
+}
+
+int model_key_delete(pthread_key_t key)
+{
+    M.destructors[key] = NULL;
+    return 0;
+}
+
+int model_setspecific(pthread_key_t key, const void *value)
+{
+    ME->values[key] = value;
+    return 0;
+}
+
+int model_atfork(void (*prepare)(void), void (*parent)(void),
+                 void (*child)(void))
+{
+    (void)prepare;
+    (void)parent;
+    M.child_handler = child;
+    return 0;
+}
+
+int model_sched_yield(void)
+{
+    model_yield();
+    return 0;
+}
+
+/* Only gettid. */
+long model_syscall(long number, ...)
+{
+    (void)number;
+    return 1000 + (long)M.current;
+}
+
+/* -- The lives of threads -------------------------------------------------------------------- */
+
+static _Noreturn void end_thread(void)
+{
+    ME->state = ENDED;
+    M.ready &= ~BIT(M.current);
+    M.yielding = 0;
+    if (M.ready == 0 && M.asleep == 0)
+        model_switch(&ME->stack_pointer, M.main_stack_pointer);
+    go_on_with(pick(false));
+    abort(); /* nobody switches to a thread that has ended */
+}
+
+static void thread_begins(void)
+{
+    ME->function();
+    end_thread();
+}
+
+void model_die(void)
+{
+    bool again = true;
+
+    TRACE("dies");
+    while (again) {
+        again = false;
+        for (uint32_t key = 0; key < M.keys; key++) {
+            const void *value = ME->values[key];
+
+            if (value == NULL || M.destructors[key] == NULL)
+                continue;
+            ME->values[key] = NULL;
+            M.destructors[key]((void *)(uintptr_t)value);
+            again = true;
+        }
+    }
+    model_free(&ME->rseq, sizeof ME->rseq); /* and all of its local storage */
+    end_thread();
+}
+
+void model_fork(void)
+{
+    point();
+    TRACE("forks");
+    for (uint32_t i = 0; i < M.count; i++) {
+        if (i != M.current)
+            M.threads[i].state = ENDED;
+    }
+    M.ready = BIT(M.current);
+    M.asleep = 0;
+    /* Copying the pages orders them. */
+    for (uint32_t i = MODEL_THREADS; i < M.width; i++)
+        ME->view.at[i] = newest(&M.locations[i - MODEL_THREADS])->stamp;
+    for (uint32_t i = 0; i < M.count; i++)
+        ME->view.at[i] = UINT32_MAX / 2;
+    if (M.child_handler != NULL)
+        M.child_handler();
+}
+
+/* -- A run ------------------------------------------------------------------------------------ */
+
+static void allocate_once(void)
+{
+    if (M.carried != NULL)
+        return;
+    M.carried =
+        mmap(NULL, (STEPS + 1) * sizeof *M.carried, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    for (uint32_t i = 0; i < MODEL_THREADS; i++) {
+        char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (stack == MAP_FAILED || (void *)M.carried == MAP_FAILED) {
+            perror("mmap");
+            exit(2);
+        }
+        mprotect(stack, 4096, PROT_NONE);
+        M.threads[i].stack = stack + STACK;
+    }
+    /* Every thread registers once, the first time alone; later runs begin
+     * with what that left. */
+    model_self_restore(false);
+    for (M.current = 0; M.current < MODEL_THREADS; M.current++) {
+        model_self_ = &ME->self;
+        pawl_self_register_local();
+        pawl_self_register_shared();
+        M.registered[M.current] = ME->self;
+    }
+    M.current = 0;
+    model_self_keep();
+}
+
+static void begin_thread(uint32_t i, bool births)
+{
+    struct thread *t = &M.threads[i];
+
+    t->function = M.scenario->threads[i];
+    t->state = READY;
+    t->late = false;
+    memset(&t->view, 0, sizeof t->view);
+    t->view.at[i] = 1;
+    if (births) {
+        memset(&t->self, 0, sizeof t->self);
+    } else {
+        t->self = M.registered[i];
+        t->values[0] = (void *)1; /* as registration sets it */
+    }
+    t->rseq.cpu_id = M.scenario->one_cpu ? 0 : i;
+    t->stack_pointer = first_frame(t->stack, thread_begins);
+}
+
+/* Whatever the runs before have left is forgotten. */
+static void begin(const struct model_scenario *scenario)
+{
+    allocate_once();
+    M.scenario = scenario;
+    M.exploring = false;
+    M.run++;
+    M.now = BEGINNING;
+    M.sleeps = 0;
+    M.current = 0;
+    M.width = MODEL_THREADS;
+    M.carriers = 0;
+    M.cells_used = M.freed_used = M.names_used = 0;
+    M.steps = 0;
+    M.yielding = M.asleep = 0;
+    M.keys = scenario->births ? 0 : 1;
+    model_spin = scenario->spin;
+    model_spin_cpus = scenario->cpus == 0 ? 2 : scenario->cpus - 1;
+    model_self_restore(!scenario->births);
+    for (M.count = 0;
+         M.count < MODEL_THREADS && scenario->threads[M.count] != NULL;)
+        begin_thread(M.count++, scenario->births);
+    M.ready = BIT(M.count) - 1;
+    model_self_ = &ME->self;
+}
+
+void model_run(const struct model_scenario *scenario,
+               struct model_outcome *outcome)
+{
+    M.outcome = outcome;
+    outcome->failure[0] = '\0';
+    outcome->steps = 0;
+    begin(scenario);
+    if (setjmp(M.outside) != 0)
+        return;
+    if (scenario->setup != NULL)
+        scenario->setup();
+    M.exploring = true;
+    M.current = pick(true);
+    model_self_ = &ME->self;
+    model_switch(&M.main_stack_pointer, ME->stack_pointer);
+    M.exploring = false;
+    outcome->steps = M.steps;
+    if (outcome->failure[0] != '\0')
+        return;
+    M.freed_used = 0;
+    if (scenario->check != NULL)
+        scenario->check();
+}

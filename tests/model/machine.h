@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * machine.h - what the machine (machine.c) and the strategies (explore.c) know
+ * of each other.
+ */
+#ifndef MODEL_MACHINE_H
+#define MODEL_MACHINE_H
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "model.h"
+#include "seam.h"
+
+/* -- Choices: the only source of what is not determined ---------------------- */
+
+enum model_cost {
+    MODEL_PREEMPTION,
+    MODEL_STALE,
+    MODEL_EVENT,
+    MODEL_COSTS,
+};
+
+/* One of `n` options: the first `free` cost nothing, those before `middle` one
+ * of `cost`, the others an event. */
+struct model_options {
+    uint8_t n;
+    uint8_t free;
+    uint8_t middle;
+    uint8_t cost;
+    const uint8_t *threads; /* of a choice who runs: the thread; else NULL */
+};
+
+/* In explore.c. */
+uint32_t model_decide(const struct model_options *options);
+
+/* -- Running ----------------------------------------------------------------- */
+
+struct model_outcome {
+    char failure[512]; /* empty: none */
+    uint32_t steps;
+};
+
+/* Run the scenario once. */
+void model_run(const struct model_scenario *scenario,
+               struct model_outcome *outcome);
+
+/* Whether to print every step. */
+extern bool model_tracing;
+/* Steps after which a run counts as endless. */
+extern uint32_t model_steps_max;
+/* No stale loads: the memory is sequentially consistent. */
+extern bool model_strong;
+
+void model_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* -- self_model.c ------------------------------------------------------------ */
+
+void model_self_keep(void);
+void model_self_restore(bool registered);
+bool model_self_is_idle(const void *word);
+const char *model_self_name(const void *word, char *buffer, size_t size);
+
+/* libc's part of self.c. */
+int model_key_create(pthread_key_t *key, void (*destructor)(void *));
+int model_key_delete(pthread_key_t key);
+int model_setspecific(pthread_key_t key, const void *value);
+int model_atfork(void (*prepare)(void), void (*parent)(void),
+                 void (*child)(void));
+int model_sched_yield(void);
+long model_syscall(long number, ...);
+
+#endif /* MODEL_MACHINE_H */

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * model.h - scenarios for the explorer.
+ *
+ *     static struct {
+ *         pawl_mutex m;
+ *         int n;
+ *     } s;
+ *
+ *     static void setup(void) { memset(&s, 0, sizeof s); MODEL_NAME(s.m); }
+ *
+ *     static void add(void)
+ *     {
+ *         CHECK_OK(pawl_mutex_lock(&s.m));
+ *         MODEL_SET(s.n, MODEL_GET(s.n) + 1);
+ *         CHECK_OK(pawl_mutex_unlock(&s.m));
+ *     }
+ *
+ *     static void check(void) { CHECK(s.n == 2); }
+ *
+ *     MODEL(mutex.two_threads, .setup = setup, .threads = {add, add},
+ *           .check = check)
+ *
+ * A file of scenarios is a program, which runs each under every schedule within
+ * bounds, and under many random ones; see explore.c for its options.  setup and
+ * check run before and after the threads, alone.  Threads are coroutines: each
+ * atomic operation and each futex call is a point where another may go on.
+ *
+ * What a scenario fails by: a CHECK; a data race on what it accesses by
+ * MODEL_GET and MODEL_SET; a deadlock; too many steps; use of freed memory.
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <pawl/error.h>
+#include <pawl/time.h>
+
+#define MODEL_THREADS 6
+
+/* How far the exhaustive exploration goes.  A deviation from the schedule that
+ * runs each thread until it blocks costs one of: */
+struct model_bounds {
+    int preemptions; /* a thread is interrupted although it could go on */
+    int stale;       /* a load that is not of the newest value, or a store that
+                        is not the newest in the order of its location */
+    int events;      /* a time-out, a wake or a signal for no reason, a jump of
+                        the clock, each although others could go on */
+};
+
+struct model_scenario {
+    const char *name;
+    void (*setup)(void);
+    void (*threads[MODEL_THREADS])(void);
+    void (*check)(void);
+    const char *must_fail; /* the failure that must be found: begins so */
+    uint32_t spin;         /* looks of a spinner; 0: nobody spins */
+    uint32_t cpus;         /* CPUs + 1, as pawl_spin_cpus says; 0: two */
+    bool one_cpu;          /* all threads seem to run on one CPU */
+    bool births;           /* threads have no ids before they need them */
+    bool no_stray;         /* no wakes and signals without reason */
+    bool weak_only;        /* must_fail: cannot be found without stale loads */
+    const char *outcomes;  /* all that check may observe, and does: "00 01" */
+    const char *const *regressions; /* choices that failed once; ends by NULL */
+    struct model_bounds bounds;     /* all zero: 2, 1, 1 */
+    const struct model_scenario *next;
+};
+
+#define MODEL(scenario, ...) MODEL_AT_(#scenario, __LINE__, __VA_ARGS__)
+#define MODEL_AT_(scenario, line, ...) MODEL_AT__(scenario, line, __VA_ARGS__)
+#define MODEL_AT__(scenario, line, ...)                                        \
+    static struct model_scenario model_scenario_##line = {.name = scenario,    \
+                                                          __VA_ARGS__};        \
+    __attribute__((constructor)) static void model_register_##line(void)       \
+    {                                                                          \
+        model_register(&model_scenario_##line);                                \
+    }
+
+void model_register(struct model_scenario *scenario);
+
+/* -- Checks ------------------------------------------------------------------ */
+
+__attribute__((noreturn, format(printf, 1, 2))) void
+model_fail(const char *format, ...);
+
+#define CHECK(cond)                                                            \
+    ((cond) ? (void)0                                                          \
+            : model_fail("check: %s:%d: %s", __FILE__, __LINE__, #cond))
+#define CHECK_ERR(expr, want)                                                  \
+    model_check_err(__FILE__, __LINE__, #expr, (expr), (want))
+#define CHECK_OK(expr) CHECK_ERR(expr, 0)
+
+void model_check_err(const char *file, int line, const char *expr, int got,
+                     int want);
+
+/* In the check of a litmus test: the outcome of this run. */
+__attribute__((format(printf, 1, 2))) void model_observe(const char *format,
+                                                         ...);
+
+/* -- Plain data -------------------------------------------------------------- */
+
+/* Reads and writes that must not race.  They are no points of the schedule. */
+void model_read(const void *data);
+void model_write(const void *data);
+
+#define MODEL_GET(x) (model_read(&(x)), (x))
+#define MODEL_SET(x, v) (model_write(&(x)), (void)((x) = (v)))
+
+/* A point of the schedule that touches nothing. */
+void model_point(void);
+
+/* One of 0..n-1, all of which are explored. */
+int model_choose(int n);
+
+/* Whatever touches these bytes from now on fails. */
+void model_free(const void *p, size_t size);
+
+/* Names for the trace. */
+void model_name(const void *p, size_t size, const char *name);
+#define MODEL_NAME(x) model_name(&(x), sizeof(x), #x)
+
+/* -- Time, threads, processes ------------------------------------------------ */
+
+/* A deadline that passes whenever the explorer likes: less than a millisecond
+ * from the start, or later than all that the library waits for by itself. */
+pawl_deadline model_soon(void);
+pawl_deadline model_late(void);
+
+/* The time of model_late has no meaning any more. */
+void model_late_ends(void);
+
+/* Which thread this is: its place in .threads. */
+int model_self(void);
+
+/* The calling thread ends here, as a thread of a process does: what it holds is
+ * orphaned. */
+__attribute__((noreturn)) void model_die(void);
+
+/* Fork, and go on in the child: the other threads are not there. */
+void model_fork(void);
+
+#endif /* MODEL_H */

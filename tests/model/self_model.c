@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The library's own self.c, with libc's part of it replaced; and what the
+ * machine must do to it between two schedules.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine.h"
+
+#define pthread_key_create model_key_create
+#define pthread_key_delete model_key_delete
+#define pthread_setspecific model_setspecific
+#define pthread_atfork model_atfork
+#define sched_yield model_sched_yield
+#define syscall model_syscall
+
+#include "futex/self.c"
+
+/* What self.c remembers, as it is after every thread has its ids. */
+static struct {
+    struct pawl_record records[MODEL_THREADS];
+    pawl_u32 cursor;
+    pawl_u32 key_plus_1;
+    pawl_u32 forks_watched;
+} kept;
+
+void model_self_keep(void)
+{
+    memcpy(kept.records, first_chunk, sizeof kept.records);
+    kept.cursor = cursor;
+    kept.key_plus_1 = key_plus_1;
+    kept.forks_watched = forks_watched;
+}
+
+void model_self_restore(bool registered)
+{
+    memset(&window_, 0, sizeof window_);
+    pawl_fork_count_ = 0;
+    if (registered) {
+        memcpy(first_chunk, kept.records, sizeof kept.records);
+        cursor = kept.cursor;
+        key_plus_1 = kept.key_plus_1;
+        forks_watched = kept.forks_watched;
+    } else {
+        memset(first_chunk, 0, sizeof kept.records);
+        memset(&cursor, 0, sizeof cursor);
+        memset(&key_plus_1, 0, sizeof key_plus_1);
+        memset(&forks_watched, 0, sizeof forks_watched);
+    }
+}
+
+/* Nobody ever writes to the records after the first few, so that looking at
+ * them is no step. */
+bool model_self_is_idle(const void *word)
+{
+    return (const char *)word >= (const char *)&first_chunk[MODEL_THREADS] &&
+           (const char *)word < (const char *)&first_chunk[CHUNK];
+}
+
+const char *model_self_name(const void *word, char *buffer, size_t size)
+{
+    static const struct {
+        size_t offset;
+        const char *name;
+    } fields[] = {
+        {offsetof(struct pawl_record, id), "id"},
+        {offsetof(struct pawl_record, tid), "tid"},
+        {offsetof(struct pawl_record, ticket), "ticket"},
+        {offsetof(struct pawl_record, line), "line"},
+        {offsetof(struct pawl_record, waiting), "waiting"},
+        {offsetof(struct pawl_record, bury), "bury"},
+        {offsetof(struct pawl_record, cpu), "cpu"},
+        {offsetof(struct pawl_record, peeking), "peeking"},
+    };
+    size_t at = (size_t)((const char *)word - (const char *)first_chunk);
+
+    if (word == &cursor || word == &window_ || word == &key_plus_1 ||
+        word == &forks_watched)
+        return word == &cursor       ? "self.cursor"
+               : word == &window_    ? "self.window"
+               : word == &key_plus_1 ? "self.key"
+                                     : "self.forks_watched";
+    if ((const char *)word < (const char *)first_chunk ||
+        at >= sizeof first_chunk)
+        return NULL;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (fields[i].offset == at % sizeof(struct pawl_record)) {
+            snprintf(buffer, size, "record[%zu].%s",
+                     at / sizeof(struct pawl_record), fields[i].name);
+            return buffer;
+        }
+    }
+    return NULL;
+}
