@@ -392,6 +392,7 @@ static void report(const struct model_scenario *s, const char *program)
     X.strategy = REPLAY;
     X.prefix = X.length;
     model_tracing = true;
+    model_steps_expected = outcome.steps;
     run_once(s);
     model_tracing = false;
     model_strong = strong;
@@ -552,7 +553,10 @@ static int replay(const struct model_scenario *s, const char *string)
         return 2;
     }
     X.strategy = REPLAY;
+    run_once(s);
+    parse_choices(string);
     model_tracing = true;
+    model_steps_expected = outcome.steps;
     run_once(s);
     if (outcome.failure[0] == '\0') {
         printf("%s passes\n", s->name);

@@ -51,6 +51,9 @@
 #define REGIONS 32
 #define KEYS 4
 
+/* Of a long run only so many steps at both ends are printed. */
+#define TRACED 200
+
 /* The distance between two stores; halved when one comes between. */
 #define STRIDE 1024u
 
@@ -147,19 +150,21 @@ static struct machine {
     uint32_t current;
     uint32_t ready;    /* bits: can run */
     uint32_t asleep;   /* bits: in the kernel */
-    uint32_t yielding; /* bits: want another to make a step first */
+    uint32_t yielding; /* bits: want another to change something first */
     uint32_t width;    /* entries of a view in use */
     uint32_t carriers;
     uint32_t cells_used;
     uint32_t freed_used;
     uint32_t names_used;
     uint32_t steps;
+    bool skipping;  /* steps in the trace */
     bool exploring; /* threads run: otherwise memory is plain */
 } M;
 
 bool model_tracing;
 bool model_strong;
 uint32_t model_steps_max = 5000;
+uint32_t model_steps_expected;
 uint32_t model_spin;
 uint32_t model_spin_cpus;
 
@@ -262,6 +267,14 @@ void model_trace(const char *format, ...)
 
     if (!model_tracing)
         return;
+    if (M.exploring && M.steps > TRACED &&
+        M.steps + TRACED < model_steps_expected) {
+        if (!M.skipping)
+            printf("   ...\n");
+        M.skipping = true;
+        return;
+    }
+    M.skipping = false;
     va_start(arguments, format);
     if (M.exploring)
         printf("  %4u  T%u  ", M.steps, M.current);
@@ -459,7 +472,6 @@ static void count_step(void)
 static void point(void)
 {
     count_step();
-    M.yielding = 0;
     if (M.ready != BIT(M.current) || M.asleep != 0)
         go_on_with(pick(false));
 }
@@ -475,7 +487,6 @@ void model_pause(void)
     if (!M.exploring)
         return;
     count_step();
-    M.yielding = 0;
     go_on_with(pick(true));
 }
 
@@ -676,6 +687,7 @@ static void write_message(struct location *l, struct message *m,
 {
     uint32_t me = M.current;
 
+    M.yielding = 0;
     m->value = value;
     m->carried = passed_on;
     *seen_by(ME, l) = m->stamp;
@@ -694,7 +706,9 @@ static void write_message(struct location *l, struct message *m,
 /* Whether the caller's operation is an ordinary one on plain memory. */
 static bool is_plain(const void *word)
 {
-    return !M.exploring || model_self_is_idle(word);
+    return !M.exploring ||
+           model_self_is_idle(word,
+                              M.scenario->births ? MODEL_THREADS : M.count);
 }
 
 static void trace_read(const char *what, const struct location *l,

@@ -49,6 +49,8 @@ void model_run(const struct model_scenario *scenario,
 extern bool model_tracing;
 /* Steps after which a run counts as endless. */
 extern uint32_t model_steps_max;
+/* How many steps the traced run has, if known. */
+extern uint32_t model_steps_expected;
 /* No stale loads: the memory is sequentially consistent. */
 extern bool model_strong;
 
@@ -58,7 +60,7 @@ void model_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void model_self_keep(void);
 void model_self_restore(bool registered);
-bool model_self_is_idle(const void *word);
+bool model_self_is_idle(const void *word, uint32_t threads);
 const char *model_self_name(const void *word, char *buffer, size_t size);
 
 /* libc's part of self.c. */

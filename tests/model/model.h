@@ -114,6 +114,16 @@ void model_write(const void *data);
 /* A point of the schedule that touches nothing. */
 void model_point(void);
 
+/* What a lock guards: finds whoever is inside too, and whoever does not see what
+ * was done inside before. */
+static inline void model_section(int *n)
+{
+    int seen = MODEL_GET(*n);
+
+    model_point();
+    MODEL_SET(*n, seen + 1);
+}
+
 /* One of 0..n-1, all of which are explored. */
 int model_choose(int n);
 

@@ -90,8 +90,7 @@ static void lock_and_add(const struct lock *how)
 
 LOCK(right, (void)0, NULL, .spin = 0)
 /* Spins or sleeps for ever. */
-LOCK(held_instead_of_contended_after_a_wait, how.after_wait = 1, "",
-     .spin = 0)
+LOCK(held_instead_of_contended_after_a_wait, how.after_wait = 1, "", .spin = 0)
 LOCK(relaxed_unlock, how.release = pawl_swap_relaxed, "data race", .spin = 0)
 LOCK(relaxed_fast_lock, how.cas = pawl_cas_relaxed, "data race", .spin = 0)
 LOCK(relaxed_slow_lock, how.swap = pawl_swap_relaxed, "data race", .spin = 0)
