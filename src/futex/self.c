@@ -5,8 +5,11 @@
  * A record belongs to the living thread whose id stands in it.  It is never
  * freed, so anybody may look at any record at any time.
  *
- * I1  record->id == x  =>  the thread with local id x has not ended.
- * I2  A thread that ends erases its id first and looks for announcements then.
+ * I1  record->id == x  =>  the thread with local id x has not ended.  Its
+ *     generation never goes back, so whoever finds an older one there has not
+ *     seen x arrive yet, though it has seen x in a lock: locks are not taken
+ *     with release.
+ * I2  A thread that ends marks its id first and looks for announcements then.
  * I3  record->cpu is valid memory while it is not 0, and until no record's
  *     `peeking` names this one.
  */
@@ -37,14 +40,20 @@
 #define CHUNK 1024
 #define FIRST_WINDOW 64
 
-/* A record that is being filled in. */
-#define CLAIMED UINT32_MAX
+/* Marks beside the id of the thread that had the record last: it has ended, and
+ * the record is being filled in for the next. */
+#define ENDED (UINT32_C(1) << 31)
+#define CLAIMED (UINT32_C(1) << 30)
+
+/* An id may be seen in a lock before it is in its record: so many generations
+ * late at most.  Any delay is one of nanoseconds. */
+#define LATE_GENERATIONS 64
 
 /* An announcement that a dying thread is looking at. */
 #define PINNED UINT64_C(1)
 
 struct pawl_record {
-    pawl_u32 id;         /* 0 when free */
+    pawl_u32 id;         /* [| ENDED [| CLAIMED]]; 0 when never used */
     pawl_u32 tid;        /* the kernel's id */
     uint32_t generation; /* by the claimer */
     pawl_u32 ticket;     /* written under the mutex of `line` */
@@ -114,6 +123,11 @@ static struct pawl_record *record_of(uint32_t local_id)
     if ((local_id & NO_RECORD) != 0)
         return NULL;
     return record_at(local_id & (SLOTS - 1), false);
+}
+
+static bool is_free(uint32_t id)
+{
+    return id == 0 || (id & (ENDED | CLAIMED)) == ENDED;
 }
 
 /* -- Death ------------------------------------------------------------- */
@@ -189,7 +203,7 @@ static void thread_ends(void *round)
     pawl_self_.local_id = NO_RECORD | pawl_self_shared();
     /* seq_cst: C of the drawing in self.h; it also releases all that the thread
      * did to whoever finds it dead (pairs with pawl_thread_alive). */
-    pawl_swap_seq(&r->id, 0);
+    pawl_swap_seq(&r->id, id | ENDED);
     bury_holdings(id);
 }
 
@@ -216,11 +230,14 @@ static void child_begins(void)
         pawl_store64_relaxed(&r->waiting, 0);
         pawl_store64_relaxed(&r->peeking, 0);
         pawl_store64_relaxed(&r->line, 0);
-        /* relaxed: alone. */
-        if (r != me && pawl_load_relaxed(&r->id) != 0) {
-            pawl_tsan_muted_ = true;
-            pawl_store64_relaxed(&r->cpu, 0);
-            pawl_store_relaxed(&r->id, 0);
+        if (r != me) {
+            uint32_t id = pawl_load_relaxed(&r->id); /* relaxed: alone */
+
+            if (!is_free(id))
+                pawl_tsan_muted_ = true;
+            pawl_store64_relaxed(&r->cpu, 0); /* relaxed: alone */
+            if (id != 0)
+                pawl_store_relaxed(&r->id, (id | ENDED) & ~CLAIMED);
         }
     }
     pawl_self_.shared_id = 0;
@@ -333,7 +350,7 @@ static struct pawl_record *claim(uint32_t *slot)
 
         for (uint32_t i = 0; i < slots; i++) {
             struct pawl_record *r;
-            uint32_t seen = 0;
+            uint32_t seen;
 
             *slot = (start + i) % slots;
             r = record_at(*slot, true);
@@ -341,8 +358,9 @@ static struct pawl_record *claim(uint32_t *slot)
                 return NULL;
             /* relaxed: a hint.  acquire: pairs with the swap in thread_ends;
              * we overwrite what the dead thread wrote. */
-            if (pawl_load_relaxed(&r->id) == 0 &&
-                pawl_cas_acquire(&r->id, &seen, CLAIMED))
+            seen = pawl_load_relaxed(&r->id);
+            if (is_free(seen) &&
+                pawl_cas_acquire(&r->id, &seen, seen | CLAIMED))
                 return r;
         }
         if (slots >= SLOTS)
@@ -378,6 +396,18 @@ uint32_t pawl_self_register_shared(void)
 
 /* -- Questions about others --------------------------------------------- */
 
+/* Whether the thread `id` has ended, by what its record says. */
+static bool is_over(uint32_t seen, uint32_t id)
+{
+    uint32_t late = (id >> SLOT_BITS) - (seen >> SLOT_BITS);
+
+    if (seen == id)
+        return false;
+    /* Otherwise it, or one after it, has ended. */
+    late &= GENERATIONS - 1;
+    return late == 0 || late > LATE_GENERATIONS;
+}
+
 bool pawl_thread_alive(uint32_t local_id)
 {
     const struct pawl_record *r;
@@ -385,8 +415,9 @@ bool pawl_thread_alive(uint32_t local_id)
     if (local_id >= PAWL_ID_SPECIAL || (local_id & NO_RECORD) != 0)
         return true;
     r = record_of(local_id);
-    /* seq_cst: B of the drawing in self.h. */
-    return r != NULL && pawl_load_seq(&r->id) == local_id;
+    /* No chunk yet: as with an older generation.  seq_cst: B of the drawing in
+     * self.h. */
+    return r == NULL || !is_over(pawl_load_seq(&r->id), local_id);
 }
 
 uint32_t pawl_thread_tid(uint32_t local_id)

@@ -18,9 +18,9 @@
  *              +------------+----------------+--------------+
  *
  * A slot is used again with the next generation.  64 slots are kept in rotation
- * at least, so an id comes back after 2^20 threads at the earliest: a lock that
- * was abandoned by a dead thread, and not touched since, could then be taken
- * for one held by its namesake.  When the table is full or memory is short, a
+ * at least, so an id comes back after 2^20 threads at the earliest (less 2^12: see
+ * LATE_GENERATIONS in self.c): a lock that was abandoned by a dead thread, and
+ * not touched since, could then be taken for one held by its namesake.  When the table is full or memory is short, a
  * thread goes without a record and uses its kernel id with the top bit set: it
  * is then taken to be alive for ever.
  */
@@ -140,7 +140,7 @@ bool pawl_thread_is_here(uint32_t local_id);
  * The object is valid then: pawl_wait_ends waits for a bury in progress.
  *
  *   waiter                          dying thread
- *   announces the object  (A)       erases its id        (C)
+ *   announces the object  (A)       marks its id ENDED   (C)
  *   is the holder alive?  (B)       looks for waiters    (D)
  *
  * A, B, C, D are seq_cst: it cannot be that B sees the holder alive and D does

@@ -86,8 +86,11 @@ MODEL(mutex.two_of_two_processes_that_spin, .setup = setup_shared,
       .threads = {add, add}, .check = added_2, .spin = 2)
 MODEL(mutex.two_ownerless, .setup = setup_ownerless, .threads = {add, add},
       .check = added_2)
+/* A thread's id may be seen in the lock before it is seen in its record. */
+static const char *const taken_for_dead[] = {"18A13A", NULL};
+
 MODEL(mutex.first_use_of_two_threads, .setup = setup, .threads = {add, add},
-      .check = added_2, .births = true)
+      .check = added_2, .births = true, .regressions = taken_for_dead)
 MODEL(mutex.three, .setup = setup, .threads = {add, add, add}, .check = added_3,
       .bounds = {2, 1, 0})
 MODEL(mutex.three_that_spin, .setup = setup, .threads = {add, add, add},
