@@ -18,11 +18,11 @@
  *              +------------+----------------+--------------+
  *
  * A slot is used again with the next generation.  64 slots are kept in rotation
- * at least, so an id comes back after 2^20 threads at the earliest (less 2^12: see
- * LATE_GENERATIONS in self.c): a lock that was abandoned by a dead thread, and
- * not touched since, could then be taken for one held by its namesake.  When the table is full or memory is short, a
- * thread goes without a record and uses its kernel id with the top bit set: it
- * is then taken to be alive for ever.
+ * at least, so an id comes back after 2^20 threads at the earliest (less 2^12:
+ * see LATE_GENERATIONS in self.c): a lock that was abandoned by a dead thread,
+ * and not touched since, could then be taken for one held by its namesake.  When
+ * the table is full or memory is short, a thread goes without a record and uses
+ * its kernel id with the top bit set: it is then taken to be alive for ever.
  */
 #ifndef PAWL_FUTEX_SELF_H
 #define PAWL_FUTEX_SELF_H
