@@ -74,17 +74,18 @@ static pawl_u32 window_;               /* slots in rotation, less FIRST_WINDOW *
 static pawl_u32 key_plus_1;            /* the pthread key, once made */
 static pawl_u32 forks_watched;         /* the process that knows it was forked;
                                           0: no handler is installed yet */
+static pawl_u32 ends;                  /* swapped by every thread that ends */
 
-/* Who looks through the table, having erased something, must find everybody who
- * has not seen that: in the drawings of self.h and of pawl_thread_is_here, D.
+/* Who looks through the table, having ended, must find everybody who has not
+ * seen that: in the drawings of self.h and of pawl_thread_is_here, D.
  *
  *   user of a new record            dying thread
- *   the table has grown   (G)       erases its id      (C)
- *   announces itself      (A)       looks at the table (R)
- *   looks at the id       (B)       looks at records   (D)
+ *   the table has grown   (G)       says that one ended  (E)
+ *   announces itself      (A)       looks at the table   (R)
+ *   looks who has ended   (F)       looks at records     (D)
  *
  * All are seq_cst, and G, if another thread did it, is acquired by the claim of
- * the record: if B misses C, then G comes before R. */
+ * the record: if F misses E, then G comes before R. */
 static uint32_t window(void)
 {
     /* seq_cst: R, pairs with the growth in claim. */
@@ -201,9 +202,10 @@ static void thread_ends(void *round)
     pawl_self_.record = NULL;
     /* What still runs in this thread has an id without a record. */
     pawl_self_.local_id = NO_RECORD | pawl_self_shared();
-    /* seq_cst: C of the drawing in self.h; it also releases all that the thread
-     * did to whoever finds it dead (pairs with pawl_thread_alive). */
-    pawl_swap_seq(&r->id, id | ENDED);
+    /* release: pairs with pawl_thread_alive, for all that the thread did; C of
+     * the drawing in self.h. */
+    pawl_store_release(&r->id, id | ENDED);
+    pawl_swap_seq(&ends, 1); /* seq_cst: E of the drawing */
     bury_holdings(id);
 }
 
@@ -332,7 +334,7 @@ static uint32_t fill(struct pawl_record *r, uint32_t slot)
     /* relaxed: all published by the release below. */
     pawl_store_relaxed(&r->tid, own_tid());
     pawl_store64_relaxed(&r->cpu, own_cpu_address());
-    /* release: pairs with the acquire and seq_cst loads of `id`. */
+    /* release: pairs with the acquire loads of `id`. */
     pawl_store_release(&r->id, id);
     pawl_self_.record = r;
     pawl_self_.local_id = id;
@@ -356,7 +358,7 @@ static struct pawl_record *claim(uint32_t *slot)
             r = record_at(*slot, true);
             if (r == NULL)
                 return NULL;
-            /* relaxed: a hint.  acquire: pairs with the swap in thread_ends;
+            /* relaxed: a hint.  acquire: pairs with the end of the dead thread;
              * we overwrite what the dead thread wrote. */
             seen = pawl_load_relaxed(&r->id);
             if (is_free(seen) &&
@@ -415,9 +417,9 @@ bool pawl_thread_alive(uint32_t local_id)
     if (local_id >= PAWL_ID_SPECIAL || (local_id & NO_RECORD) != 0)
         return true;
     r = record_of(local_id);
-    /* No chunk yet: as with an older generation.  seq_cst: B of the drawing in
-     * self.h. */
-    return r == NULL || !is_over(pawl_load_seq(&r->id), local_id);
+    /* No chunk yet: as with an older generation.  acquire: pairs with the
+     * release in thread_ends; B of the drawing in self.h. */
+    return r == NULL || !is_over(pawl_load_acquire(&r->id), local_id);
 }
 
 uint32_t pawl_thread_tid(uint32_t local_id)
@@ -476,8 +478,9 @@ void pawl_wait_begins(void *object, pawl_bury_fn bury)
         return;
     /* relaxed: published by the swap. */
     pawl_store64_relaxed(&me->bury, (uintptr_t)bury);
-    /* seq_cst: A of the drawing in self.h; pairs with bury_holdings. */
+    /* seq_cst: A and F of the drawing in self.h; pairs with bury_holdings. */
     pawl_swap64_seq(&me->waiting, (uintptr_t)object);
+    (void)pawl_load_seq(&ends);
 }
 
 void pawl_wait_ends(void)

@@ -141,10 +141,12 @@ bool pawl_thread_is_here(uint32_t local_id);
  *
  *   waiter                          dying thread
  *   announces the object  (A)       marks its id ENDED   (C)
+ *   looks who has ended   (F)       says that one ended  (E)
  *   is the holder alive?  (B)       looks for waiters    (D)
  *
- * A, B, C, D are seq_cst: it cannot be that B sees the holder alive and D does
- * not see the waiter.
+ * A, F, E, D are seq_cst: it cannot be that F misses E and D misses A.  So if D
+ * does not see the waiter, E happens before B: the waiter sees the mark, and all
+ * that the dead thread did, its name in a lock among it.
  */
 typedef void (*pawl_bury_fn)(void *object, uint32_t dead_id);
 void pawl_wait_begins(void *object, pawl_bury_fn bury);
