@@ -137,6 +137,7 @@ static struct machine {
     struct slot cell_slots[SLOTS];
     struct region freed[REGIONS];
     struct region names[REGIONS];
+    struct region guarded[REGIONS];
     void *main_stack_pointer;
     jmp_buf outside; /* of the threads: where a failure goes */
     void (*destructors[KEYS])(void *);
@@ -156,6 +157,7 @@ static struct machine {
     uint32_t cells_used;
     uint32_t freed_used;
     uint32_t names_used;
+    uint32_t guarded_used;
     uint32_t steps;
     bool skipping;  /* steps in the trace */
     bool exploring; /* threads run: otherwise memory is plain */
@@ -312,6 +314,14 @@ void model_name(const void *p, size_t size, const char *name)
             (struct region){p, (const char *)p + size, name};
 }
 
+void model_guarded(const void *p, size_t size)
+{
+    if (M.guarded_used == REGIONS)
+        model_fail("machine: too much guarded memory");
+    M.guarded[M.guarded_used++] =
+        (struct region){p, (const char *)p + size, NULL};
+}
+
 static const char *name_of(const void *word)
 {
     static char buffers[2][80];
@@ -369,7 +379,7 @@ static void take_place(struct candidate c)
         break;
     case TIMEOUT:
         if (M.now < t->until)
-            M.now = t->until;
+            M.now = t->until + (t->until & 1); /* stays even */
         end_sleep(c.thread, -ETIMEDOUT);
         TRACE("the deadline of T%u passes", c.thread);
         break;
@@ -510,6 +520,11 @@ int model_choose(int n)
 int model_self(void)
 {
     return (int)M.current;
+}
+
+int model_sleepers(void)
+{
+    return __builtin_popcount(M.asleep);
 }
 
 /* -- Views ------------------------------------------------------------------------- */
@@ -703,9 +718,26 @@ static void write_message(struct location *l, struct message *m,
 
 /* -- Operations ---------------------------------------------------------------------- */
 
-/* Whether the caller's operation is an ordinary one on plain memory. */
-static bool is_plain(const void *word)
+static bool is_guarded(const void *word)
 {
+    for (uint32_t i = 0; i < M.guarded_used; i++) {
+        if ((const char *)word >= M.guarded[i].from &&
+            (const char *)word < M.guarded[i].to)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the caller's operation is an ordinary one on plain memory. */
+static bool is_plain(const void *word, bool writes)
+{
+    if (M.exploring && M.guarded_used != 0 && is_guarded(word)) {
+        if (writes)
+            model_write(word);
+        else
+            model_read(word);
+        return true;
+    }
     return !M.exploring ||
            model_self_is_idle(word,
                               M.scenario->births ? MODEL_THREADS : M.count);
@@ -736,7 +768,7 @@ model_value model_load(const void *word, struct model_part part,
     uint32_t oldest;
     uint32_t first;
 
-    if (is_plain(word))
+    if (is_plain(word, false))
         return part_of(read_memory(word, part.size), part);
     point();
     l = location_of(word, part.size);
@@ -763,7 +795,7 @@ void model_store(void *word, struct model_part part, model_value value,
     struct message *m;
     model_value under;
 
-    if (is_plain(word)) {
+    if (is_plain(word, true)) {
         write_memory(word, part.size,
                      with_part(read_memory(word, part.size), part, value));
         return;
@@ -821,7 +853,7 @@ static model_value change(void *word, struct model_part part, model_value value,
     uint32_t i;
     model_value old;
 
-    if (is_plain(word)) {
+    if (is_plain(word, true)) {
         old = read_memory(word, part.size);
         write_memory(
             word, part.size,
@@ -861,7 +893,7 @@ bool model_cas(void *word, struct model_part part, model_value *seen,
     uint32_t i;
     model_value old;
 
-    if (is_plain(word)) {
+    if (is_plain(word, true)) {
         old = read_memory(word, part.size);
         if (part_of(old, part) != *seen) {
             *seen = part_of(old, part);
@@ -1282,7 +1314,7 @@ static void begin(const struct model_scenario *scenario)
     M.current = 0;
     M.width = MODEL_THREADS;
     M.carriers = 0;
-    M.cells_used = M.freed_used = M.names_used = 0;
+    M.cells_used = M.freed_used = M.names_used = M.guarded_used = 0;
     M.steps = 0;
     M.yielding = M.asleep = 0;
     M.keys = scenario->births ? 0 : 1;

@@ -41,6 +41,8 @@
 #include <pawl/error.h>
 #include <pawl/time.h>
 
+#include "seam.h"
+
 #define MODEL_THREADS 6
 
 /* How far the exhaustive exploration goes.  A deviation from the schedule that
@@ -111,6 +113,12 @@ void model_write(const void *data);
 #define MODEL_GET(x) (model_read(&(x)), (x))
 #define MODEL_SET(x, v) (model_write(&(x)), (void)((x) = (v)))
 
+/* The library accesses this by atomic operations, but only under a lock: they
+ * are treated as such reads and writes.  So there are far fewer schedules, and
+ * an access without the lock is found. */
+void model_guarded(const void *p, size_t size);
+#define MODEL_GUARDED(x) model_guarded(&(x), sizeof(x))
+
 /* A point of the schedule that touches nothing. */
 void model_point(void);
 
@@ -146,6 +154,9 @@ void model_late_ends(void);
 
 /* Which thread this is: its place in .threads. */
 int model_self(void);
+
+/* How many threads are in a futex wait. */
+int model_sleepers(void);
 
 /* The calling thread ends here, as a thread of a process does: what it holds is
  * orphaned. */

@@ -38,6 +38,7 @@ void model_self_keep(void)
 void model_self_restore(bool registered)
 {
     memset(&window_, 0, sizeof window_);
+    memset(&ends, 0, sizeof ends);
     pawl_fork_count_ = 0;
     if (registered) {
         memcpy(first_chunk, kept.records, sizeof kept.records);
@@ -76,14 +77,19 @@ const char *model_self_name(const void *word, char *buffer, size_t size)
         {offsetof(struct pawl_record, cpu), "cpu"},
         {offsetof(struct pawl_record, peeking), "peeking"},
     };
+    static const struct {
+        const void *word;
+        const char *name;
+    } words[] = {{&cursor, "self.cursor"},
+                 {&key_plus_1, "self.key"},
+                 {&forks_watched, "self.forks_watched"},
+                 {&ends, "self.ends"}};
     size_t at = (size_t)((const char *)word - (const char *)first_chunk);
 
-    if (word == &cursor || word == &window_ || word == &key_plus_1 ||
-        word == &forks_watched)
-        return word == &cursor       ? "self.cursor"
-               : word == &window_    ? "self.window"
-               : word == &key_plus_1 ? "self.key"
-                                     : "self.forks_watched";
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (word == words[i].word)
+            return words[i].name;
+    }
     if ((const char *)word < (const char *)first_chunk ||
         at >= sizeof first_chunk)
         return NULL;
