@@ -1123,6 +1123,11 @@ pawl_deadline pawl_now(void)
     return M.now;
 }
 
+pawl_deadline pawl_after_ns(int64_t ns)
+{
+    return pawl_now() + ns;
+}
+
 pawl_deadline model_soon(void)
 {
     return M.now + MILLISECOND / 2 + 1;
