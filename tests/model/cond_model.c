@@ -102,12 +102,13 @@ static void make_two_items_by_two_notifies(void)
 MODEL(cond.one_waiter, .setup = setup, .threads = {take_item, make_item},
       .check = nobody_waits)
 MODEL(cond.one_waiter_that_spins, .setup = setup,
-      .threads = {take_item, make_item}, .check = nobody_waits, .spin = 2)
+      .threads = {take_item, make_item}, .check = nobody_waits, .spin = 2,
+      .bounds = {2, 0, 1})
 MODEL(cond.one_waiter_in_another_process, .setup = setup_shared,
       .threads = {take_item, make_item}, .check = nobody_waits)
 MODEL(cond.one_waiter_with_alarms, .setup = setup,
       .threads = {take_item, make_item}, .check = nobody_waits,
-      .bounds = {2, 1, 2})
+      .bounds = {2, 0, 2})
 MODEL(cond.two_waiters_two_notifies, .setup = setup,
       .threads = {take_item, take_item, make_two_items}, .check = nobody_waits,
       .bounds = {2, 0, 0})
@@ -212,29 +213,30 @@ static void is_exact(void)
 MODEL(cond.deadline_against_notify, .setup = setup,
       .threads = {wait_soon, notify_1}, .check = is_exact)
 MODEL(cond.deadline_against_notify_spinning, .setup = setup,
-      .threads = {wait_soon, notify_1}, .check = is_exact, .spin = 2)
+      .threads = {wait_soon, notify_1}, .check = is_exact, .spin = 2,
+      .bounds = {2, 0, 1})
 MODEL(cond.deadline_against_notify_of_another_process, .setup = setup_shared,
       .threads = {wait_soon, notify_1}, .check = is_exact)
 MODEL(cond.deadline_against_notify_with_alarms, .setup = setup,
-      .threads = {wait_late, notify_1}, .check = is_exact, .bounds = {2, 0, 2})
+      .threads = {wait_late, notify_1}, .check = is_exact, .bounds = {1, 0, 2})
 MODEL(cond.two_deadlines_against_one_notify, .setup = setup,
       .threads = {wait_soon, wait_soon, notify_1}, .check = is_exact,
-      .bounds = {2, 0, 1}, .no_stray = true)
+      .bounds = {1, 0, 1}, .no_stray = true)
 MODEL(cond.two_deadlines_against_two_notifies, .setup = setup,
       .threads = {wait_soon, wait_soon, notify_1_and_1}, .check = is_exact,
-      .bounds = {1, 0, 2}, .no_stray = true)
+      .bounds = {1, 0, 1}, .no_stray = true)
 MODEL(cond.two_deadlines_against_broadcast, .setup = setup,
       .threads = {wait_soon, wait_soon, notify_9}, .check = is_exact, .cpus = 1,
-      .bounds = {2, 0, 1}, .no_stray = true)
+      .bounds = {1, 0, 1}, .no_stray = true)
 MODEL(cond.two_deadlines_between_processes, .setup = setup_shared,
       .threads = {wait_soon, wait_soon, notify_1_and_1}, .check = is_exact,
-      .bounds = {1, 0, 2}, .no_stray = true)
+      .bounds = {1, 0, 1}, .no_stray = true)
 MODEL(cond.three_deadlines_against_two_notifies, .setup = setup,
       .threads = {wait_soon, wait_soon, wait_soon, notify_1_and_1},
-      .check = is_exact, .bounds = {0, 0, 2}, .no_stray = true)
+      .check = is_exact, .bounds = {0, 0, 1}, .no_stray = true)
 MODEL(cond.three_deadlines_between_processes, .setup = setup_shared,
       .threads = {wait_soon, wait_soon, wait_soon, notify_1_and_1},
-      .check = is_exact, .bounds = {0, 0, 2}, .no_stray = true)
+      .check = is_exact, .bounds = {0, 0, 1}, .no_stray = true)
 MODEL(cond.try_against_notify, .setup = setup, .threads = {try_wait, notify_1},
       .check = is_exact)
 MODEL(cond.try_and_wait_against_notify, .setup = setup,
@@ -343,7 +345,7 @@ static void get_get(void)
 }
 
 MODEL(cond.buffer, .setup = setup, .threads = {put_put, get_get},
-      .check = nobody_waits)
+      .check = nobody_waits, .bounds = {2, 0, 1})
 MODEL(cond.buffer_of_three, .setup = setup, .threads = {put_put, get, get},
       .check = nobody_waits, .bounds = {1, 0, 1}, .no_stray = true)
 

@@ -9,12 +9,13 @@
  *                                     one schedule again, with its trace
  *
  *     --runs N        random and PCT schedules, each (default 100000)
- *     --seconds N     time for the exhaustive exploration of one (default 10)
+ *     --seconds N     time for the exhaustive exploration of one (default 5)
  *     --bounds P,S,E  its bounds: preemptions, stale loads, events
  *     --scale N       N times as many schedules, and as much time
  *     --long          --scale 100, and one more of each in the bounds
  *     --seed N        of the random choices (default: the time)
  *     --only NAME     one strategy: dfs, random or pct
+ *     --first         end at the first failure, and print no trace
  *
  * Strategies: dfs takes every combination of choices within the bounds.  random
  * chooses at random, with probabilities that differ from run to run.  pct gives
@@ -78,11 +79,12 @@ static struct {
     double seconds;
     uint64_t scale;
     bool deeper;
+    bool ends_at_failure;
     bool bounds_given;
     struct model_bounds bounds;
     const char *replay;
     const char *only;
-} options = {.runs = 100000, .seconds = 10, .scale = 1};
+} options = {.runs = 100000, .seconds = 5, .scale = 1};
 
 static struct model_scenario *first;
 static struct model_outcome outcome;
@@ -388,6 +390,10 @@ static void report(const struct model_scenario *s, const char *program)
     bool strong = model_strong;
 
     memcpy(failure, outcome.failure, sizeof failure);
+    if (options.ends_at_failure) {
+        printf("%s: %s\n", s->name, failure);
+        exit(1);
+    }
     printf("\n%s fails: %s\n", s->name, failure);
     X.strategy = REPLAY;
     X.prefix = X.length;
@@ -597,6 +603,10 @@ static int parse(int argc, char **argv, bool *list)
         }
         if (strcmp(a, "--list") == 0) {
             *list = true;
+            continue;
+        }
+        if (strcmp(a, "--first") == 0) {
+            options.ends_at_failure = true;
             continue;
         }
         if (strcmp(a, "--long") == 0) {
