@@ -76,8 +76,8 @@ static pawl_u32 forks_watched;         /* the process that knows it was forked;
                                           0: no handler is installed yet */
 static pawl_u32 ends;                  /* swapped by every thread that ends */
 
-/* Who looks through the table, having ended, must find everybody who has not
- * seen that: in the drawings of self.h and of pawl_thread_is_here, D.
+/* Who looks through the table, having ended (or withdrawn its CPU number: see
+ * pawl_thread_is_here), must find everybody who has not seen that.
  *
  *   user of a new record            dying thread
  *   the table has grown   (G)       says that one ended  (E)
