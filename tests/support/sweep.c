@@ -1,0 +1,717 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/support/sweep.c - the sweeps of sweep.h.
+ *
+ * Three kinds of processes: the driver (the test itself), which steps; the
+ * others, forked once; the victims, forked for each point, because the state at
+ * instruction k cannot be had in another way than by running to it.  That is
+ * quadratic in the length of the operation, and still the cheapest: a step costs
+ * two context switches, forking and burying a victim as much as a hundred steps.
+ */
+#ifndef _GNU_SOURCE
+#    define _GNU_SOURCE
+#endif
+
+#include "sweep.h"
+
+#include <dirent.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* No operation of ours is longer, so one that is does not end. */
+#define STEPS_MAX 1000000
+
+#define PTRACE_REFUSED 99
+
+/* Where a victim is, written by the victim. */
+enum stage { BEFORE, INSIDE, BEHIND };
+
+struct victim {
+    pid_t pid;
+    sweep_fn fn;
+    _Atomic int *stage; /* shared with the victim */
+    bool stopped;       /* by ptrace: can be stepped */
+    bool asleep;        /* in the kernel, in the middle of a step */
+    bool woken;         /* the others have been told of this sleep */
+    bool ended;
+    int status; /* of waitpid */
+};
+
+/* The process of the others. */
+struct others {
+    pid_t pid;
+    int orders[2];  /* pipes: a byte says which function, */
+    int replies[2]; /* a byte says that it has returned */
+    int words;      /* a file for what it writes to stderr */
+};
+
+struct sweeping {
+    const struct sweep_case *c;
+    enum sweep_mode mode;
+    void *object;
+    _Atomic int *stages;
+    struct others others;
+    struct sweep_report report;
+    cpu_set_t cpus; /* of the others */
+};
+
+enum order { PREPARE, ASLEEP, OTHERS, AFTER };
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- is it stuck? ------------------------------------------------------ */
+
+/* CPU time that a process has used, in milliseconds. */
+static int64_t cpu_ms(pid_t pid)
+{
+    struct timespec t = {0};
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0)
+        return 0;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static char state_of(pid_t pid, const char *task)
+{
+    char path[96];
+    char text[256] = "";
+    const char *end;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/task/%.16s/stat", (int)pid, task);
+    f = fopen(path, "re");
+    if (f == NULL)
+        return 0;
+    if (fgets(text, sizeof text, f) == NULL)
+        text[0] = '\0';
+    fclose(f);
+    end = strrchr(text, ')');
+    return end != NULL ? end[2] : 0;
+}
+
+/* Whether no thread of it runs or could run. */
+static bool all_sleep(pid_t pid)
+{
+    char path[64];
+    struct dirent *entry;
+    bool all = true;
+    DIR *tasks;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    tasks = opendir(path);
+    if (tasks == NULL)
+        return false;
+    while ((entry = readdir(tasks)) != NULL) {
+        char state =
+            entry->d_name[0] == '.' ? 'S' : state_of(pid, entry->d_name);
+        all = all && state != 'R' && state != 'D';
+    }
+    closedir(tasks);
+    return all;
+}
+
+/* How long somebody is waited for, and what it has done meanwhile. */
+struct patience {
+    pid_t pid;
+    int64_t cpu_at_start;
+    int64_t cpu;          /* at the last look */
+    int64_t asleep_since; /* 0: it was not, at the last look */
+};
+
+static struct patience patience_with(pid_t pid)
+{
+    int64_t cpu = cpu_ms(pid);
+
+    return (struct patience){.pid = pid, .cpu_at_start = cpu, .cpu = cpu};
+}
+
+/* Measured in what it does, not in time, so that a busy machine is no reason. */
+static bool is_stuck(struct patience *p)
+{
+    int64_t cpu = cpu_ms(p->pid);
+
+    if (cpu - p->cpu_at_start > SWEEP_CPU_MS)
+        return true;
+    if (cpu != p->cpu || !all_sleep(p->pid)) {
+        p->cpu = cpu;
+        p->asleep_since = 0;
+        return false;
+    }
+    if (p->asleep_since == 0)
+        p->asleep_since = now_ms();
+    return now_ms() - p->asleep_since > SWEEP_SLEEP_MS;
+}
+
+/* ---- the others -------------------------------------------------------- */
+
+static void call(sweep_fn fn, void *object)
+{
+    if (fn != NULL)
+        fn(object);
+}
+
+static void obey(void *arg)
+{
+    struct sweeping *s = arg;
+    const struct sweep_case *c = s->c;
+    char order;
+
+    dup2(s->others.words, STDERR_FILENO);
+    sched_setaffinity(0, sizeof s->cpus, &s->cpus);
+    close(s->others.orders[1]);
+    close(s->others.replies[0]);
+    while (read(s->others.orders[0], &order, 1) == 1) {
+        switch ((enum order)order) {
+        case PREPARE:
+            call(c->prepare, s->object);
+            break;
+        case ASLEEP:
+            call(c->asleep, s->object);
+            break;
+        case OTHERS:
+            call(c->others, s->object);
+            break;
+        case AFTER:
+            call(c->after, s->object);
+            break;
+        }
+        if (write(s->others.replies[1], &order, 1) != 1)
+            return;
+    }
+}
+
+static void others_begin(struct sweeping *s)
+{
+    struct others *o = &s->others;
+
+    CHECK_EQ(pipe(o->orders), 0);
+    CHECK_EQ(pipe(o->replies), 0);
+    o->words = memfd_create("words", MFD_CLOEXEC);
+    CHECK(o->words >= 0);
+    CHECK_EQ(fcntl(o->words, F_SETFL, O_APPEND), 0);
+    o->pid = test_spawn_child(obey, s);
+    close(o->orders[0]);
+    close(o->replies[1]);
+}
+
+/* End the process, which may have failed already. */
+static void others_end(struct others *o)
+{
+    close(o->orders[1]);
+    kill(o->pid, SIGKILL);
+    test_reap_child(o->pid);
+    close(o->replies[0]);
+    close(o->words);
+}
+
+/* The first line of what it wrote since the point began. */
+static void last_words(struct others *o, char *text, size_t size)
+{
+    ssize_t n = pread(o->words, text, size - 1, 0);
+
+    text[n > 0 ? n : 0] = '\0';
+    text[strcspn(text, "\n[")] = '\0';
+}
+
+enum outcome { FINE, STUCK, WRONG };
+
+/* Have them call a function, and wait until it returns. */
+static enum outcome tell_others(struct sweeping *s, enum order order)
+{
+    struct others *o = &s->others;
+    struct pollfd reply = {.fd = o->replies[0], .events = POLLIN};
+    struct patience p;
+    char byte = (char)order;
+
+    CHECK_EQ(write(o->orders[1], &byte, 1), 1);
+    if (poll(&reply, 1, 50) == 0) {
+        p = patience_with(o->pid);
+        while (poll(&reply, 1, 50) == 0) {
+            if (is_stuck(&p))
+                return STUCK;
+        }
+    }
+    return read(o->replies[0], &byte, 1) == 1 ? FINE : WRONG;
+}
+
+/* ---- victims ----------------------------------------------------------- */
+
+struct victim_start {
+    struct sweeping *s;
+    struct victim *v;
+};
+
+static void be_victim(void *arg)
+{
+    struct victim_start *start = arg;
+    const struct sweep_case *c = start->s->c;
+    struct victim *v = start->v;
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    call(c->warm, start->s->object);
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+        _exit(PTRACE_REFUSED);
+    syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGSTOP);
+    atomic_store_explicit(v->stage, INSIDE, memory_order_relaxed);
+    v->fn(start->s->object);
+    atomic_store_explicit(v->stage, BEHIND, memory_order_relaxed);
+    _exit(0);
+}
+
+/* Take note of what waitpid says. */
+static void notice(struct victim *v, int status)
+{
+    v->status = status;
+    v->stopped = WIFSTOPPED(status);
+    v->ended = !v->stopped;
+    v->asleep = false;
+    v->woken = false;
+}
+
+/* Wait until the victim stops, ends or falls asleep; false if it gets stuck
+ * otherwise. */
+static bool await(struct victim *v)
+{
+    static const struct timespec moment = {0, 2000000};
+    struct patience p = {0};
+    sigset_t child;
+    int status;
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    for (;;) {
+        /* Blocked by the driver, so a stop that comes early is not missed. */
+        int sig = sigtimedwait(&child, NULL, &moment);
+
+        if (waitpid(v->pid, &status, WNOHANG | __WALL) == v->pid) {
+            notice(v, status);
+            return true;
+        }
+        if (sig >= 0)
+            continue; /* another child's */
+        if (test_is_asleep(v->pid)) {
+            v->asleep = true;
+            return true;
+        }
+        if (p.pid == 0)
+            p = patience_with(v->pid);
+        else if (is_stuck(&p))
+            return false;
+    }
+}
+
+static void resume(struct victim *v, enum __ptrace_request how)
+{
+    int sig = WSTOPSIG(v->status);
+
+    /* What it is told by signal stays with it; the stops are ours. */
+    if (sig == SIGTRAP || sig == SIGSTOP)
+        sig = 0;
+    v->stopped = false;
+    CHECK_EQ(ptrace(how, v->pid, NULL, (void *)(intptr_t)sig), 0);
+}
+
+static void check_alive(const struct sweeping *s, const struct victim *v)
+{
+    if (!v->ended)
+        return;
+    if (WIFEXITED(v->status) && WEXITSTATUS(v->status) == PTRACE_REFUSED)
+        TEST_SKIP("ptrace is refused here: nothing was swept");
+    test_fail(__FILE__, __LINE__, "%s: the victim ended by itself, status 0x%x",
+              s->c->name, (unsigned)v->status);
+}
+
+/* One instruction; or the rest of the one that it fell asleep in. */
+static void step(struct sweeping *s, struct victim *v)
+{
+    if (v->stopped)
+        resume(v, PTRACE_SINGLESTEP);
+    if (!await(v))
+        test_fail(__FILE__, __LINE__, "%s: the victim is stuck in one step",
+                  s->c->name);
+    check_alive(s, v);
+}
+
+static void victim_begin(struct sweeping *s, struct victim *v, sweep_fn fn,
+                         _Atomic int *stage)
+{
+    struct victim_start start = {s, v};
+
+    *v = (struct victim){.fn = fn, .stage = stage};
+    atomic_store(stage, BEFORE);
+    v->pid = test_spawn_child(be_victim, &start);
+    do {
+        if (!await(v))
+            test_fail(__FILE__, __LINE__, "%s: the victim does not begin",
+                      s->c->name);
+    } while (v->asleep); /* in what it does first */
+    check_alive(s, v);
+    while (atomic_load(stage) == BEFORE)
+        step(s, v);
+}
+
+static void victim_kill(struct victim *v)
+{
+    if (v->ended)
+        return;
+    kill(v->pid, SIGKILL);
+    do
+        v->status = test_reap_child(v->pid);
+    while (WIFSTOPPED(v->status));
+    v->ended = true;
+    v->stopped = false;
+}
+
+/* Have the others let a sleeping victim go on.  False: they would not. */
+static bool wake(struct sweeping *s, struct victim *v)
+{
+    if (v->woken || s->c->asleep == NULL)
+        return false;
+    v->woken = true;
+    if (tell_others(s, ASLEEP) != FINE)
+        test_fail(__FILE__, __LINE__, "%s: the victim cannot be woken",
+                  s->c->name);
+    return true;
+}
+
+/* Execute k instructions.  False: its operation has ended before that, or it
+ * sleeps and nobody wakes it. */
+static bool walk(struct sweeping *s, struct victim *v, long k)
+{
+    for (long i = 0; i < k; i++) {
+        if (v->asleep && !wake(s, v))
+            return false;
+        step(s, v);
+        if (atomic_load(v->stage) == BEHIND)
+            return false;
+        if (i > STEPS_MAX)
+            test_fail(__FILE__, __LINE__, "%s: the victim does not end",
+                      s->c->name);
+    }
+    return true;
+}
+
+/* Let it run to its end. */
+static enum outcome victim_thaw(struct sweeping *s, struct victim *v)
+{
+    struct patience p = patience_with(v->pid);
+
+    while (!v->ended) {
+        if (v->asleep && is_stuck(&p) && !wake(s, v))
+            return STUCK;
+        if (v->stopped)
+            resume(v, PTRACE_CONT);
+        if (!await(v))
+            return STUCK;
+    }
+    return WIFEXITED(v->status) && WEXITSTATUS(v->status) == 0 ? FINE : WRONG;
+}
+
+/* ---- where it stands ---------------------------------------------------- */
+
+static uintptr_t program_counter(const struct victim *v)
+{
+    struct user_regs_struct regs;
+    struct iovec io = {&regs, sizeof regs};
+
+    if (!v->stopped ||
+        ptrace(PTRACE_GETREGSET, v->pid, (void *)NT_PRSTATUS, &io) != 0)
+        return 0;
+#if defined(__x86_64__)
+    return regs.rip;
+#else
+    return regs.pc;
+#endif
+}
+
+static int first_object(struct dl_phdr_info *info, size_t size, void *base)
+{
+    (void)size;
+    *(uintptr_t *)base = info->dlpi_addr;
+    return 1; /* the program itself comes first */
+}
+
+/* Function and line of a place in this program, if addr2line knows. */
+static void describe(uintptr_t pc, char *text, size_t size)
+{
+    char command[128];
+    uintptr_t base = 0;
+    FILE *f;
+
+    if (pc == 0) {
+        snprintf(text, size, "asleep");
+        return;
+    }
+    dl_iterate_phdr(first_object, &base);
+    snprintf(text, size, "%#lx", (unsigned long)(pc - base));
+    snprintf(command, sizeof command,
+             "addr2line -s -e /proc/%d/exe %#lx 2>/dev/null", (int)getpid(),
+             (unsigned long)(pc - base));
+    f = popen(command, "re");
+    if (f == NULL)
+        return;
+    if (fgets(text, (int)size, f) == NULL)
+        snprintf(text, size, "%#lx", (unsigned long)(pc - base));
+    pclose(f);
+    text[strcspn(text, "\n (")] = '\0';
+}
+
+static const char *mode_name(enum sweep_mode mode)
+{
+    static const char *const names[] = {"killed", "frozen", "thawed"};
+
+    return names[mode];
+}
+
+/* Append to a text, as far as there is room. */
+__attribute__((format(printf, 3, 4))) static void
+append(char *text, size_t size, const char *format, ...)
+{
+    size_t length = strlen(text);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text + length, size - length, format, args);
+    va_end(args);
+}
+
+/* Count a bad point; the first ones are remembered. */
+static void bad_point(struct sweeping *s, enum outcome o, const long *k,
+                      const uintptr_t *pc)
+{
+    enum { REMEMBERED = 12 };
+    struct sweep_report *r = &s->report;
+    int victims = s->c->second != NULL ? 2 : 1;
+    char words[256];
+
+    if (o == STUCK)
+        r->stuck++;
+    else
+        r->wrong++;
+    if (r->stuck + r->wrong > REMEMBERED)
+        return;
+    append(r->bad_places, sizeof r->bad_places, "%s",
+           r->bad_places[0] != '\0' ? ", " : "");
+    append(r->details, sizeof r->details, "\n#  ");
+    for (int i = 0; i < victims; i++) {
+        char place[128];
+
+        describe(pc[i], place, sizeof place);
+        append(r->bad_places, sizeof r->bad_places, "%s%s", i > 0 ? "+" : "",
+               place);
+        append(r->details, sizeof r->details, " after %ld at %s%s", k[i], place,
+               i + 1 < victims ? "," : ": ");
+    }
+    last_words(&s->others, words, sizeof words);
+    append(r->details, sizeof r->details, "%s",
+           o == STUCK         ? "stuck"
+           : words[0] != '\0' ? words
+                              : "wrong");
+}
+
+/* ---- sweeping ----------------------------------------------------------- */
+
+/* All that follows once the victims stand where they should. */
+static enum outcome try_others(struct sweeping *s, struct victim *v, int n)
+{
+    enum outcome o;
+
+    if (s->mode == SWEEP_KILL) {
+        for (int i = 0; i < n; i++)
+            victim_kill(&v[i]);
+    }
+    o = tell_others(s, OTHERS);
+    if (s->mode == SWEEP_THAW) {
+        for (int i = 0; o == FINE && i < n; i++)
+            o = victim_thaw(s, &v[i]);
+        if (o == FINE)
+            o = tell_others(s, AFTER);
+    }
+    return o;
+}
+
+static void prepare(struct sweeping *s)
+{
+    char words[256];
+
+    memset(s->object, 0, s->c->size);
+    CHECK_EQ(ftruncate(s->others.words, 0), 0);
+    if (tell_others(s, PREPARE) == FINE)
+        return;
+    last_words(&s->others, words, sizeof words);
+    test_fail(__FILE__, __LINE__, "%s: cannot be prepared: %s", s->c->name,
+              words);
+}
+
+/* One point.  False: the (last) victim has not reached it. */
+static bool point(struct sweeping *s, long k1, long k2, bool *first_reached)
+{
+    const long k[2] = {k1, k2};
+    const struct sweep_case *c = s->c;
+    int n = c->second != NULL ? 2 : 1;
+    struct victim v[2] = {0};
+    uintptr_t pc[2] = {0, 0};
+    enum outcome o = FINE;
+    bool reached;
+
+    prepare(s);
+    victim_begin(s, &v[0], c->victim, &s->stages[0]);
+    reached = *first_reached = walk(s, &v[0], k1);
+    pc[0] = program_counter(&v[0]);
+    if (reached && n == 2) {
+        if (s->mode == SWEEP_KILL)
+            victim_kill(&v[0]);
+        victim_begin(s, &v[1], c->second, &s->stages[1]);
+        reached = walk(s, &v[1], k2);
+        pc[1] = program_counter(&v[1]);
+    }
+    if (reached) {
+        s->report.points++;
+        o = try_others(s, v, n);
+        if (o != FINE)
+            bad_point(s, o, k, pc);
+    }
+    for (int i = 0; i < n; i++) {
+        if (v[i].pid != 0)
+            victim_kill(&v[i]);
+    }
+    if (o != FINE || !reached) {
+        /* Threads may wait for what does not come, or hold what they should
+         * not: begin afresh. */
+        others_end(&s->others);
+        others_begin(s);
+    }
+    return reached;
+}
+
+static void sweep_one(struct sweeping *s)
+{
+    bool first;
+
+    for (long k = 0; point(s, k, 0, &first); k++)
+        ;
+}
+
+/* How many instructions a victim executes alone. */
+static long length_of(struct sweeping *s, sweep_fn fn)
+{
+    struct victim v;
+    long length = 0;
+
+    prepare(s);
+    victim_begin(s, &v, fn, &s->stages[0]);
+    while (walk(s, &v, 1))
+        length++;
+    victim_kill(&v);
+    others_end(&s->others);
+    others_begin(s);
+    return length;
+}
+
+/* Two victims: every stride-th point of the plane. */
+static void sweep_two(struct sweeping *s)
+{
+    const struct sweep_case *c = s->c;
+    uint64_t random = test_seed((uint64_t)s->mode);
+    long budget = test_iterations((int)(c->budget != 0 ? c->budget : 2000));
+    long area = length_of(s, c->victim) * length_of(s, c->second);
+    long stride = area / budget + 1;
+    bool first = true;
+
+    for (long k1 = 0; first; k1++) {
+        long k2 = test_rand_below(&random, (uint32_t)stride);
+
+        while (point(s, k1, k2, &first))
+            k2 += stride;
+    }
+}
+
+/* The driver and its victims take turns: on one CPU that is cheaper. */
+static void stay_on_one_cpu(void)
+{
+    unsigned cpu = 0;
+    cpu_set_t set;
+
+    syscall(SYS_getcpu, &cpu, NULL, NULL);
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+struct sweep_report sweep_run(const struct sweep_case *c, enum sweep_mode mode)
+{
+    struct sweeping s = {.c = c, .mode = mode};
+    int64_t began = now_ms();
+    sigset_t child;
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL); /* for await() */
+    s.object = test_shared_alloc(c->size);
+    s.stages = test_shared_alloc(2 * sizeof *s.stages);
+    sched_getaffinity(0, sizeof s.cpus, &s.cpus);
+    stay_on_one_cpu();
+    others_begin(&s);
+    if (c->second == NULL)
+        sweep_one(&s);
+    else
+        sweep_two(&s);
+    others_end(&s.others);
+    sched_setaffinity(0, sizeof s.cpus, &s.cpus);
+    munmap(s.object, c->size);
+    test_note("%s, %s: %ld points in %.2f s, %ld stuck, %ld wrong", c->name,
+              mode_name(mode), s.report.points,
+              (double)(now_ms() - began) / 1000, s.report.stuck,
+              s.report.wrong);
+    return s.report;
+}
+
+void sweep(const struct sweep_case *c, enum sweep_mode mode)
+{
+    struct sweep_report r = sweep_run(c, mode);
+
+    CHECK(r.points > 1);
+    if (r.stuck + r.wrong > 0)
+        test_fail(__FILE__, __LINE__, "%s, %s: %ld of %ld points are bad:%s",
+                  c->name, mode_name(mode), r.stuck + r.wrong, r.points,
+                  r.details);
+}
+
+void sweep_known_gap(const struct sweep_case *c, enum sweep_mode mode,
+                     const char *why)
+{
+    struct sweep_report r = sweep_run(c, mode);
+
+    if (r.stuck + r.wrong == 0)
+        test_fail(__FILE__, __LINE__, "%s, %s: no bad point, the gap is closed",
+                  c->name, mode_name(mode));
+    test_note("KNOWN GAP %s, %s: %ld of %ld points are bad (%s); %s", c->name,
+              mode_name(mode), r.stuck + r.wrong, r.points, r.bad_places, why);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/support/sweep.h - kill or freeze a process at every instruction of an
+ * operation, and see that the others get on.
+ *
+ *     static const struct sweep_case put = {
+ *         .name = "ring put",
+ *         .size = sizeof(struct scene),   shared memory, zeroed for each point
+ *         .prepare = make_ring,           the others: before the victim begins
+ *         .victim = put_one,              what is swept
+ *         .others = put_and_get,          the others: after the victim stopped
+ *     };
+ *
+ *     TEST(ring.put_frozen_anywhere_stops_nobody)
+ *     {
+ *         sweep(&put, SWEEP_FREEZE);
+ *     }
+ *
+ * For k = 0, 1, 2, ... a fresh victim, a forked process, executes k instructions
+ * of victim(object), one by one (ptrace), a system call being one instruction.
+ * Then it is killed or left where it is; the others must do their part and find
+ * everything as documented.  The sweep ends when the victim does.
+ *
+ * "The others" are one process that lasts for the sweep and calls the functions
+ * of the case as it is told.  It may start threads, which a later function
+ * joins.  Its CHECKs are the oracle.  It is stuck, which is a bad point like a
+ * failed CHECK, when it has used SWEEP_CPU_MS of CPU time in one function or all
+ * its threads have slept for SWEEP_SLEEP_MS.  A wait with a deadline that would
+ * fail sooner makes a better message.
+ *
+ * A victim that falls asleep in the kernel is a stop point too.  Killed, it dies
+ * in its sleep.  Frozen, it consumes a wake-up if one comes, and does not run.
+ * After that `asleep` is called, by the others, to let it go on, and the sweep
+ * continues behind the sleep; without `asleep` it ends there.
+ *
+ * With `second`, two victims are swept: for each k1 of `victim`, each k2 of
+ * `second`, or as many of these points as the budget allows, evenly spread from
+ * a random one.
+ *
+ * What a victim does before it begins, `warm`, is not swept: its first use of a
+ * lock allocates its ids, say.
+ *
+ * A sweep runs in the main thread of a test.  It is skipped where ptrace is
+ * refused.  Spinning makes operations long: set PAWL_SPIN to some nanoseconds,
+ * or 0, first.
+ */
+#ifndef PAWL_TEST_SWEEP_H
+#define PAWL_TEST_SWEEP_H
+
+#include "test.h"
+
+enum sweep_mode {
+    SWEEP_KILL,   /* SIGKILL */
+    SWEEP_FREEZE, /* stopped for good */
+    SWEEP_THAW,   /* stopped while the others work; then it finishes, and the
+                     others call `after` */
+};
+
+enum { SWEEP_CPU_MS = 100, SWEEP_SLEEP_MS = 300 };
+
+typedef void (*sweep_fn)(void *object);
+
+struct sweep_case {
+    const char *name;
+    size_t size;
+    sweep_fn prepare; /* may be NULL, as all but victim and others */
+    sweep_fn warm;
+    sweep_fn victim;
+    sweep_fn second;
+    sweep_fn asleep;
+    sweep_fn others;
+    sweep_fn after; /* SWEEP_THAW */
+    long budget;    /* most points with `second`; 0: 2000 */
+};
+
+struct sweep_report {
+    long points;          /* where a victim was stopped */
+    long stuck;           /* of these, where the others could not finish */
+    long wrong;           /* where they found what they must not find */
+    char bad_places[512]; /* source lines of the first of both */
+    char details[600];    /* and what was wrong there */
+};
+
+/* Sweep and tell.  Bad points are no failure here. */
+struct sweep_report sweep_run(const struct sweep_case *c, enum sweep_mode mode);
+
+/* Sweep and require that no point is bad. */
+void sweep(const struct sweep_case *c, enum sweep_mode mode);
+
+/* Sweep what is known not to work everywhere yet.  Notes how many points are
+ * bad and where; fails if none is, so that the gap is forgotten as soon as it is
+ * closed.  `why` says what is missing. */
+void sweep_known_gap(const struct sweep_case *c, enum sweep_mode mode,
+                     const char *why);
+
+#endif /* PAWL_TEST_SWEEP_H */
