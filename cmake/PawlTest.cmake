@@ -15,7 +15,7 @@ set(PAWL_TEST_ENVIRONMENT
 function(pawl_add_test program)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LABELS")
   list(GET arg_LABELS 0 label)
-  string(REGEX REPLACE "(_shared)?_(test|stress|long)$" "" object "${program}")
+  string(REGEX REPLACE "(_shared)?_(test|stress|history|fault|long)$" "" object "${program}")
 
   add_executable(${program} ${arg_SOURCES})
   target_include_directories(${program} PRIVATE "${PROJECT_SOURCE_DIR}/src")
@@ -34,7 +34,7 @@ endfunction()
 # The same program once more with other switches of the library: its test is
 # <variant>.<object>, or <variant>.<label>.<object> if it is not a unit test.
 function(pawl_add_variant variant program label seconds environment)
-  string(REGEX REPLACE "(_shared)?_(test|stress|long)$" "" object "${program}")
+  string(REGEX REPLACE "(_shared)?_(test|stress|history|fault|long)$" "" object "${program}")
   if(NOT label STREQUAL "unit")
     string(PREPEND object "${label}.")
   endif()
