@@ -31,11 +31,16 @@
  * A victim that falls asleep in the kernel is a stop point too.  Killed, it dies
  * in its sleep.  Frozen, it consumes a wake-up if one comes, and does not run.
  * After that `asleep` is called, by the others, to let it go on, and the sweep
- * continues behind the sleep; without `asleep` it ends there.
+ * continues behind the sleep; without `asleep` it ends there.  A sleep of less
+ * than two milliseconds is over before it is noticed.  When it is thawed and
+ * falls asleep, `asleep` is called too, needed or not.
  *
  * With `second`, two victims are swept: for each k1 of `victim`, each k2 of
- * `second`, or as many of these points as the budget allows, evenly spread from
- * a random one.
+ * `second`.
+ *
+ * The cost is quadratic in the length of the operation (cubic for two).  If it
+ * exceeds the budget, fewer points are swept, evenly spread from a random one
+ * on; in long runs, with 20 times the budget, usually all.
  *
  * What a victim does before it begins, `warm`, is not swept: its first use of a
  * lock allocates its ids, say.
@@ -58,6 +63,13 @@ enum sweep_mode {
 
 enum { SWEEP_CPU_MS = 100, SWEEP_SLEEP_MS = 300 };
 
+/* Instructions that one sweep executes, unless the case says otherwise: all
+ * points of an operation of 280. */
+enum { SWEEP_BUDGET = 40000 };
+
+/* An operation that is longer has not been warmed up. */
+enum { SWEEP_STEPS_MAX = 4000 };
+
 typedef void (*sweep_fn)(void *object);
 
 struct sweep_case {
@@ -65,12 +77,15 @@ struct sweep_case {
     size_t size;
     sweep_fn prepare; /* may be NULL, as all but victim and others */
     sweep_fn warm;
+    sweep_fn armed; /* the others: the victim is about to begin */
     sweep_fn victim;
     sweep_fn second;
     sweep_fn asleep;
     sweep_fn others;
     sweep_fn after; /* SWEEP_THAW */
-    long budget;    /* most points with `second`; 0: 2000 */
+    bool leftovers; /* the others leave threads behind, so that each point needs
+                       a new process of them */
+    int budget;     /* 0: SWEEP_BUDGET */
 };
 
 struct sweep_report {

@@ -262,7 +262,7 @@ static const struct sweep_case two_stacks = {
     .second = push_and_pop,
     .others = push_and_pop_two,
     .after = push_and_pop_two,
-    .budget = 300,
+    .budget = 100000,
 };
 
 TEST(sweep.passes_what_is_lock_free_with_two_victims)
