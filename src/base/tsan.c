@@ -76,6 +76,19 @@ void pawl_tsan_unlocked(void *object, unsigned flags)
     __tsan_mutex_post_unlock(object, flags);
 }
 
+void pawl_tsan_wrong_unlock(void *object)
+{
+    /* As a writer: the sanitizer does not count readers. */
+    __tsan_mutex_pre_unlock(object, 0);
+    __tsan_mutex_post_unlock(object, 0);
+}
+
+void pawl_tsan_wrong_destroy(void *object)
+{
+    __tsan_mutex_destroy(object, 0); /* of a static one too */
+    __tsan_mutex_create(object, PAWL_TSAN_NOT_STATIC);
+}
+
 void pawl_tsan_thread_ends(void)
 {
     if (!pawl_tsan_on())

@@ -464,9 +464,14 @@ int pawl_mutex_destroy(pawl_mutex *m)
      * may free what the mutex guarded. */
     uint64_t seen = pawl_load64_acquire(&m->word_);
 
-    if (is_locked(seen))
+    bool annotate = pawl_tsan_on() && (seen & PAWL_M_OWNERLESS) == 0;
+
+    if (is_locked(seen)) {
+        if (annotate)
+            pawl_tsan_wrong_destroy(m);
         return -EBUSY;
-    if (pawl_tsan_on() && (seen & PAWL_M_OWNERLESS) == 0)
+    }
+    if (annotate)
         pawl_tsan_destroyed(m);
     return 0;
 }
@@ -507,8 +512,10 @@ static PAWL_COLD int unlock_annotated(pawl_mutex *m)
         pawl_tsan_release(m);
         return pawl_mutex_release(m);
     }
-    if (!pawl_mutex_is_mine(m))
+    if (!pawl_mutex_is_mine(m)) {
+        pawl_tsan_wrong_unlock(m);
         return -EPERM;
+    }
     pawl_tsan_unlocking(m, 0);
     err = pawl_mutex_release(m);
     pawl_tsan_unlocked(m, 0);

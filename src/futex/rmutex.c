@@ -117,8 +117,11 @@ int pawl_rmutex_try_lock(pawl_rmutex *r)
 
 int pawl_rmutex_unlock(pawl_rmutex *r)
 {
-    if (!is_mine(r))
+    if (!is_mine(r)) {
+        if (pawl_tsan_on())
+            pawl_tsan_wrong_unlock(&r->base);
         return -EPERM;
+    }
     if (--r->depth_ > 0)
         return 0;
     pawl_store_relaxed(&r->holder_, 0); /* relaxed: I2 */

@@ -858,8 +858,11 @@ int pawl_rwlock_destroy(pawl_rwlock *rw)
     uint64_t seen = pawl_load64_acquire(&rw->word_);
 
     seen = settled(seen, is_shared(rw));
-    if ((seen & (WRITE | READERS | RWAITS | WWAITS)) != 0)
+    if ((seen & (WRITE | READERS | RWAITS | WWAITS)) != 0) {
+        if (pawl_tsan_on())
+            pawl_tsan_wrong_destroy(rw);
         return -EBUSY;
+    }
     if (pawl_tsan_on())
         pawl_tsan_destroyed(rw);
     return 0;
@@ -894,8 +897,10 @@ int pawl_rwlock_read_unlock(pawl_rwlock *rw)
 
     if (!pawl_tsan_on())
         return read_unlock(rw);
-    if (pawl_rwlock_readers(rw) == 0)
+    if (pawl_rwlock_readers(rw) == 0) {
+        pawl_tsan_wrong_unlock(rw);
         return -EPERM;
+    }
     pawl_tsan_unlocking(rw, PAWL_TSAN_READ);
     err = read_unlock(rw);
     pawl_tsan_unlocked(rw, PAWL_TSAN_READ);
@@ -925,8 +930,10 @@ int pawl_rwlock_write_unlock(pawl_rwlock *rw)
 
     if (!pawl_tsan_on())
         return write_unlock(rw);
-    if (!is_mine(rw))
+    if (!is_mine(rw)) {
+        pawl_tsan_wrong_unlock(rw);
         return -EPERM;
+    }
     pawl_tsan_unlocking(rw, 0);
     err = write_unlock(rw);
     pawl_tsan_unlocked(rw, 0);

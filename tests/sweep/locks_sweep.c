@@ -10,6 +10,7 @@
  * gap, and apart from it: one that is killed without holding the lock must not
  * be in anybody's way.
  */
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
 
+#include "futex/mutex_core.h"
 #include "swept.h"
 
 static const char holder_died[] = "shared locks outlive their dead holders: "
@@ -60,6 +62,11 @@ static void warm(void *object)
 static void is_0_or_again(int err)
 {
     CHECK(err == 0 || err == -EAGAIN);
+}
+
+static bool victim_holds(const struct scene *s)
+{
+    return pawl_mutex_owner(&s->mutex) == s->victim;
 }
 
 /* ---- mutex --------------------------------------------------------------------- */
@@ -133,7 +140,7 @@ static void mutex_can_be_had_if_free(void *object)
 {
     struct scene *s = object;
 
-    if (pawl_mutex_owner(&s->mutex) != s->victim)
+    if (!victim_holds(s))
         mutex_can_be_had(object);
 }
 
@@ -144,7 +151,7 @@ static void mutex_can_be_tried_if_free(void *object)
     struct scene *s = object;
     pawl_deadline until = soon();
 
-    if (pawl_mutex_owner(&s->mutex) == s->victim)
+    if (victim_holds(s))
         return;
     if (pawl_mutex_is_mine(&s->mutex))
         mutex_unlock(object);
@@ -193,12 +200,48 @@ static void mutex_join(void *object)
     mutex_is_free(object);
 }
 
-static void mutex_join_if_free(void *object)
+static void mutex_lock_briefly(void *object)
 {
     struct scene *s = object;
+    pawl_deadline until = soon();
 
-    if (pawl_mutex_owner(&s->mutex) != s->victim)
+    CHECK_OK(pawl_mutex_lock_until(&s->mutex, until));
+    CHECK(pawl_now() < until); /* woken, not awake by itself */
+    mutex_unlock(object);
+}
+
+/* When it starves it does not wake up by itself any more. */
+static void until_it_starves(struct scene *s)
+{
+    while ((__atomic_load_n(&s->mutex.word_.v_, __ATOMIC_RELAXED) &
+            PAWL_M_STARVERS) == 0)
+        sched_yield();
+}
+
+static void mutex_starving_sleeper(void *object)
+{
+    sleeper_start(mutex_lock_unlock, object);
+    until_it_starves(object);
+}
+
+static void mutex_brief_starving_sleeper(void *object)
+{
+    sleeper_start(mutex_lock_briefly, object);
+    until_it_starves(object);
+}
+
+static void mutex_join_if_free(void *object)
+{
+    if (!victim_holds(object))
         sleeper_join();
+}
+
+static void mutex_use_and_join_if_free(void *object)
+{
+    if (!victim_holds(object)) {
+        mutex_can_be_had(object);
+        sleeper_join();
+    }
 }
 
 static const struct swept mutexes[] = {
@@ -280,19 +323,30 @@ static const struct swept mutexes[] = {
       .warm = warm,
       .victim = mutex_lock,
       .asleep = mutex_unlock_at_last,
-      .others = mutex_can_be_tried_if_free},
+      .others = mutex_can_be_tried_if_free,
+      .budget = SWEEP_BUDGET},
      KILLED,
      mark_left},
-    {{.name = "mutex unlock, one sleeps; it gets it if free",
+    {{.name = "mutex unlock, one starves; it gets it after the next use",
       .size = sizeof(struct scene),
       .prepare = make,
       .warm = warm_and_lock,
-      .armed = mutex_sleeper,
+      .armed = mutex_starving_sleeper,
+      .victim = mutex_unlock,
+      .others = mutex_use_and_join_if_free,
+      .leftovers = true},
+     KILLED,
+     NULL},
+    {{.name = "mutex unlock, one starves; it gets it",
+      .size = sizeof(struct scene),
+      .prepare = make,
+      .warm = warm_and_lock,
+      .armed = mutex_brief_starving_sleeper,
       .victim = mutex_unlock,
       .others = mutex_join_if_free,
       .leftovers = true},
      KILLED,
-     NULL},
+     "the wake is lost with its waker: waits until issue 6"},
 };
 
 TEST(mutex.survives_sweeps)
@@ -668,7 +722,7 @@ static void cond_goes_on(void *object)
 {
     struct scene *s = object;
 
-    if (pawl_mutex_owner(&s->mutex) == s->victim)
+    if (victim_holds(s))
         return;
     sleeper_start(cond_wait, object);
     while (pawl_cond_waiters(&s->cond) < 1)

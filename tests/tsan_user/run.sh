@@ -4,7 +4,8 @@
 # run.sh CC SOURCE LIBRARY...
 #
 # Build user.c with CC's ThreadSanitizer, link it with each of these ordinary
-# builds of pawl, and see that the right things are reported.
+# builds of pawl and with an instrumented one, and see that every misuse is
+# reported, and nothing else.
 set -u
 cc=$1
 source_dir=$2
@@ -26,27 +27,41 @@ if ! "$work/probe" 2>/dev/null; then
     $wrapper "$work/probe" 2>/dev/null || exit 77
 fi
 
-# expect LIBRARY WHAT TEXT: the report contains TEXT; none if that is empty.
+# expect LIBRARY TEXT ARGUMENT...: the report of user ARGUMENT... contains TEXT;
+# there is none if that is empty.
 expect() {
-    timeout 30 $wrapper "$work/user" "$2" >"$work/report" 2>&1
+    library=$1
+    text=$2
+    shift 2
+    # shellcheck disable=SC2086 # none or three words
+    timeout 30 $wrapper "$work/user" "$@" >"$work/report" 2>&1
     status=$?
-    if [ -n "$3" ]; then
-        grep -q "$3" "$work/report" && return
+    if [ -n "$text" ]; then
+        grep -q "ThreadSanitizer: $text" "$work/report" && return
     elif [ $status -eq 0 ] && [ ! -s "$work/report" ]; then
         return
     fi
-    echo "$cc, $1, user $2: exit $status, want '${3:-no report}':"
+    echo "$cc, $library, user $*: exit $status, want '${text:-no report}':"
     cat "$work/report"
     failed=1
 }
 
-for library in "$@"; do
+flags="-std=c11 -g -fsanitize=thread -D_GNU_SOURCE -ftls-model=initial-exec"
+# shellcheck disable=SC2086
+(cd "$work" && "$cc" $flags -O2 -c -I"$source_dir/include" \
+    -I"$source_dir/src" "$source_dir"/src/*/*.c) || exit 1
+ar rc "$work/libinstrumented.a" "$work"/*.o || exit 1
+
+for library in "$@" "$work/libinstrumented.a"; do
     [ -n "$library" ] || continue # no shared library in this build
-    "$cc" -std=c11 -O1 -g -fsanitize=thread -I"$source_dir/include" \
+    # shellcheck disable=SC2086
+    "$cc" $flags -O1 -I"$source_dir/include" \
         "$source_dir/tests/tsan_user/user.c" "$library" \
         "-Wl,-rpath,$(dirname "$library")" -pthread -o "$work/user" || exit 1
-    expect "$library" clean ""
-    expect "$library" race "data race"
-    expect "$library" order "lock-order-inversion"
+    expect "$library" "" clean
+    $wrapper "$work/user" --list >"$work/list" || exit 1
+    while read -r misuse kind text; do
+        expect "$library" "$text" "$misuse" "$kind"
+    done <"$work/list"
 done
 exit $failed

@@ -3,13 +3,14 @@
  * user.c - a program that is built with ThreadSanitizer and linked with a pawl
  * that is not.
  *
- *   user clean   hands plain data over through every object: no report
- *   user race    forgets a lock: must be reported, pawl hides nothing
- *   user order   takes two locks in both orders: must be reported
+ *   user clean         hands plain data over through every object: no report
+ *   user WHAT [OBJECT]  does what no program should: must be reported
+ *   user --list         all of the latter, each with what the report says
  */
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <pawl.h>
@@ -38,7 +39,8 @@ static pawl_latch latch = PAWL_LATCH_INIT(1);
 
 /* Plain data, each guarded by the object of that name. */
 static struct {
-    int mutex, ownerless, rmutex, rwlock, cond, sem, event, barrier, once, latch;
+    int mutex, ownerless, rmutex, rwlock, cond, sem, event, barrier, once,
+        latch;
 } data;
 
 static int set_once(void *arg)
@@ -128,59 +130,194 @@ static int clean(void)
     return data.mutex == 2 * ROUNDS && data.cond == 2 ? 0 : 1;
 }
 
-/* ---- race -------------------------------------------------------------- */
+/* ---- misuse -------------------------------------------------------------- */
+
+/* Two of each lock kind, behind functions without arguments. */
+#define LOCK_FUNCTIONS(kind, type, init, lock_fn, unlock_fn)                   \
+    static type kind##_one = init;                                             \
+    static type kind##_two = init;                                             \
+    static int kind##_lock(void)                                               \
+    {                                                                          \
+        return pawl_##lock_fn(&kind##_one);                                    \
+    }                                                                          \
+    static int kind##_unlock(void)                                             \
+    {                                                                          \
+        return pawl_##unlock_fn(&kind##_one);                                  \
+    }                                                                          \
+    static int kind##_destroy(void)                                            \
+    {                                                                          \
+        return type##_destroy(&kind##_one);                                    \
+    }                                                                          \
+    static int kind##_lock_second(void)                                        \
+    {                                                                          \
+        return pawl_##lock_fn(&kind##_two);                                    \
+    }                                                                          \
+    static int kind##_unlock_second(void)                                      \
+    {                                                                          \
+        return pawl_##unlock_fn(&kind##_two);                                  \
+    }                                                                          \
+    /* The memory is gone, and used all the same. */                           \
+    static int kind##_use_after_free(void)                                     \
+    {                                                                          \
+        static type fresh = init;                                              \
+        type *p = malloc(sizeof *p);                                           \
+                                                                               \
+        if (p == NULL)                                                         \
+            return -ENOMEM;                                                    \
+        memcpy(p, &fresh, sizeof fresh);                                       \
+        must(pawl_##lock_fn(p));                                               \
+        must(pawl_##unlock_fn(p));                                             \
+        free(p);                                                               \
+        return pawl_##lock_fn(p);                                              \
+    }
+
+LOCK_FUNCTIONS(mutex, pawl_mutex, PAWL_MUTEX_INIT, mutex_lock, mutex_unlock)
+LOCK_FUNCTIONS(rmutex, pawl_rmutex, PAWL_RMUTEX_INIT, rmutex_lock,
+               rmutex_unlock)
+LOCK_FUNCTIONS(read, pawl_rwlock, PAWL_RWLOCK_INIT, rwlock_read_lock,
+               rwlock_read_unlock)
+LOCK_FUNCTIONS(write, pawl_rwlock, PAWL_RWLOCK_INIT, rwlock_write_lock,
+               rwlock_write_unlock)
+
+static const struct kind {
+    const char *name;
+    int (*lock)(void);
+    int (*unlock)(void);
+    int (*destroy)(void);
+    int (*lock_second)(void);
+    int (*unlock_second)(void);
+    int (*use_after_free)(void);
+} kinds[] = {
+#define KIND(kind)                                                             \
+    {#kind,                                                                    \
+     kind##_lock,                                                              \
+     kind##_unlock,                                                            \
+     kind##_destroy,                                                           \
+     kind##_lock_second,                                                       \
+     kind##_unlock_second,                                                     \
+     kind##_use_after_free}
+    KIND(mutex),
+    KIND(rmutex),
+    KIND(write),
+    KIND(read),
+#undef KIND
+};
 
 static int turn; /* relaxed: orders the accesses in time, and nothing else */
+static int guarded;
 
-static void *forget(void *arg)
+static void *touch_without_lock(void *arg)
 {
     while (__atomic_load_n(&turn, __ATOMIC_RELAXED) == 0)
         sched_yield();
-    data.mutex++;
+    guarded++;
     return arg;
 }
 
-static int race(void)
+/* One takes the lock, the other forgets to. */
+static void race(const struct kind *k)
 {
     pthread_t other;
 
-    pthread_create(&other, NULL, forget, NULL);
-    must(pawl_mutex_lock(&mutex));
-    data.mutex++;
-    must(pawl_mutex_unlock(&mutex));
+    pthread_create(&other, NULL, touch_without_lock, NULL);
+    must(k->lock());
+    guarded++;
+    must(k->unlock());
     __atomic_store_n(&turn, 1, __ATOMIC_RELAXED);
     pthread_join(other, NULL);
-    return 0;
 }
 
-/* ---- order ------------------------------------------------------------- */
-
-static int order(void)
+/* Two locks in both orders. */
+static void order(const struct kind *k)
 {
-    static pawl_mutex a = PAWL_MUTEX_INIT;
-    static pawl_mutex b = PAWL_MUTEX_INIT;
-
-    must(pawl_mutex_lock(&a));
-    must(pawl_mutex_lock(&b));
-    must(pawl_mutex_unlock(&b));
-    must(pawl_mutex_unlock(&a));
-    must(pawl_mutex_lock(&b));
-    must(pawl_mutex_lock(&a));
-    must(pawl_mutex_unlock(&a));
-    must(pawl_mutex_unlock(&b));
-    return 0;
+    must(k->lock());
+    must(k->lock_second());
+    must(k->unlock_second());
+    must(k->unlock());
+    must(k->lock_second());
+    must(k->lock());
+    must(k->unlock());
+    must(k->unlock_second());
 }
+
+static void unlock_twice(const struct kind *k)
+{
+    must(k->lock());
+    must(k->unlock());
+    (void)k->unlock();
+}
+
+static void *unlock_for_another(void *kind)
+{
+    (void)((const struct kind *)kind)->unlock();
+    return kind;
+}
+
+static void unlock_by_another(const struct kind *k)
+{
+    pthread_t other;
+
+    must(k->lock());
+    pthread_create(&other, NULL, unlock_for_another, (void *)(size_t)k);
+    pthread_join(other, NULL);
+    must(k->unlock());
+}
+
+static void destroy_while_held(const struct kind *k)
+{
+    must(k->lock());
+    (void)k->destroy();
+}
+
+static void use_after_free(const struct kind *k)
+{
+    (void)k->use_after_free();
+}
+
+#define ANY 15
+#define NOT_READ 7
+
+/* What may be done wrong, with which kinds, and what the report says. */
+static const struct misuse {
+    const char *name;
+    void (*fn)(const struct kind *k);
+    unsigned kinds; /* bits, in their order */
+    const char *report;
+} misuses[] = {
+    {"race", race, ANY, "data race"},
+    {"order", order, ANY, "lock-order-inversion"},
+    {"unlock-twice", unlock_twice, ANY, "unlock of an unlocked mutex"},
+    /* A read lock does not know its readers, nor does the sanitizer. */
+    {"unlock-by-another", unlock_by_another, NOT_READ,
+     "unlock of an unlocked mutex"},
+    {"destroy-while-held", destroy_while_held, NOT_READ,
+     "destroy of a locked mutex"},
+    {"use-after-free", use_after_free, ANY, "heap-use-after-free"},
+};
+
+enum {
+    KINDS = sizeof kinds / sizeof *kinds,
+    MISUSES = sizeof misuses / sizeof *misuses
+};
 
 int main(int argc, char **argv)
 {
-    const char *what = argc == 2 ? argv[1] : "";
+    const char *what = argc > 1 ? argv[1] : "";
+    const char *which = argc > 2 ? argv[2] : "";
 
     if (strcmp(what, "clean") == 0)
         return clean();
-    if (strcmp(what, "race") == 0)
-        return race();
-    if (strcmp(what, "order") == 0)
-        return order();
-    fprintf(stderr, "usage: user clean|race|order\n");
-    return 2;
+    for (int m = 0; m < MISUSES; m++) {
+        for (int k = 0; k < KINDS; k++) {
+            if ((misuses[m].kinds >> k & 1) == 0)
+                continue;
+            if (strcmp(what, "--list") == 0)
+                printf("%s %s %s\n", misuses[m].name, kinds[k].name,
+                       misuses[m].report);
+            else if (strcmp(what, misuses[m].name) == 0 &&
+                     strcmp(which, kinds[k].name) == 0)
+                misuses[m].fn(&kinds[k]);
+        }
+    }
+    return 0;
 }
