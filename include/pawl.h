@@ -15,6 +15,7 @@
 #include <pawl/latch.h>
 #include <pawl/mutex.h>
 #include <pawl/once.h>
+#include <pawl/ring.h>
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
 #include <pawl/sem.h>

@@ -16,6 +16,10 @@
  *   -EOWNERDEAD       acquired; the last holder died holding it
  *   -ENOTRECOVERABLE  nobody repaired it after -EOWNERDEAD; init it again
  *   -EBUSY            somebody holds it or waits on it
+ *   -ESHUTDOWN        orderly end: nothing more is accepted, or will come
+ *   -ENOENT           it is not there
+ *   -ENOMEM           no memory, or no block of it, is left
+ *   -ENOSPC           the memory that was given is too small
  *   -EINVAL           an argument is outside its domain
  *
  * Since 0.1.

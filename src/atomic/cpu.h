@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * cpu.h - the one instruction that C has no word for.
+ * cpu.h - the few things about the CPU that C has no word for.
  */
 #ifndef PAWL_ATOMIC_CPU_H
 #define PAWL_ATOMIC_CPU_H
+
+#include <stdbool.h>
+
+#if defined(__x86_64__)
+#    include <cpuid.h>
+#endif
 
 /* Tell the CPU that this is a spin loop: saves power, yields the other
  * hardware thread, and avoids a memory-order flush at the loop's end. */
@@ -14,6 +20,30 @@ static inline void pawl_cpu_relax(void)
 #elif defined(__aarch64__)
     __asm__ __volatile__("isb"); /* "yield" is a no-op on most cores */
 #endif
+}
+
+/* Whether the operations on pairs of ops.h work here.  Asks the CPU, which in a
+ * virtual machine takes microseconds. */
+static inline bool pawl_cpu_has_pairs(void)
+{
+#if defined(__x86_64__)
+    unsigned a;
+    unsigned b;
+    unsigned c;
+    unsigned d;
+
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_CMPXCHG16B) != 0;
+#elif defined(__aarch64__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+/* Bring a line into this CPU's cache, to be written. */
+static inline void pawl_cpu_prefetch_write(const void *p)
+{
+    __builtin_prefetch(p, 1);
 }
 
 #endif /* PAWL_ATOMIC_CPU_H */

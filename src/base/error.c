@@ -11,10 +11,14 @@
     X(ECANCELED)                                                               \
     X(EDEADLK)                                                                 \
     X(EINVAL)                                                                  \
+    X(ENOENT)                                                                  \
+    X(ENOMEM)                                                                  \
+    X(ENOSPC)                                                                  \
     X(ENOTRECOVERABLE)                                                         \
     X(EOVERFLOW)                                                               \
     X(EOWNERDEAD)                                                              \
     X(EPERM)                                                                   \
+    X(ESHUTDOWN)                                                               \
     X(ETIMEDOUT)
 
 const char *pawl_errname(int err)

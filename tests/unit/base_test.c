@@ -47,7 +47,11 @@ TEST(error.every_code_has_its_name)
         {EOWNERDEAD, "EOWNERDEAD"},
         {EPERM, "EPERM"},
         {ETIMEDOUT, "ETIMEDOUT"},
-        {ENOENT, "E?"},
+        {ENOENT, "ENOENT"},
+        {ENOMEM, "ENOMEM"},
+        {ENOSPC, "ENOSPC"},
+        {ESHUTDOWN, "ESHUTDOWN"},
+        {ESRCH, "E?"},
         {EINTR, "E?"},
         {INT_MAX, "E?"},
     };

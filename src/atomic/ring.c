@@ -1,0 +1,1016 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ring.c - the lock-free bounded queue: see pawl/ring.h, and ring_core.h for the
+ * words.
+ *
+ * A slot has *passed* position p for producers when it is full at p's lap or
+ * beyond, for consumers when it is empty at the next lap or beyond.
+ *
+ * I1  A slot only moves on: empty at lap L, full at L, empty at L + 1, each step
+ *     one compare-and-swap of its word.  The closed bit is set once, on the way.
+ * I2  Positions are filled in order, and taken in order: who works on p has seen
+ *     p - 1 passed, by its slot or by a hint, and I1 keeps it so.
+ * I3  By I2, a slot that has not passed p proves, at the instant of its load,
+ *     that p is the end on that side.  There the answer is exact: a push that
+ *     finds the slot full at the lap before finds the ring full; a pop that
+ *     finds it empty finds the ring empty.  Hints answer nothing.
+ * I4  A hint is a position before which all have passed: written after that was
+ *     seen, with release, and read with acquire.
+ * I5  Every block is in one slot or in one record's hand.  Whoever holds a block
+ *     alone may touch its bytes.
+ *
+ * Why slots are loaded and swapped in one order with all seq_cst operations:
+ * with two rings that are empty,
+ *
+ *     push a             push b
+ *     pop b: empty       pop a: empty
+ *
+ * must not come out, which is what a sleeper relies on that registers itself and
+ * then looks once more.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <pawl/ring.h>
+
+#include "atomic/cpu.h"
+#include "atomic/ops.h"
+#include "atomic/ring_core.h"
+#include "atomic/ring_self.h"
+#include "base/compiler.h"
+
+#define CLOSED UINT64_C(1)
+
+typedef struct pawl_ring_record record;
+
+/* ---- words --------------------------------------------------------------- */
+
+static inline uint64_t lap_of(const pawl_ring *r, uint64_t position)
+{
+    return position & r->laps;
+}
+
+static inline uint64_t index_of(const pawl_ring *r, uint64_t position)
+{
+    return position & ~r->laps;
+}
+
+/* steps <= capacity */
+static inline uint64_t add(const pawl_ring *r, uint64_t position,
+                           uint64_t steps)
+{
+    uint64_t index = index_of(r, position) + steps;
+    uint64_t lap = lap_of(r, position);
+
+    if (index >= r->capacity) {
+        index -= r->capacity;
+        lap += r->full << 1;
+    }
+    return lap | index;
+}
+
+static inline uint32_t block_of(const pawl_ring *r, uint64_t word)
+{
+    return (uint32_t)((word & (r->full - 1)) >> 1);
+}
+
+static inline void *bytes_at(const pawl_ring *r, uint64_t offset)
+{
+    return (char *)(uintptr_t)r + offset;
+}
+
+static inline pawl_pair *pair_at(const pawl_ring *r, uint64_t position)
+{
+    return (pawl_pair *)bytes_at(r, sizeof *r) + index_of(r, position);
+}
+
+static inline pawl_u64 *slot_at(const pawl_ring *r, uint64_t position)
+{
+    return bytes_at(r, sizeof *r + (index_of(r, position) << r->slot_shift));
+}
+
+static inline record *record_at(const pawl_ring *r, uint32_t i)
+{
+    return (record *)bytes_at(r, r->records_at) + i;
+}
+
+static inline void *block_at(const pawl_ring *r, uint32_t i)
+{
+    return bytes_at(r, r->blocks_at + i * r->stride);
+}
+
+/* ---- the two ends -------------------------------------------------------- */
+
+/* The state in which a slot has passed a position, counted from the state
+ * "empty at its lap". */
+static inline uint64_t producers(const pawl_ring *r)
+{
+    return r->full;
+}
+
+static inline uint64_t consumers(const pawl_ring *r)
+{
+    return r->full << 1;
+}
+
+/* Whether a slot that was seen as `word` has passed `position`.  Laps wrap, so
+ * their difference counts, with its sign. */
+static inline bool has_passed(const pawl_ring *r, uint64_t position,
+                              uint64_t word, uint64_t side)
+{
+    return (int64_t)(word - lap_of(r, position)) >= (int64_t)side;
+}
+
+static inline bool passed(const pawl_ring *r, uint64_t position, uint64_t side)
+{
+    /* seq_cst: pairs with the swaps in put and take; see the head of this
+     * file. */
+    uint64_t word = pawl_load64_seq(slot_at(r, position));
+
+    return has_passed(r, position, word, side);
+}
+
+/* The first position after `at` whose slot has not passed, where that of `at`,
+ * seen as `word`, has.  A hint may be as old as it likes: the lap of its slot
+ * leads to within one lap of the end, steps that double and are halved again do
+ * the rest.  Goes on only while others do. */
+static uint64_t first_after(const pawl_ring *r, uint64_t at, uint64_t word,
+                            uint64_t side)
+{
+    uint64_t step = 1;
+
+    at += lap_of(r, word - lap_of(r, at) - side);
+    while (passed(r, add(r, at, step), side)) {
+        at = add(r, at, step);
+        step = step * 2 < r->capacity ? step * 2 : r->capacity;
+    }
+    while (step > 1) {
+        step /= 2;
+        if (passed(r, add(r, at, step), side))
+            at = add(r, at, step);
+    }
+    return add(r, at, 1);
+}
+
+/* The end, found from its hint, and the word of its slot when it was there. */
+static uint64_t find_end(const pawl_ring *r, const pawl_u64 *hint,
+                         uint64_t side, uint64_t *word)
+{
+    /* acquire: pairs with the stores of hints (I4). */
+    uint64_t at = pawl_load64_acquire(hint);
+
+    for (;;) {
+        /* seq_cst: pairs with the swaps in put and take (I3). */
+        *word = pawl_load64_seq(slot_at(r, at));
+        if (!has_passed(r, at, *word, side))
+            return at;
+        at = first_after(r, at, *word, side);
+    }
+}
+
+/* A producer found the slot of *at as `word`, which does not wait for *at.
+ * Returns 0, and in *at where to look next; or what to answer. */
+PAWL_COLD static int tail_moved(pawl_ring *r, uint64_t *at, uint64_t word)
+{
+    if (!has_passed(r, *at, word, producers(r)))
+        return word & CLOSED ? -ESHUTDOWN : -EAGAIN;
+    *at = first_after(r, *at, word, producers(r));
+    /* release: pairs with the loads of the hint (I4). */
+    pawl_store64_release(&r->tail, *at);
+    return 0;
+}
+
+/* The same for a consumer, and a slot that does not hold the element of *at. */
+PAWL_COLD static int head_moved(pawl_ring *r, uint64_t *at, uint64_t word)
+{
+    if (!has_passed(r, *at, word, consumers(r)))
+        return word & CLOSED ? -ESHUTDOWN : -EAGAIN;
+    *at = first_after(r, *at, word, consumers(r));
+    /* release: pairs with the loads of the hint (I4). */
+    pawl_store64_release(&r->head, *at);
+    return 0;
+}
+
+/* A slot seen as `word` waits for the element of `at`. */
+static inline bool is_vacant(const pawl_ring *r, uint64_t at, uint64_t word)
+{
+    return word - lap_of(r, at) < r->full && !(word & CLOSED);
+}
+
+/* A slot seen as `word` holds the element of `at`. */
+static inline bool is_filled(const pawl_ring *r, uint64_t at, uint64_t word)
+{
+    return word - lap_of(r, at) - r->full < r->full;
+}
+
+/* ---- elements in the slots ----------------------------------------------- */
+
+static inline uint64_t read_element(const pawl_ring *r, const void *element)
+{
+    uint64_t value = 0;
+
+    if (pawl_likely(r->element_size == sizeof value))
+        memcpy(&value, element, sizeof value);
+    else
+        memcpy(&value, element, r->element_size);
+    return value;
+}
+
+static inline void write_element(const pawl_ring *r, void *element,
+                                 uint64_t value)
+{
+    if (pawl_likely(r->element_size == sizeof value))
+        memcpy(element, &value, sizeof value);
+    else
+        memcpy(element, &value, r->element_size);
+}
+
+/* The next n elements, or as many as there is room for. */
+static inline int64_t put_values(pawl_ring *r, const char *elements, size_t n)
+{
+    /* acquire: pairs with the stores of the hint (I4). */
+    uint64_t at = pawl_load64_acquire(&r->tail);
+    size_t done = 0;
+    int err = 0;
+
+    do {
+        pawl_pair *slot = pair_at(r, at);
+        struct pawl_pair_value seen;
+
+        /* seq_cst: pairs with the swaps of all others (I3). */
+        seen.first = pawl_load64_seq(&slot->first);
+        /* relaxed: counts only if the swap finds both words so. */
+        seen.second = pawl_load64_relaxed(&slot->second);
+        if (pawl_likely(seen.first == lap_of(r, at))) {
+            struct pawl_pair_value v = {lap_of(r, at) | r->full,
+                                        read_element(r, elements)};
+
+            /* seq_cst: pairs with take_values, which takes the element. */
+            if (pawl_likely(pawl_cas_pair_seq(slot, seen, v))) {
+                at = add(r, at, 1);
+                elements += r->element_size;
+                done++;
+            }
+        } else {
+            err = tail_moved(r, &at, seen.first);
+        }
+    } while (done < n && err == 0);
+    if (pawl_unlikely(done == 0))
+        return err;
+    /* release: pairs with the loads of the hint (I4). */
+    pawl_store64_release(&r->tail, at);
+    return (int64_t)done;
+}
+
+static inline int64_t take_values(pawl_ring *r, char *elements, size_t n)
+{
+    /* acquire: pairs with the stores of the hint (I4). */
+    uint64_t at = pawl_load64_acquire(&r->head);
+    size_t done = 0;
+    int err = 0;
+
+    do {
+        pawl_pair *slot = pair_at(r, at);
+        struct pawl_pair_value seen;
+
+        /* seq_cst: pairs with put_values (I3). */
+        seen.first = pawl_load64_seq(&slot->first);
+        if (pawl_likely(is_filled(r, at, seen.first))) {
+            uint64_t next =
+                (lap_of(r, at) + consumers(r)) | (seen.first & CLOSED);
+
+            /* relaxed: both words were written at once, and if the swap finds
+             * the first unchanged, so is the second (I1). */
+            seen.second = pawl_load64_relaxed(&slot->second);
+            /* seq_cst: pairs with put_values, of this lap and the next. */
+            if (pawl_likely(pawl_cas_pair_first_seq(slot, seen, next))) {
+                at = add(r, at, 1);
+                write_element(r, elements, seen.second);
+                elements += r->element_size;
+                done++;
+            }
+        } else {
+            err = head_moved(r, &at, seen.first);
+        }
+    } while (done < n && err == 0);
+    if (pawl_unlikely(done == 0))
+        return err;
+    /* release: pairs with the loads of the hint (I4). */
+    pawl_store64_release(&r->head, at);
+    return (int64_t)done;
+}
+
+/* ---- elements in blocks -------------------------------------------------- */
+
+enum use {
+    IDLE,   /* kept by its owner, who is outside */
+    KEPT,   /* kept by its owner, who is inside or has a loan */
+    PASSING /* for one operation or loan, then free */
+};
+
+static inline uint64_t hand(uint64_t own, uint32_t taking)
+{
+    return (uint64_t)taking << 32 | own;
+}
+
+static inline uint32_t own_of(uint64_t hand)
+{
+    return (uint32_t)hand;
+}
+
+static inline uint32_t taking_of(uint64_t hand)
+{
+    return (uint32_t)(hand >> 32);
+}
+
+static bool claim(record *c, uint64_t owner)
+{
+    uint64_t seen = 0;
+
+    /* acquire: pairs with set_free; what its last owner did to the block. */
+    return pawl_cas64_acquire(&c->owner, &seen, owner);
+}
+
+static void set_free(record *c)
+{
+    pawl_store_relaxed(&c->use, IDLE); /* relaxed: our own, until freed */
+    /* release: pairs with claim. */
+    pawl_store64_release(&c->owner, 0);
+}
+
+/* A record that has the caller for its owner, or that it may keep. */
+static record *find_own(pawl_ring *r, uint64_t id, struct pawl_ring_seat *seat)
+{
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < r->participants; i++) {
+            record *c = record_at(r, i);
+            /* relaxed: only the caller writes its own id. */
+            bool mine = pawl_load64_relaxed(&c->owner) == id;
+
+            if (pass == 0 ? mine : claim(c, id)) {
+                *seat = (struct pawl_ring_seat){.ring = r, .record = i};
+                return c;
+            }
+        }
+    }
+    return NULL;
+}
+
+PAWL_COLD static record *enter_slowly(pawl_ring *r)
+{
+    struct pawl_ring_seat *seat = pawl_ring_seat(r);
+    uint64_t id = pawl_ring_identity();
+    record *c = id != 0 ? find_own(r, id, seat) : NULL;
+    uint32_t from = r->participants;
+
+    if (c != NULL && pawl_load_relaxed(&c->use) == IDLE) { /* relaxed: ours */
+        pawl_store_relaxed(&c->use, KEPT);                 /* relaxed: ours */
+        pawl_order_for_signals();
+        return c;
+    }
+    if (id == 0 && seat->ring == r && seat->record < r->records)
+        from = seat->record;
+    for (uint32_t i = 0; i < r->records; i++) {
+        uint32_t k = from + i < r->records ? from + i : from + i - r->records;
+
+        c = record_at(r, k);
+        if (claim(c, id != 0 ? id : PAWL_RING_ANONYMOUS)) {
+            pawl_store_relaxed(&c->use, PASSING); /* relaxed: our own */
+            pawl_order_for_signals();
+            if (id == 0)
+                *seat = (struct pawl_ring_seat){.ring = r, .record = k};
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* Get hold of a block.  NULL if none is left. */
+static inline record *enter(pawl_ring *r)
+{
+    const struct pawl_ring_seat *seat = pawl_ring_seat(r);
+    uint64_t id = pawl_ring_identity();
+
+    if (pawl_likely(id != 0 && seat->ring == r && seat->record < r->records)) {
+        record *c = record_at(r, seat->record);
+
+        /* relaxed: if it is the caller's, nobody else writes either.  A signal
+         * handler may, but leaves it IDLE, and looks at `own` after this. */
+        if (pawl_likely(pawl_load64_relaxed(&c->owner) == id &&
+                        pawl_load_relaxed(&c->use) == IDLE)) {
+            pawl_store_relaxed(&c->use, KEPT); /* relaxed: as above */
+            pawl_order_for_signals();
+            return c;
+        }
+    }
+    return enter_slowly(r);
+}
+
+static inline void leave(record *c)
+{
+    /* relaxed: our own. */
+    if (pawl_likely(pawl_load_relaxed(&c->use) == KEPT)) {
+        pawl_order_for_signals();
+        pawl_store_relaxed(&c->use, IDLE); /* relaxed: our own */
+    } else {
+        set_free(c);
+    }
+}
+
+static inline uint32_t own_block(const record *c)
+{
+    /* relaxed: our own. */
+    return own_of(pawl_load64_relaxed(&c->hand));
+}
+
+/* Swap the caller's block for that of a slot seen as `word`, which becomes
+ * `next` with the caller's block. */
+static inline bool swap_block(pawl_ring *r, record *c, uint64_t at,
+                              uint64_t word, uint64_t next)
+{
+    uint32_t own = own_block(c);
+    uint32_t taking = block_of(r, word);
+
+    /* relaxed: for recover, to which the death of this thread orders it; the
+     * swap keeps both stores on their sides. */
+    pawl_store64_relaxed(&c->hand, hand(own, taking));
+    /* seq_cst: pairs with the swap that brought the block, whose bytes are the
+     * caller's now, and with the one that will take the caller's (I5). */
+    if (!pawl_cas64_seq(slot_at(r, at), &word, next | (uint64_t)own << 1)) {
+        pawl_store64_relaxed(&c->hand,
+                             hand(own, PAWL_RING_NONE)); /* relaxed: */
+        return false;
+    }
+    pawl_store64_relaxed(&c->hand, hand(taking, PAWL_RING_NONE)); /* relaxed: */
+    return true;
+}
+
+/* Push the caller's block, into which `element` is copied unless it is NULL, at
+ * the first vacant slot from *at, which moves on. */
+static inline int put_block(pawl_ring *r, record *c, uint64_t *at,
+                            const void *element)
+{
+    for (;;) {
+        /* seq_cst: pairs with the swaps of all others (I3). */
+        uint64_t word = pawl_load64_seq(slot_at(r, *at));
+
+        if (pawl_likely(is_vacant(r, *at, word))) {
+            if (element != NULL) {
+                memcpy(block_at(r, own_block(c)), element, r->element_size);
+                element = NULL; /* once */
+            }
+            if (pawl_likely(
+                    swap_block(r, c, *at, word, lap_of(r, *at) | r->full)))
+                break;
+        } else {
+            int err = tail_moved(r, at, word);
+
+            if (err != 0)
+                return err;
+        }
+    }
+    *at = add(r, *at, 1);
+    return 0;
+}
+
+/* Pop the first full slot's block into the caller's hand. */
+static inline int take_block(pawl_ring *r, record *c, uint64_t *at)
+{
+    for (;;) {
+        /* seq_cst: pairs with put_block (I3). */
+        uint64_t word = pawl_load64_seq(slot_at(r, *at));
+
+        if (pawl_likely(is_filled(r, *at, word))) {
+            uint64_t next = (lap_of(r, *at) + consumers(r)) | (word & CLOSED);
+
+            if (pawl_likely(swap_block(r, c, *at, word, next)))
+                break;
+        } else {
+            int err = head_moved(r, at, word);
+
+            if (err != 0)
+                return err;
+        }
+    }
+    *at = add(r, *at, 1);
+    return 0;
+}
+
+static inline int64_t put_blocks(pawl_ring *r, const char *elements, size_t n)
+{
+    record *c = enter(r);
+    size_t done = 0;
+    uint64_t at;
+    int err = 0;
+
+    if (pawl_unlikely(c == NULL))
+        return -ENOMEM;
+    /* acquire: pairs with the stores of the hint (I4). */
+    at = pawl_load64_acquire(&r->tail);
+    while (done < n && (err = put_block(r, c, &at, elements)) == 0) {
+        elements += r->element_size;
+        done++;
+    }
+    if (pawl_likely(done != 0))
+        /* release: pairs with the loads of the hint (I4). */
+        pawl_store64_release(&r->tail, at);
+    leave(c);
+    return done != 0 ? (int64_t)done : err;
+}
+
+static inline int64_t take_blocks(pawl_ring *r, char *elements, size_t n)
+{
+    record *c = enter(r);
+    size_t done = 0;
+    uint64_t at;
+    int err = 0;
+
+    if (pawl_unlikely(c == NULL))
+        return -ENOMEM;
+    /* acquire: pairs with the stores of the hint (I4). */
+    at = pawl_load64_acquire(&r->head);
+    while (done < n && (err = take_block(r, c, &at)) == 0) {
+        memcpy(elements, block_at(r, own_block(c)), r->element_size);
+        elements += r->element_size;
+        done++;
+    }
+    if (pawl_likely(done != 0))
+        /* release: pairs with the loads of the hint (I4). */
+        pawl_store64_release(&r->head, at);
+    leave(c);
+    return done != 0 ? (int64_t)done : err;
+}
+
+/* ---- push and pop -------------------------------------------------------- */
+
+static inline bool has_values(const pawl_ring *r)
+{
+    return pawl_likely(r->format == PAWL_RING_VALUE);
+}
+
+int pawl_ring_push(pawl_ring *r, const void *element)
+{
+    int64_t n =
+        has_values(r) ? put_values(r, element, 1) : put_blocks(r, element, 1);
+
+    return n < 0 ? (int)n : 0;
+}
+
+int pawl_ring_pop(pawl_ring *r, void *element)
+{
+    int64_t n =
+        has_values(r) ? take_values(r, element, 1) : take_blocks(r, element, 1);
+
+    return n < 0 ? (int)n : 0;
+}
+
+int64_t pawl_ring_push_many(pawl_ring *r, const void *elements, size_t n)
+{
+    if (n == 0)
+        return 0;
+    return has_values(r) ? put_values(r, elements, n)
+                         : put_blocks(r, elements, n);
+}
+
+int64_t pawl_ring_pop_many(pawl_ring *r, void *elements, size_t n)
+{
+    if (n == 0)
+        return 0;
+    return has_values(r) ? take_values(r, elements, n)
+                         : take_blocks(r, elements, n);
+}
+
+/* ---- loans --------------------------------------------------------------- */
+
+enum kind {
+    ENDED,
+    RESERVED,
+    BORROWED,
+};
+
+static void lend(const pawl_ring *r, pawl_ring_loan *loan, enum kind kind,
+                 const record *c)
+{
+    loan->kind_ = kind;
+    if (c == NULL) {
+        loan->data = &loan->value_;
+        return;
+    }
+    loan->record_ = (uint32_t)(c - record_at(r, 0));
+    loan->data = block_at(r, own_block(c));
+}
+
+static void end_loan(const pawl_ring *r, pawl_ring_loan *loan)
+{
+    if (!has_values(r))
+        leave(record_at(r, loan->record_));
+    loan->kind_ = ENDED;
+    loan->data = NULL;
+}
+
+int pawl_ring_reserve(pawl_ring *r, pawl_ring_loan *loan)
+{
+    record *c = NULL;
+
+    if (!has_values(r) && (c = enter(r)) == NULL)
+        return -ENOMEM;
+    loan->value_ = 0;
+    lend(r, loan, RESERVED, c);
+    return 0;
+}
+
+int pawl_ring_commit(pawl_ring *r, pawl_ring_loan *loan)
+{
+    int err;
+
+    if (loan->kind_ != RESERVED)
+        return -EINVAL;
+    if (has_values(r)) {
+        int64_t n = put_values(r, loan->data, 1);
+
+        err = n < 0 ? (int)n : 0;
+    } else {
+        /* acquire: pairs with the stores of the hint (I4). */
+        uint64_t at = pawl_load64_acquire(&r->tail);
+
+        err = put_block(r, record_at(r, loan->record_), &at, NULL);
+        if (err == 0)
+            /* release: pairs with the loads of the hint (I4). */
+            pawl_store64_release(&r->tail, at);
+    }
+    if (err == 0)
+        end_loan(r, loan);
+    return err;
+}
+
+int pawl_ring_cancel(pawl_ring *r, pawl_ring_loan *loan)
+{
+    if (loan->kind_ != RESERVED)
+        return -EINVAL;
+    end_loan(r, loan);
+    return 0;
+}
+
+int pawl_ring_borrow(pawl_ring *r, pawl_ring_loan *loan)
+{
+    record *c = NULL;
+
+    if (has_values(r)) {
+        int64_t n;
+
+        loan->value_ = 0;
+        n = take_values(r, (char *)&loan->value_, 1);
+        if (n < 0)
+            return (int)n;
+    } else {
+        /* acquire: pairs with the stores of the hint (I4). */
+        uint64_t at = pawl_load64_acquire(&r->head);
+        int err;
+
+        if ((c = enter(r)) == NULL)
+            return -ENOMEM;
+        if ((err = take_block(r, c, &at)) != 0) {
+            leave(c);
+            return err;
+        }
+        /* release: pairs with the loads of the hint (I4). */
+        pawl_store64_release(&r->head, at);
+    }
+    lend(r, loan, BORROWED, c);
+    return 0;
+}
+
+int pawl_ring_give_back(pawl_ring *r, pawl_ring_loan *loan)
+{
+    if (loan->kind_ != BORROWED)
+        return -EINVAL;
+    end_loan(r, loan);
+    return 0;
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+/* Set the closed bit in the slot of the tail: the next push there finds it, and
+ * there is no other next push (I2).  A slot that is full at the lap before keeps
+ * the bit when it is taken. */
+int pawl_ring_close(pawl_ring *r)
+{
+    for (;;) {
+        uint64_t word;
+        uint64_t at = find_end(r, &r->tail, producers(r), &word);
+        bool closed;
+
+        if (word & CLOSED)
+            return 0;
+        if (has_values(r)) {
+            pawl_pair *slot = pair_at(r, at);
+            struct pawl_pair_value seen = {
+                /* relaxed: as in take_values. */
+                .first = word,
+                .second = pawl_load64_relaxed(&slot->second)};
+
+            /* seq_cst: pairs with the swaps of put_values and take_values. */
+            closed = pawl_cas_pair_first_seq(slot, seen, word | CLOSED);
+        } else {
+            /* seq_cst: pairs with swap_block. */
+            closed = pawl_cas64_seq(slot_at(r, at), &word, word | CLOSED);
+        }
+        if (closed)
+            return 0;
+    }
+}
+
+bool pawl_ring_is_closed(const pawl_ring *r)
+{
+    uint64_t word;
+
+    find_end(r, &r->tail, producers(r), &word);
+    return (word & CLOSED) != 0;
+}
+
+/* ---- snapshots ----------------------------------------------------------- */
+
+size_t pawl_ring_size(const pawl_ring *r)
+{
+    uint64_t word;
+    uint64_t tail;
+    uint64_t head = find_end(r, &r->head, consumers(r), &word);
+
+    for (;;) {
+        uint64_t again;
+
+        tail = find_end(r, &r->tail, producers(r), &word);
+        again = find_end(r, &r->head, consumers(r), &word);
+        if (again == head)
+            break; /* so it was the head when `tail` was the tail */
+        head = again;
+    }
+    return (size_t)((lap_of(r, tail) != lap_of(r, head) ? r->capacity : 0) +
+                    index_of(r, tail) - index_of(r, head));
+}
+
+bool pawl_ring_is_empty(const pawl_ring *r)
+{
+    uint64_t word;
+    uint64_t head = find_end(r, &r->head, consumers(r), &word);
+
+    return !is_filled(r, head, word);
+}
+
+bool pawl_ring_is_full(const pawl_ring *r)
+{
+    uint64_t word;
+    uint64_t tail = find_end(r, &r->tail, producers(r), &word);
+
+    return word - lap_of(r, tail) >= r->full;
+}
+
+size_t pawl_ring_capacity(const pawl_ring *r)
+{
+    return r->capacity;
+}
+
+size_t pawl_ring_element_size(const pawl_ring *r)
+{
+    return r->element_size;
+}
+
+/* ---- those who take part ------------------------------------------------- */
+
+int pawl_ring_leave(pawl_ring *r)
+{
+    uint64_t id = pawl_ring_identity();
+    int err = -ENOENT;
+
+    for (uint32_t i = 0; id != 0 && i < r->records && err == -ENOENT; i++) {
+        record *c = record_at(r, i);
+
+        /* relaxed: only the caller writes its own id, and its own use. */
+        if (pawl_load64_relaxed(&c->owner) != id ||
+            pawl_load_relaxed(&c->use) == PASSING)
+            continue;
+        /* relaxed: as above. */
+        err = pawl_load_relaxed(&c->use) == IDLE ? 0 : -EBUSY;
+        if (err == 0)
+            set_free(c);
+    }
+    return err;
+}
+
+enum { SEARCHES = 8 }; /* then the blocks move too fast: another time */
+
+/* Which of the two blocks that a dead thread may hold is in its hand?  The one
+ * that is not in use elsewhere; and a block that is seen in a slot, or in a hand
+ * that is quiet, is.  Nothing that is loaded here can be older than the death,
+ * before which the block that the dead one does hold had left where it was.
+ * NONE if neither was seen: others may carry one from where we had not looked
+ * to where we had. */
+static uint32_t find_held(const pawl_ring *r, const record *dead, uint32_t own,
+                          uint32_t taking)
+{
+    for (int search = 0; search < SEARCHES; search++) {
+        for (uint64_t i = 0; i < r->capacity; i++) {
+            /* seq_cst: pairs with swap_block. */
+            uint32_t block = block_of(r, pawl_load64_seq(slot_at(r, i)));
+
+            if (block == own || block == taking)
+                return block == own ? taking : own;
+        }
+        for (uint32_t i = 0; i < r->records; i++) {
+            const record *c = record_at(r, i);
+            /* relaxed: coherence with what happened before the death. */
+            uint64_t seen = pawl_load64_relaxed(&c->hand);
+            uint32_t block = own_of(seen);
+
+            if (c != dead && taking_of(seen) == PAWL_RING_NONE &&
+                (block == own || block == taking))
+                return block == own ? taking : own;
+        }
+    }
+    return PAWL_RING_NONE;
+}
+
+/* A record whose owner has died, now the caller's. */
+static bool repair(const pawl_ring *r, record *c)
+{
+    /* relaxed: orders nothing that the caller's claim has not. */
+    uint64_t left = pawl_load64_relaxed(&c->hand);
+    uint32_t held = own_of(left);
+
+    if (taking_of(left) != PAWL_RING_NONE)
+        held = find_held(r, c, own_of(left), taking_of(left));
+    if (held == PAWL_RING_NONE)
+        return false;
+    /* relaxed: freeing the record publishes it. */
+    pawl_store64_relaxed(&c->hand, hand(held, PAWL_RING_NONE));
+    return true;
+}
+
+int pawl_ring_recover(pawl_ring *r, pawl_ring_death_fn is_dead, void *context)
+{
+    uint64_t me = pawl_ring_identity();
+    int recovered = 0;
+
+    if (me == 0)
+        return -EINVAL;
+    for (uint32_t i = 0; i < r->records; i++) {
+        record *c = record_at(r, i);
+        /* relaxed: decides nothing; the claim does. */
+        uint64_t owner = pawl_load64_relaxed(&c->owner);
+        uint64_t seen = owner;
+
+        if (owner == 0 || owner == PAWL_RING_ANONYMOUS ||
+            !is_dead(owner & ~PAWL_RING_RECOVERS, context))
+            continue;
+        /* acquire: pairs with the release below, by another who tried. */
+        if (!pawl_cas64_acquire(&c->owner, &seen, me | PAWL_RING_RECOVERS))
+            continue;
+        if (repair(r, c)) {
+            set_free(c);
+            recovered++;
+        } else {
+            /* release: pairs with the claim above.  As it was found. */
+            pawl_store64_release(&c->owner, owner);
+        }
+    }
+    return recovered;
+}
+
+/* ---- making one ---------------------------------------------------------- */
+
+static size_t stride_of(size_t element_size)
+{
+    size_t unit = element_size <= 8 ? 8 : element_size <= 48 ? 16 : 64;
+
+    return (element_size + unit - 1) / unit * unit;
+}
+
+static uint64_t round_up(uint64_t n, uint64_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/* The constants of a ring.  Returns 0, -EINVAL or -EOVERFLOW. */
+static int design(struct pawl_ring *r, enum pawl_ring_format format,
+                  size_t capacity, size_t element_size, size_t participants)
+{
+    uint64_t blocks;
+
+    if (capacity == 0 || capacity > PAWL_RING_CAPACITY_MAX ||
+        element_size == 0 || element_size > PAWL_RING_ELEMENT_MAX ||
+        participants > PAWL_RING_PARTICIPANTS_MAX)
+        return -EINVAL;
+    *r = (struct pawl_ring){
+        .layout = PAWL_RING_LAYOUT,
+        .format = (uint32_t)format,
+        .capacity = (uint32_t)capacity,
+        .element_size = (uint32_t)element_size,
+    };
+    blocks = capacity;
+    r->slot_shift = 4;
+    if (format == PAWL_RING_SWAP) {
+        r->slot_shift = 3;
+        r->participants = (uint32_t)participants;
+        r->records = r->participants + PAWL_RING_SPARE;
+        r->stride = stride_of(element_size);
+        blocks += r->records;
+    }
+    r->shift = 1;
+    while (UINT64_C(1) << (r->shift - 1) < blocks)
+        r->shift++;
+    r->full = UINT64_C(1) << r->shift;
+    r->laps = ~UINT64_C(0) << r->shift << 1;
+    /* Nothing here exceeds 2^64: 2^31 blocks of 2^32 bytes are the most. */
+    r->records_at = round_up(sizeof *r + ((uint64_t)capacity << r->slot_shift),
+                             PAWL_CACHE_LINE);
+    r->blocks_at = r->records_at + r->records * sizeof(record);
+    r->bytes = round_up(r->blocks_at + blocks * r->stride, PAWL_RING_ALIGN);
+    return r->bytes > PTRDIFF_MAX ? -EOVERFLOW : 0;
+}
+
+static enum pawl_ring_format format_for(size_t element_size)
+{
+    return element_size <= 8 && pawl_cpu_has_pairs() ? PAWL_RING_VALUE
+                                                     : PAWL_RING_SWAP;
+}
+
+int64_t pawl_ring_bytes_as(enum pawl_ring_format format, size_t capacity,
+                           size_t element_size, size_t participants)
+{
+    struct pawl_ring r;
+    int err = design(&r, format, capacity, element_size, participants);
+
+    return err != 0 ? err : (int64_t)r.bytes;
+}
+
+int pawl_ring_init_as(enum pawl_ring_format format, pawl_ring **ring,
+                      void *memory, size_t bytes, size_t capacity,
+                      size_t element_size, size_t participants, uint64_t lap)
+{
+    struct pawl_ring *r = memory;
+    struct pawl_ring plan;
+    int err = design(&plan, format, capacity, element_size, participants);
+    uint64_t first;
+
+    if (err != 0)
+        return err;
+    if (memory == NULL || (uintptr_t)memory % PAWL_RING_ALIGN != 0)
+        return -EINVAL;
+    if (bytes < plan.bytes)
+        return -ENOSPC;
+    *r = plan;
+    first = lap << r->shift << 1;
+    /* relaxed: nobody else is here yet, down to the end. */
+    pawl_store64_relaxed(&r->tail, first);
+    pawl_store64_relaxed(&r->head, first);
+    for (uint64_t i = 0; i < capacity; i++) {
+        bool values = format == PAWL_RING_VALUE;
+
+        /* relaxed: as above. */
+        pawl_store64_relaxed(slot_at(r, i), values ? first : first | i << 1);
+        if (values)
+            pawl_store64_relaxed(&pair_at(r, i)->second, 0);
+    }
+    for (uint32_t i = 0; i < r->records; i++) {
+        record *c = record_at(r, i);
+
+        /* relaxed: as above. */
+        pawl_store64_relaxed(&c->owner, 0);
+        pawl_store64_relaxed(&c->hand, hand(capacity + i, PAWL_RING_NONE));
+        pawl_store_relaxed(&c->use, IDLE);
+    }
+    /* release: pairs with attach. */
+    pawl_store_release(&r->magic, PAWL_RING_MAGIC);
+    *ring = r;
+    return 0;
+}
+
+int64_t pawl_ring_bytes(size_t capacity, size_t element_size,
+                        size_t participants)
+{
+    return pawl_ring_bytes_as(format_for(element_size), capacity, element_size,
+                              participants);
+}
+
+int pawl_ring_init(pawl_ring **ring, void *memory, size_t bytes,
+                   size_t capacity, size_t element_size, size_t participants)
+{
+    return pawl_ring_init_as(format_for(element_size), ring, memory, bytes,
+                             capacity, element_size, participants, 0);
+}
+
+int pawl_ring_attach(pawl_ring **ring, void *memory, size_t bytes)
+{
+    struct pawl_ring *r = memory;
+
+    if (memory == NULL || (uintptr_t)memory % PAWL_RING_ALIGN != 0 ||
+        bytes < sizeof *r)
+        return -EINVAL;
+    /* acquire: pairs with init. */
+    if (pawl_load_acquire(&r->magic) != PAWL_RING_MAGIC ||
+        r->layout != PAWL_RING_LAYOUT || bytes < r->bytes ||
+        (r->format == PAWL_RING_VALUE && !pawl_cpu_has_pairs()))
+        return -EINVAL;
+    *ring = r;
+    return 0;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ring_core.h - the memory of a ring.
+ *
+ *     header      constants | tail | head, on lines of their own
+ *     slots       16 bytes (value) or 8 bytes (swap) each
+ *     records     one for each block that is not in a slot (swap)
+ *     blocks      capacity + records (swap)
+ *
+ * The word of a slot, and a hint, for a ring with shift s:
+ *
+ *      63 .......... s+1    s     s-1 ......... 1     0
+ *     +-----------------+------+-----------------+--------+
+ *     |       lap       | full |      block      | closed |      a slot
+ *     +-----------------+------+-----------------+--------+
+ *     |       lap       |            index                |      a hint
+ *     +-----------------+---------------------------------+
+ *
+ * Slot and hint have their laps at the same place, so that what a slot lacks to
+ * a position is one subtraction, and passing the greatest lap is nothing
+ * special.  An index is less than the number of blocks, hence fits.
+ *
+ *     word                   means (for position p = lap * capacity + index)
+ *     empty, lap             waits for the element of p
+ *     full, lap              holds it; block (swap) or second word (value)
+ *     closed                 the push that would come next in this slot, and all
+ *                            after it, are refused; never cleared
+ *
+ * Here a `position` is what a hint holds.
+ */
+#ifndef PAWL_ATOMIC_RING_CORE_H
+#define PAWL_ATOMIC_RING_CORE_H
+
+#include <pawl/base.h>
+#include <pawl/ring.h>
+
+#include "base/compiler.h"
+
+/* Blocks beyond those that participants keep. */
+enum { PAWL_RING_SPARE = 4 };
+
+enum pawl_ring_format {
+    PAWL_RING_VALUE = 1,
+    PAWL_RING_SWAP = 2,
+};
+
+#define PAWL_RING_MAGIC UINT32_C(0x70726e67) /* "prng" */
+#define PAWL_RING_LAYOUT UINT32_C(1)
+
+/* All but the hints are constant after init. */
+struct pawl_ring {
+    pawl_u32 magic; /* written last */
+    uint32_t layout;
+    uint32_t format;
+    uint32_t capacity;
+    uint32_t element_size;
+    uint32_t participants;
+    uint32_t records;
+    uint32_t slot_shift; /* log2 of the bytes a slot */
+    uint32_t shift;
+    uint64_t full;       /* the bit of a slot */
+    uint64_t laps;       /* the bits of a slot and of a position */
+    uint64_t stride;     /* bytes a block */
+    uint64_t records_at; /* offsets from the ring */
+    uint64_t blocks_at;
+    uint64_t bytes;
+    /* A position before which everything has been filled, and one before which
+     * everything has been taken.  Only ever written with what the writer knows
+     * to be so, thus never too far ahead; any number behind. */
+    pawl_u64 tail __attribute__((aligned(2 * PAWL_CACHE_LINE)));
+    pawl_u64 head __attribute__((aligned(2 * PAWL_CACHE_LINE)));
+} __attribute__((aligned(2 * PAWL_CACHE_LINE)));
+
+/* Who holds a block that is in no slot.
+ *
+ *     owner                  means
+ *     0                      nobody: the block is free
+ *     id                     that thread
+ *     ANONYMOUS              some thread
+ *     id | RECOVERS          that thread finds out what a dead owner has left
+ *
+ *      hand:    63 ...... 32   31 ........ 0
+ *              +-------------+--------------+
+ *              |   taking    |     own      |     taking NONE: quiet
+ *              +-------------+--------------+
+ *
+ * Mid-operation `taking` is the block that the owner is about to swap for its
+ * own: exactly one of the two is in its hand, and only it knows which. */
+struct pawl_ring_record {
+    pawl_u64 owner;
+    pawl_u64 hand; /* written by the owner only */
+    pawl_u32 use;  /* by the owner only: enum use of ring.c */
+} __attribute__((aligned(PAWL_CACHE_LINE)));
+
+#define PAWL_RING_ANONYMOUS (UINT64_C(1) << 62)
+#define PAWL_RING_RECOVERS (UINT64_C(1) << 63)
+#define PAWL_RING_NONE UINT32_MAX
+
+/* pawl_ring_init and pawl_ring_bytes with a choice of format, and of the lap to
+ * begin with; for them and for tests. */
+int64_t pawl_ring_bytes_as(enum pawl_ring_format format, size_t capacity,
+                           size_t element_size, size_t participants);
+int pawl_ring_init_as(enum pawl_ring_format format, pawl_ring **ring,
+                      void *memory, size_t bytes, size_t capacity,
+                      size_t element_size, size_t participants, uint64_t lap);
+
+#endif /* PAWL_ATOMIC_RING_CORE_H */
