@@ -159,19 +159,21 @@ static inline bool pawl_cas64_seq(pawl_u64 *w, uint64_t *seen, uint64_t v)
 
 /* -- Pairs: 16 bytes at once --------------------------------------------------
  *
- * Two 64-bit words that are compared and swapped together.  Each is also loaded
- * alone, which is an ordinary 8-byte access to one cache line.
+ * Two 64-bit words that are compared and swapped together.  Each of them may
+ * also be loaded, or compared and swapped, alone: an ordinary 8-byte access to
+ * one cache line, which such CPUs keep in one order with the 16-byte ones.
  *
- * By assembly, because gcc calls libatomic otherwise (1.2 ns more).  Builds with
- * ThreadSanitizer use the builtin, which the sanitizer sees.  Its runtime
- * emulates the 16 bytes under a lock, so there a load may see the words of two
- * different pairs, and nothing but a 16-byte operation may change either. */
+ * By assembly, for gcc calls libatomic otherwise (1.2 ns more), and the runtime
+ * of ThreadSanitizer emulates 16 bytes under a lock, which the 8-byte accesses
+ * and other processes do not respect.  The sanitizer does not see assembly; so
+ * in builds with it, additions of 0 to the first word do what it has to know:
+ * what comes before is released there, and what others released is acquired. */
 
 #if defined(__SANITIZE_THREAD__)
-#    define PAWL_PAIR_BUILTIN_ 1
+#    define PAWL_SHOW_PAIRS_ 1
 #elif defined(__has_feature)
 #    if __has_feature(thread_sanitizer)
-#        define PAWL_PAIR_BUILTIN_ 1
+#        define PAWL_SHOW_PAIRS_ 1
 #    endif
 #endif
 
@@ -186,42 +188,30 @@ struct pawl_pair_value {
     uint64_t second;
 };
 
-#if defined(PAWL_PAIR_BUILTIN_)
-__extension__ typedef unsigned __int128 __attribute__((may_alias)) pawl_wide_;
-
-#    if defined(__x86_64__)
-__attribute__((target("cx16"), noinline, unused))
-#    endif
-static bool
-pawl_cas_pair_seq(pawl_pair *p, struct pawl_pair_value seen,
-                  struct pawl_pair_value v)
+static inline void pawl_show_pair_(pawl_pair *p)
 {
-    pawl_wide_ from = (pawl_wide_)seen.second << 64 | seen.first;
-    pawl_wide_ to = (pawl_wide_)v.second << 64 | v.first;
-
-    return __atomic_compare_exchange_n((pawl_wide_ *)(void *)p, &from, to,
-                                       false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_RELAXED);
+#if defined(PAWL_SHOW_PAIRS_)
+    __atomic_fetch_add(&p->first.v_, 0, __ATOMIC_SEQ_CST);
+#else
+    (void)p;
+#endif
 }
-#elif defined(__x86_64__)
+
 static inline bool pawl_cas_pair_seq(pawl_pair *p, struct pawl_pair_value seen,
                                      struct pawl_pair_value v)
 {
-    bool stored;
+    bool stored = false;
 
+    pawl_show_pair_(p);
+#if defined(__x86_64__)
     __asm__ __volatile__("lock cmpxchg16b %1"
                          : "=@ccz"(stored), "+m"(*p), "+a"(seen.first),
                            "+d"(seen.second)
                          : "b"(v.first), "c"(v.second)
                          : "memory");
-    return stored;
-}
 #elif defined(__aarch64__)
-/* A seq_cst read-modify-write without LSE, as compilers make it of 8 bytes; in
- * one piece, for nothing may come between the two exclusive accesses. */
-static inline bool pawl_cas_pair_seq(pawl_pair *p, struct pawl_pair_value seen,
-                                     struct pawl_pair_value v)
-{
+    /* A seq_cst read-modify-write without LSE, as compilers make it of 8 bytes;
+     * in one piece, for nothing may come between the exclusive accesses. */
     uint64_t first;
     uint64_t second;
     uint32_t state;
@@ -237,33 +227,14 @@ static inline bool pawl_cas_pair_seq(pawl_pair *p, struct pawl_pair_value seen,
                          : "r"(seen.first), "r"(seen.second), "r"(v.first),
                            "r"(v.second)
                          : "memory", "cc");
-    return state != 0;
-}
+    stored = state != 0;
 #else
-static inline bool pawl_cas_pair_seq(pawl_pair *p, struct pawl_pair_value seen,
-                                     struct pawl_pair_value v)
-{
-    (void)p;
+    /* Never called: pawl_cpu_has_pairs() says no. */
     (void)seen;
     (void)v;
-    return false;
-}
 #endif
-
-/* Change the first word only; the second stays `seen.second`, which matters
- * only where the sanitizer's emulation needs it. */
-static inline bool pawl_cas_pair_first_seq(pawl_pair *p,
-                                           struct pawl_pair_value seen,
-                                           uint64_t first)
-{
-#if defined(PAWL_PAIR_BUILTIN_)
-    struct pawl_pair_value v = {first, seen.second};
-
-    return pawl_cas_pair_seq(p, seen, v);
-#else
-    return __atomic_compare_exchange_n(&p->first.v_, &seen.first, first, false,
-                                       __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-#endif
+    pawl_show_pair_(p);
+    return stored;
 }
 
 /* Keep the accesses of a thread in program order as seen by a signal handler of

@@ -271,26 +271,24 @@ static inline int64_t take_values(pawl_ring *r, char *elements, size_t n)
 
     do {
         pawl_pair *slot = pair_at(r, at);
-        struct pawl_pair_value seen;
-
         /* seq_cst: pairs with put_values (I3). */
-        seen.first = pawl_load64_seq(&slot->first);
-        if (pawl_likely(is_filled(r, at, seen.first))) {
-            uint64_t next =
-                (lap_of(r, at) + consumers(r)) | (seen.first & CLOSED);
+        uint64_t word = pawl_load64_seq(&slot->first);
 
+        if (pawl_likely(is_filled(r, at, word))) {
+            uint64_t next = (lap_of(r, at) + consumers(r)) | (word & CLOSED);
             /* relaxed: both words were written at once, and if the swap finds
              * the first unchanged, so is the second (I1). */
-            seen.second = pawl_load64_relaxed(&slot->second);
+            uint64_t value = pawl_load64_relaxed(&slot->second);
+
             /* seq_cst: pairs with put_values, of this lap and the next. */
-            if (pawl_likely(pawl_cas_pair_first_seq(slot, seen, next))) {
+            if (pawl_likely(pawl_cas64_seq(&slot->first, &word, next))) {
                 at = add(r, at, 1);
-                write_element(r, elements, seen.second);
+                write_element(r, elements, value);
                 elements += r->element_size;
                 done++;
             }
         } else {
-            err = head_moved(r, &at, seen.first);
+            err = head_moved(r, &at, word);
         }
     } while (done < n && err == 0);
     if (pawl_unlikely(done == 0))
@@ -698,24 +696,11 @@ int pawl_ring_close(pawl_ring *r)
     for (;;) {
         uint64_t word;
         uint64_t at = find_end(r, &r->tail, producers(r), &word);
-        bool closed;
 
-        if (word & CLOSED)
-            return 0;
-        if (has_values(r)) {
-            pawl_pair *slot = pair_at(r, at);
-            struct pawl_pair_value seen = {
-                /* relaxed: as in take_values. */
-                .first = word,
-                .second = pawl_load64_relaxed(&slot->second)};
-
-            /* seq_cst: pairs with the swaps of put_values and take_values. */
-            closed = pawl_cas_pair_first_seq(slot, seen, word | CLOSED);
-        } else {
-            /* seq_cst: pairs with swap_block. */
-            closed = pawl_cas64_seq(slot_at(r, at), &word, word | CLOSED);
-        }
-        if (closed)
+        /* seq_cst: pairs with the swaps of put and take, which find the slot
+         * closed, or have changed it before. */
+        if ((word & CLOSED) ||
+            pawl_cas64_seq(slot_at(r, at), &word, word | CLOSED))
             return 0;
     }
 }
