@@ -47,6 +47,25 @@ static void two_locked_rmw(bench_state *b, const struct bench_spec *spec)
     }
 }
 
+/* What an item on its way through a queue of many cannot do without: a look at
+ * its slot and the swap that follows from it, on each end. */
+static void two_swaps(bench_state *b, const struct bench_spec *spec)
+{
+    BENCH_ALIGNED uint64_t slots[64] = {0};
+    (void)spec;
+    while (bench_batch(b, BENCH_BATCH)) {
+        for (int i = 0; i < BENCH_BATCH; i++) {
+            for (int end = 0; end < 2; end++) {
+                uint64_t seen =
+                    __atomic_load_n(&slots[i % 64], __ATOMIC_SEQ_CST);
+                BENCH_CHECK(__atomic_compare_exchange_n(
+                    &slots[i % 64], &seen, seen + 1, false, __ATOMIC_SEQ_CST,
+                    __ATOMIC_RELAXED));
+            }
+        }
+    }
+}
+
 static void pause_loop(bench_state *b, const struct bench_spec *spec)
 {
     (void)spec;
@@ -207,6 +226,7 @@ void bench_limits(void)
     add_loop("empty_loop", empty_loop);
     add_loop("locked_rmw", locked_rmw);
     add_loop("two_locked_rmw", two_locked_rmw);
+    add_loop("two_swaps", two_swaps);
     add_loop("pause", pause_loop);
     add_loop("clock_gettime", clock_loop);
     add_loop("ticks", ticks_loop);

@@ -269,6 +269,8 @@ void add_rows()
     bench_barrier();
     bench_once();
     bench_latch();
+    bench_ring();
+    bench_ring_cxx();
     bench_cxx();
     sort_rows();
 }

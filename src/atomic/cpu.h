@@ -40,10 +40,4 @@ static inline bool pawl_cpu_has_pairs(void)
 #endif
 }
 
-/* Bring a line into this CPU's cache, to be written. */
-static inline void pawl_cpu_prefetch_write(const void *p)
-{
-    __builtin_prefetch(p, 1);
-}
-
 #endif /* PAWL_ATOMIC_CPU_H */
