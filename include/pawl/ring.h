@@ -214,6 +214,7 @@ PAWL_API size_t pawl_ring_element_size(const pawl_ring *ring);
  * The identity is a number that no two threads, in all processes that use the
  * rings of this one, ever have; for instance the kernel's thread id and the time
  * when the thread began.  0, the default, is none.  The child of a fork has none.
+ * Blocks that were kept under an old identity remain that one's.
  *
  * Returns    0;  -EINVAL id >= PAWL_RING_IDENTITIES;  -ENOMEM libc is out of
  *            memory.

@@ -737,17 +737,17 @@ size_t pawl_ring_size(const pawl_ring *r)
 bool pawl_ring_is_empty(const pawl_ring *r)
 {
     uint64_t word;
-    uint64_t head = find_end(r, &r->head, consumers(r), &word);
 
-    return !is_filled(r, head, word);
+    find_end(r, &r->head, consumers(r), &word);
+    return !(word & r->full); /* it is at this lap, full or not yet (I3) */
 }
 
 bool pawl_ring_is_full(const pawl_ring *r)
 {
     uint64_t word;
-    uint64_t tail = find_end(r, &r->tail, producers(r), &word);
 
-    return word - lap_of(r, tail) >= r->full;
+    find_end(r, &r->tail, producers(r), &word);
+    return (word & r->full) != 0; /* still at the lap before (I3) */
 }
 
 size_t pawl_ring_capacity(const pawl_ring *r)

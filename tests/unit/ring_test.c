@@ -440,32 +440,59 @@ TEST(ring.close_keeps_what_is_in)
 /* ---- hints --------------------------------------------------------------- */
 
 /* A hint that is any number of positions behind is repaired, and in few steps:
- * the far ones would take 2^31 if each slot was looked at. */
-static void stale(enum pawl_ring_format format)
+ * looking at each slot would take hours. */
+static void positions_behind(enum pawl_ring_format format)
 {
     enum { CAPACITY = 1 << 20 };
     pawl_ring *r = ring_make(format, CAPACITY, 8, 0);
-    uint64_t value = 0;
+    int rounds = test_iterations(20000);
+    uint64_t random = test_seed(1);
     uint64_t put = 0;
 
     for (; put < CAPACITY - 2; put++)
         CHECK_OK(pawl_ring_push(r, &put));
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < rounds; i++) {
+        uint64_t want = put - (CAPACITY - 2);
+
         r->tail.v_ = 0;
         r->head.v_ = 0;
         CHECK_OK(pawl_ring_push(r, &put));
         put++;
-        r->tail.v_ = test_rand_below(&value, (uint32_t)i + 1);
+        r->tail.v_ = test_rand_below(&random, CAPACITY);
         CHECK_EQ(pawl_ring_size(r), CAPACITY - 1);
-        CHECK_EQ(pop64(r), put - (CAPACITY - 1));
+        CHECK_EQ(pop64(r), want);
     }
     free(r);
+}
+
+static void laps_behind(enum pawl_ring_format format)
+{
+    EACH(c, capacities)
+    {
+        for (int bits = 0; bits < 50; bits += 7) {
+            pawl_ring *r = ring_make_at(format, capacities[i_c], 8, 0,
+                                        UINT64_C(1) << bits);
+            uint64_t value = 5;
+
+            r->tail.v_ = 0;
+            CHECK(pawl_ring_is_empty(r));
+            CHECK_OK(pawl_ring_push(r, &value));
+            r->tail.v_ = 0;
+            r->head.v_ = 0;
+            CHECK_EQ(pawl_ring_size(r), 1);
+            CHECK_EQ(pop64(r), 5);
+            r->head.v_ = 0;
+            CHECK_ERR(pawl_ring_pop(r, &value), -EAGAIN);
+            free(r);
+        }
+    }
 }
 
 TEST(ring.stale_hints_are_repaired)
 {
     TEST_TIMEOUT(20);
-    both(stale);
+    both(positions_behind);
+    both(laps_behind);
 }
 
 /* ---- loans --------------------------------------------------------------- */
@@ -738,8 +765,9 @@ TEST(ring.recover_finds_the_block_of_the_dead)
     }
 }
 
-/* Two who died, each with the block that would tell what the other had; and a
- * third in mid-operation, whose hand tells nothing. */
+/* 8 swapped its block 2 for 0, the dead 7 its block 1 for 2, and 9 its block 3 for
+ * 1; but 8 and 9 have not said so yet.  Block 2, which 8 seems to hold, is in the
+ * hand of the dead; and of 1 nobody can know. */
 TEST(ring.recover_leaves_open_what_it_cannot_know)
 {
     pawl_ring *r = ring_make(PAWL_RING_SWAP, 1, 16, 3);
@@ -747,28 +775,24 @@ TEST(ring.recover_leaves_open_what_it_cannot_know)
     uint64_t *slot = (void *)(r + 1);
     uint64_t dead = 7;
 
-    CHECK_OK(pawl_ring_identify(9));
-    CHECK_EQ((*slot & (r->full - 1)) >> 1, 0);
-    CHECK_EQ(c[0].hand.v_, UINT64_C(0xffffffff00000001));
-    /* 7 swapped its block 1 for 0; 8 is about to swap its block 2 for 1. */
-    *slot = (*slot & ~(r->full - 1)) | 1 << 1;
-    c[0].owner.v_ = 7;
-    c[0].hand.v_ = 1; /* own 1, taking 0 */
-    c[1].owner.v_ = 8;
-    c[1].hand.v_ = UINT64_C(1) << 32 | 2;
-    CHECK_EQ(pawl_ring_recover(r, is_number, &dead), 1);
-    CHECK_EQ((uint32_t)c[0].hand.v_, 0);
-    /* 8 has swapped, and is still in mid-operation: block 1 is in its hand, but
-     * nobody can know.  7 is as before. */
-    c[0].owner.v_ = 7;
-    c[0].hand.v_ = 1;
-    *slot = (*slot & ~(r->full - 1)) | 2 << 1;
+    CHECK_OK(pawl_ring_identify(10));
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK_EQ(c[i].hand.v_, (uint64_t)PAWL_RING_NONE << 32 | (i + 1));
+        c[i].owner.v_ = 7 + i;
+    }
+    c[0].hand.v_ = UINT64_C(2) << 32 | 1;
+    c[1].hand.v_ = UINT64_C(0) << 32 | 2;
+    c[2].hand.v_ = UINT64_C(1) << 32 | 3;
+    *slot = (*slot & ~(r->full - 1)) | 3 << 1;
     CHECK_EQ(pawl_ring_recover(r, is_number, &dead), 0);
-    CHECK_EQ(c[0].owner.v_, 7);
-    CHECK_EQ(c[0].hand.v_, 1);
-    c[1].hand.v_ = (uint64_t)PAWL_RING_NONE << 32 | 1; /* 8 goes on */
+    CHECK_EQ(c[0].owner.v_, 7); /* as it was */
+    CHECK_EQ(c[0].hand.v_, UINT64_C(2) << 32 | 1);
+
+    c[2].hand.v_ = (uint64_t)PAWL_RING_NONE << 32 | 1; /* 9 goes on */
     CHECK_EQ(pawl_ring_recover(r, is_number, &dead), 1);
-    CHECK_EQ((uint32_t)c[0].hand.v_, 0);
+    CHECK_EQ(c[0].owner.v_, 0);
+    CHECK_EQ((uint32_t)c[0].hand.v_, 2);
+    c[1].hand.v_ = (uint64_t)PAWL_RING_NONE << 32 | 0; /* and 8 */
     blocks_are_whole(r);
     free(r);
 }
