@@ -12,6 +12,7 @@
 #include <pawl/cond.h>
 #include <pawl/error.h>
 #include <pawl/event.h>
+#include <pawl/eventcount.h>
 #include <pawl/latch.h>
 #include <pawl/mutex.h>
 #include <pawl/once.h>

@@ -121,6 +121,11 @@ static inline uint64_t pawl_swap64_seq(pawl_u64 *w, uint64_t v)
     return __atomic_exchange_n(&w->v_, v, __ATOMIC_SEQ_CST);
 }
 
+static inline uint64_t pawl_add64_seq(pawl_u64 *w, uint64_t v)
+{
+    return __atomic_fetch_add(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
 static inline bool pawl_cas64_relaxed(pawl_u64 *w, uint64_t *seen, uint64_t v)
 {
     return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_RELAXED,

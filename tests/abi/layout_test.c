@@ -42,6 +42,7 @@ TEST(layout.zero_bytes_are_the_default_initialiser)
     CHECK_ZERO(pawl_rwlock, PAWL_RWLOCK_INIT);
     CHECK_ZERO(pawl_cond, PAWL_COND_INIT);
     CHECK_ZERO(pawl_event, PAWL_EVENT_INIT);
+    CHECK_ZERO(pawl_eventcount, PAWL_EVENTCOUNT_INIT);
     CHECK_ZERO(pawl_once, PAWL_ONCE_INIT);
     CHECK_ZERO(pawl_latch, PAWL_LATCH_INIT(0));
 }

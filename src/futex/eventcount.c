@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * eventcount.c - the event count of pawl/eventcount.h, where the word is drawn.
+ *
+ *   consumer                          producer
+ *   counts itself         (A)         changes the structure  (C)
+ *   looks at it           (B)         reads the count        (D)
+ *
+ * A, B, C, D are seq_cst: it cannot be that B misses the change and D the
+ * consumer.  If D sees it, the epoch moves on, so that a consumer which does not
+ * sleep yet will not, and one that does is woken.
+ *
+ * I1  The waiters counted are at least the threads that sleep, or may go to
+ *     sleep, under the epoch that stands in the word.
+ *
+ * A thread is counted by prepare.  It takes itself off again only while the
+ * epoch is still its own: if the epoch has moved, a notification may have taken
+ * it off already, and a count that is too high costs one vain system call, while
+ * one that is too low loses a wake-up.  What is too high is corrected when a
+ * wake finds fewer sleepers than it was meant for: those who are counted then
+ * belong to older epochs, for which nobody can go to sleep any more.
+ */
+#include "futex/eventcount.h"
+
+#include <limits.h>
+
+#include <pawl/error.h>
+
+#include "base/tsan.h"
+#include "futex/sys.h"
+
+#define WAITER PAWL_EVENTCOUNT_WAITER
+
+static bool is_shared(const pawl_eventcount *ec)
+{
+    return (ec->mode_ & PAWL_SHARED) != 0;
+}
+
+int pawl_eventcount_init(pawl_eventcount *ec, unsigned flags)
+{
+    if ((flags & ~(unsigned)PAWL_SHARED) != 0)
+        return -EINVAL;
+    ec->mode_ = flags;
+    pawl_store64_relaxed(&ec->word_, 0); /* relaxed: nobody uses it yet */
+    return 0;
+}
+
+uint32_t pawl_eventcount_prepare(pawl_eventcount *ec)
+{
+    /* seq_cst: pairs with load64_seq in signal; see the top. */
+    return (uint32_t)pawl_add64_seq(&ec->word_, WAITER);
+}
+
+void pawl_eventcount_cancel(pawl_eventcount *ec, uint32_t key)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&ec->word_);
+
+    /* relaxed: publishes nothing.  The count cannot be 0 here, by I1. */
+    while ((uint32_t)seen == key &&
+           !pawl_cas64_relaxed(&ec->word_, &seen, seen - WAITER))
+        ;
+}
+
+int pawl_eventcount_wait_until(pawl_eventcount *ec, uint32_t key,
+                               pawl_deadline until)
+{
+    int err = 0;
+
+    /* acquire: pairs with cas64_release in wake. */
+    while ((uint32_t)pawl_load64_acquire(&ec->word_) == key) {
+        if (err == -ETIMEDOUT) {
+            pawl_eventcount_cancel(ec, key);
+            return err;
+        }
+        err = pawl_futex_wait(pawl_low_half(&ec->word_), key, until,
+                              is_shared(ec), PAWL_CHANNEL_ANY);
+    }
+    pawl_tsan_acquire(ec);
+    return 0;
+}
+
+int pawl_eventcount_wait(pawl_eventcount *ec, uint32_t key)
+{
+    return pawl_eventcount_wait_until(ec, key, PAWL_FOREVER);
+}
+
+void pawl_eventcount_wake(pawl_eventcount *ec, uint64_t seen, uint32_t n)
+{
+    bool shared = is_shared(ec);
+    uint64_t as;
+    uint32_t woken;
+    uint32_t k;
+
+    pawl_tsan_release(ec);
+    do {
+        uint32_t waiters = (uint32_t)(seen / WAITER);
+
+        if (waiters == 0)
+            return;
+        k = n < waiters ? n : waiters;
+        if (k > INT_MAX)
+            k = INT_MAX;
+        as = (seen - k * WAITER) & ~(uint64_t)UINT32_MAX;
+        as |= (uint32_t)seen + 1;
+        /* release: pairs with load64_acquire in wait_until. */
+    } while (!pawl_cas64_release(&ec->word_, &seen, as));
+    woken = (uint32_t)pawl_futex_wake(pawl_low_half(&ec->word_), (int)k, shared,
+                                      PAWL_CHANNEL_ANY);
+    /* relaxed: publishes nothing; fails if anybody was counted meanwhile. */
+    if (woken < k && as >= WAITER)
+        pawl_cas64_relaxed(&ec->word_, &as, (uint32_t)as);
+}
+
+void pawl_eventcount_notify(pawl_eventcount *ec, int n)
+{
+    if (n > 0)
+        pawl_eventcount_signal(ec, (uint32_t)n);
+}
+
+void pawl_eventcount_notify_all(pawl_eventcount *ec)
+{
+    pawl_eventcount_signal(ec, UINT32_MAX);
+}
