@@ -20,6 +20,9 @@
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
 #include <pawl/sem.h>
+#include <pawl/spsc.h>
+#include <pawl/stack.h>
 #include <pawl/time.h>
+#include <pawl/wsdeque.h>
 
 #endif /* PAWL_H */

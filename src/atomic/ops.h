@@ -116,6 +116,11 @@ static inline void pawl_store64_release(pawl_u64 *w, uint64_t v)
     __atomic_store_n(&w->v_, v, __ATOMIC_RELEASE);
 }
 
+static inline void pawl_store64_seq(pawl_u64 *w, uint64_t v)
+{
+    __atomic_store_n(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
 static inline uint64_t pawl_swap64_seq(pawl_u64 *w, uint64_t v)
 {
     return __atomic_exchange_n(&w->v_, v, __ATOMIC_SEQ_CST);

@@ -12,6 +12,12 @@
 #include "team.h"
 #include "test.h"
 
+/* How many the word counts. */
+TEAM_INLINE uint32_t test_eventcount_waiters(const pawl_eventcount *ec)
+{
+    return (uint32_t)(__atomic_load_n(&ec->word_.v_, __ATOMIC_RELAXED) >> 32);
+}
+
 struct plan {
     int producers;
     int consumers;
