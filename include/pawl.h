@@ -16,6 +16,7 @@
 #include <pawl/latch.h>
 #include <pawl/mutex.h>
 #include <pawl/once.h>
+#include <pawl/queue.h>
 #include <pawl/ring.h>
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>

@@ -734,6 +734,14 @@ size_t pawl_ring_size(const pawl_ring *r)
                     index_of(r, tail) - index_of(r, head));
 }
 
+uint64_t pawl_ring_pushed(const pawl_ring *r)
+{
+    uint64_t word;
+    uint64_t tail = find_end(r, &r->tail, producers(r), &word);
+
+    return (tail >> (r->shift + 1)) * r->capacity + index_of(r, tail);
+}
+
 bool pawl_ring_is_empty(const pawl_ring *r)
 {
     uint64_t word;

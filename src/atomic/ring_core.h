@@ -104,4 +104,8 @@ int pawl_ring_init_as(enum pawl_ring_format format, pawl_ring **ring,
                       void *memory, size_t bytes, size_t capacity,
                       size_t element_size, size_t participants, uint64_t lap);
 
+/* How many elements have been pushed, at an instant within the call.  Exact up to
+ * 2^61. */
+uint64_t pawl_ring_pushed(const pawl_ring *ring);
+
 #endif /* PAWL_ATOMIC_RING_CORE_H */

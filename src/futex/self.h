@@ -47,6 +47,7 @@ enum pawl_spin_kind {
     PAWL_SPIN_EVENT,
     PAWL_SPIN_BARRIER,
     PAWL_SPIN_RWLOCK,
+    PAWL_SPIN_QUEUE,
     PAWL_SPIN_YIELD, /* where threads outnumber CPUs */
     PAWL_SPIN_KINDS,
 };
