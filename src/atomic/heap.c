@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <pawl/ring.h>
 #include <pawl/spsc.h>
 #include <pawl/stack.h>
 #include <pawl/wsdeque.h>
@@ -15,13 +16,31 @@ static int64_t allocate(void **memory, int64_t bytes)
 {
     if (bytes < 0)
         return bytes;
-    *memory = aligned_alloc(PAWL_SPSC_ALIGN, (size_t)bytes);
+    *memory = aligned_alloc(PAWL_RING_ALIGN, (size_t)bytes);
     return *memory == NULL ? -ENOMEM : bytes;
 }
 
-_Static_assert(PAWL_SPSC_ALIGN == PAWL_STACK_ALIGN &&
-                   PAWL_SPSC_ALIGN == PAWL_WSDEQUE_ALIGN,
+_Static_assert(PAWL_RING_ALIGN == PAWL_SPSC_ALIGN &&
+                   PAWL_RING_ALIGN == PAWL_STACK_ALIGN &&
+                   PAWL_RING_ALIGN == PAWL_WSDEQUE_ALIGN,
                "allocate aligns them alike");
+
+int pawl_ring_create(pawl_ring **ring, size_t capacity, size_t element_size,
+                     size_t participants)
+{
+    void *memory = NULL;
+    int64_t bytes = allocate(
+        &memory, pawl_ring_bytes(capacity, element_size, participants));
+
+    return bytes < 0 ? (int)bytes
+                     : pawl_ring_init(ring, memory, (size_t)bytes, capacity,
+                                      element_size, participants);
+}
+
+void pawl_ring_free(pawl_ring *ring)
+{
+    free(ring);
+}
 
 int pawl_spsc_create(pawl_spsc **spsc, size_t capacity, size_t element_size)
 {
