@@ -149,12 +149,6 @@ static inline bool pawl_cas64_release(pawl_u64 *w, uint64_t *seen, uint64_t v)
                                        __ATOMIC_RELAXED);
 }
 
-static inline bool pawl_cas64_seq(pawl_u64 *w, uint64_t *seen, uint64_t v)
-{
-    return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_RELAXED);
-}
-
 static inline bool pawl_cas64_acq_rel(pawl_u64 *w, uint64_t *seen, uint64_t v)
 {
     return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_ACQ_REL,
