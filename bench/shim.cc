@@ -269,6 +269,7 @@ void add_rows()
     bench_barrier();
     bench_once();
     bench_latch();
+    bench_queue();
     bench_ring();
     bench_ring_cxx();
     bench_cxx();
