@@ -83,12 +83,6 @@ void pawl_tsan_wrong_unlock(void *object)
     __tsan_mutex_post_unlock(object, 0);
 }
 
-void pawl_tsan_wrong_destroy(void *object)
-{
-    __tsan_mutex_destroy(object, 0); /* of a static one too */
-    __tsan_mutex_create(object, PAWL_TSAN_NOT_STATIC);
-}
-
 void pawl_tsan_thread_ends(void)
 {
     if (!pawl_tsan_on())

@@ -96,11 +96,9 @@ void pawl_tsan_locked(void *object, unsigned flags, bool got);
 void pawl_tsan_unlocking(void *object, unsigned flags);
 void pawl_tsan_unlocked(void *object, unsigned flags);
 
-/* The caller releases, or destroys, what it must not: have the sanitizer report
- * it (unless report_mutex_bugs=0, report_destroy_locked=0).  The object is as
- * it was. */
+/* The caller releases what it does not hold: have the sanitizer report it
+ * (unless report_mutex_bugs=0).  The object is as it was. */
 void pawl_tsan_wrong_unlock(void *object);
-void pawl_tsan_wrong_destroy(void *object);
 
 /* The calling thread ends: whatever it still holds is given up, which the next
  * holder learns as -EOWNERDEAD.  Does nothing without the sanitizer. */

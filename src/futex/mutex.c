@@ -464,14 +464,9 @@ int pawl_mutex_destroy(pawl_mutex *m)
      * may free what the mutex guarded. */
     uint64_t seen = pawl_load64_acquire(&m->word_);
 
-    bool annotate = pawl_tsan_on() && (seen & PAWL_M_OWNERLESS) == 0;
-
-    if (is_locked(seen)) {
-        if (annotate)
-            pawl_tsan_wrong_destroy(m);
+    if (is_locked(seen))
         return -EBUSY;
-    }
-    if (annotate)
+    if (pawl_tsan_on() && (seen & PAWL_M_OWNERLESS) == 0)
         pawl_tsan_destroyed(m);
     return 0;
 }

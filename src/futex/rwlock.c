@@ -858,11 +858,8 @@ int pawl_rwlock_destroy(pawl_rwlock *rw)
     uint64_t seen = pawl_load64_acquire(&rw->word_);
 
     seen = settled(seen, is_shared(rw));
-    if ((seen & (WRITE | READERS | RWAITS | WWAITS)) != 0) {
-        if (pawl_tsan_on())
-            pawl_tsan_wrong_destroy(rw);
+    if ((seen & (WRITE | READERS | RWAITS | WWAITS)) != 0)
         return -EBUSY;
-    }
     if (pawl_tsan_on())
         pawl_tsan_destroyed(rw);
     return 0;

@@ -144,10 +144,6 @@ static int clean(void)
     {                                                                          \
         return pawl_##unlock_fn(&kind##_one);                                  \
     }                                                                          \
-    static int kind##_destroy(void)                                            \
-    {                                                                          \
-        return type##_destroy(&kind##_one);                                    \
-    }                                                                          \
     static int kind##_lock_second(void)                                        \
     {                                                                          \
         return pawl_##lock_fn(&kind##_two);                                    \
@@ -156,19 +152,34 @@ static int clean(void)
     {                                                                          \
         return pawl_##unlock_fn(&kind##_two);                                  \
     }                                                                          \
-    /* The memory is gone, and used all the same. */                           \
-    static int kind##_use_after_free(void)                                     \
+    static type *kind##_create(void)                                           \
     {                                                                          \
-        static type fresh = init;                                              \
+        static const type fresh = init;                                        \
         type *p = malloc(sizeof *p);                                           \
                                                                                \
         if (p == NULL)                                                         \
-            return -ENOMEM;                                                    \
+            exit(2);                                                           \
         memcpy(p, &fresh, sizeof fresh);                                       \
+        return p;                                                              \
+    }                                                                          \
+    static int kind##_use_after_free(void)                                     \
+    {                                                                          \
+        type *p = kind##_create();                                             \
+                                                                               \
         must(pawl_##lock_fn(p));                                               \
         must(pawl_##unlock_fn(p));                                             \
         free(p);                                                               \
         return pawl_##lock_fn(p);                                              \
+    }                                                                          \
+    /* Refused, but that is not heard. */                                      \
+    static int kind##_destroy_while_held(void)                                 \
+    {                                                                          \
+        type *p = kind##_create();                                             \
+                                                                               \
+        must(pawl_##lock_fn(p));                                               \
+        must(type##_destroy(p) == -EBUSY ? 0 : -EINVAL);                       \
+        free(p);                                                               \
+        return pawl_##unlock_fn(p);                                            \
     }
 
 LOCK_FUNCTIONS(mutex, pawl_mutex, PAWL_MUTEX_INIT, mutex_lock, mutex_unlock)
@@ -183,19 +194,19 @@ static const struct kind {
     const char *name;
     int (*lock)(void);
     int (*unlock)(void);
-    int (*destroy)(void);
     int (*lock_second)(void);
     int (*unlock_second)(void);
     int (*use_after_free)(void);
+    int (*destroy_while_held)(void);
 } kinds[] = {
 #define KIND(kind)                                                             \
     {#kind,                                                                    \
      kind##_lock,                                                              \
      kind##_unlock,                                                            \
-     kind##_destroy,                                                           \
      kind##_lock_second,                                                       \
      kind##_unlock_second,                                                     \
-     kind##_use_after_free}
+     kind##_use_after_free,                                                    \
+     kind##_destroy_while_held}
     KIND(mutex),
     KIND(rmutex),
     KIND(write),
@@ -265,8 +276,7 @@ static void unlock_by_another(const struct kind *k)
 
 static void destroy_while_held(const struct kind *k)
 {
-    must(k->lock());
-    (void)k->destroy();
+    (void)k->destroy_while_held();
 }
 
 static void use_after_free(const struct kind *k)
@@ -290,8 +300,7 @@ static const struct misuse {
     /* A read lock does not know its readers, nor does the sanitizer. */
     {"unlock-by-another", unlock_by_another, NOT_READ,
      "unlock of an unlocked mutex"},
-    {"destroy-while-held", destroy_while_held, NOT_READ,
-     "destroy of a locked mutex"},
+    {"destroy-while-held", destroy_while_held, ANY, "heap-use-after-free"},
     {"use-after-free", use_after_free, ANY, "heap-use-after-free"},
 };
 

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fork_fault.c - forks at random moments of a program whose threads use locks
+ * all the time: the child can use every one of them at once, as documented
+ * (K-02 to K-04), whatever the threads that it has not were in the middle of.
+ *
+ * fork_test.c lays these moments down one by one; here they come as they come.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pawl/barrier.h>
+#include <pawl/cond.h>
+#include <pawl/error.h>
+#include <pawl/event.h>
+#include <pawl/latch.h>
+#include <pawl/mutex.h>
+#include <pawl/once.h>
+#include <pawl/rmutex.h>
+#include <pawl/rwlock.h>
+#include <pawl/sem.h>
+
+#include "crowd.h"
+
+enum { THREADS = 4 };
+
+struct scene {
+    pawl_mutex mutex;
+    pawl_mutex ownerless;
+    pawl_rmutex recursive;
+    pawl_rwlock written; /* by all: readers stay counted in a child */
+    pawl_sem sem;
+    pawl_cond cond;
+    pawl_event event;
+    pawl_mutex of_cond;
+    atomic_bool ends;
+    atomic_bool child;
+};
+
+static void held(int err)
+{
+    CHECK(err == 0 || err == -ETIMEDOUT);
+}
+
+/* Short waits too: their ends are moments of their own. */
+static void use_all(void *arg, int me)
+{
+    struct scene *s = arg;
+    uint64_t random = test_seed((uint64_t)me);
+
+    while (!atomic_load(&s->ends)) {
+        pawl_deadline until = pawl_after_us(test_rand_below(&random, 2000));
+        int err;
+
+        CHECK_OK(pawl_mutex_lock(&s->mutex));
+        loiter(&random);
+        CHECK_OK(pawl_mutex_unlock(&s->mutex));
+        CHECK_OK(pawl_mutex_lock(&s->ownerless));
+        loiter(&random);
+        CHECK_OK(pawl_mutex_unlock(&s->ownerless));
+        CHECK_OK(pawl_rmutex_lock(&s->recursive));
+        CHECK_OK(pawl_rmutex_lock(&s->recursive));
+        loiter(&random);
+        CHECK_OK(pawl_rmutex_unlock(&s->recursive));
+        CHECK_OK(pawl_rmutex_unlock(&s->recursive));
+        err = pawl_rwlock_write_lock_until(&s->written, until);
+        held(err);
+        loiter(&random);
+        if (err == 0)
+            CHECK_OK(pawl_rwlock_write_unlock(&s->written));
+        err = pawl_sem_acquire_until(&s->sem, until);
+        held(err);
+        if (err == 0)
+            CHECK_OK(pawl_sem_release(&s->sem));
+        held(pawl_event_wait_until(&s->event, pawl_after_us(20)));
+        CHECK_OK(pawl_mutex_lock(&s->of_cond));
+        if (me % 2 == 0)
+            held(pawl_cond_wait_until(&s->cond, &s->of_cond, until));
+        else
+            CHECK_OK(pawl_cond_notify_all(&s->cond, &s->of_cond));
+        CHECK_OK(pawl_mutex_unlock(&s->of_cond));
+    }
+}
+
+/* Had, or had after the death of one who held it; then it is as new. */
+static void repair_mutex(pawl_mutex *m)
+{
+    int err = pawl_mutex_lock_until(m, pawl_after_s(20));
+
+    CHECK(err == 0 || err == -EOWNERDEAD);
+    if (err == -EOWNERDEAD)
+        CHECK_OK(pawl_mutex_consistent(m));
+    CHECK_OK(pawl_mutex_unlock(m));
+    CHECK_OK(pawl_mutex_try_lock(m));
+    CHECK_OK(pawl_mutex_unlock(m));
+}
+
+static void repair_rmutex(pawl_rmutex *r)
+{
+    int err = pawl_rmutex_lock_until(r, pawl_after_s(20));
+
+    CHECK(err == 0 || err == -EOWNERDEAD);
+    CHECK_EQ(pawl_rmutex_depth(r), 1);
+    if (err == -EOWNERDEAD)
+        CHECK_OK(pawl_rmutex_consistent(r));
+    CHECK_OK(pawl_rmutex_unlock(r));
+}
+
+static void repair_rwlock(pawl_rwlock *rw)
+{
+    int err = pawl_rwlock_write_lock_until(rw, pawl_after_s(20));
+
+    CHECK(err == 0 || err == -EOWNERDEAD);
+    if (err == -EOWNERDEAD)
+        CHECK_OK(pawl_rwlock_consistent(rw));
+    CHECK_OK(pawl_rwlock_write_unlock(rw));
+    CHECK_OK(pawl_rwlock_try_read_lock(rw));
+    CHECK_OK(pawl_rwlock_read_unlock(rw));
+}
+
+static void use_as_child(void *arg)
+{
+    struct scene *s = arg;
+
+    repair_mutex(&s->mutex);
+    repair_rmutex(&s->recursive);
+    repair_rwlock(&s->written);
+    repair_mutex(&s->of_cond);
+    /* Nobody owns it, so it may be held for ever; anybody may release it. */
+    if (pawl_mutex_try_lock(&s->ownerless) == -EAGAIN &&
+        pawl_mutex_is_locked(&s->ownerless))
+        CHECK_OK(pawl_mutex_unlock(&s->ownerless));
+    else
+        CHECK_OK(pawl_mutex_unlock(&s->ownerless));
+    CHECK_OK(pawl_mutex_lock_until(&s->ownerless, pawl_after_s(20)));
+    CHECK_OK(pawl_mutex_unlock(&s->ownerless));
+
+    CHECK_EQ(pawl_sem_waiters(&s->sem), 0);
+    CHECK_OK(pawl_sem_release(&s->sem));
+    CHECK_OK(pawl_sem_try_acquire(&s->sem));
+    CHECK_ERR(pawl_sem_acquire_n_until(&s->sem, 100, pawl_after_us(10)),
+              -ETIMEDOUT);
+    pawl_event_set(&s->event);
+    CHECK_OK(pawl_event_wait(&s->event));
+
+    CHECK_OK(pawl_mutex_lock(&s->of_cond));
+    CHECK_OK(pawl_cond_notify_all(&s->cond, &s->of_cond));
+    CHECK_ERR(pawl_cond_wait_until(&s->cond, &s->of_cond, pawl_after_us(10)),
+              -ETIMEDOUT);
+    CHECK_OK(pawl_mutex_unlock(&s->of_cond));
+}
+
+/* Now and then in company of a thread of its own. */
+static void be_child(void *arg)
+{
+    struct scene *s = arg;
+
+    use_as_child(s);
+    if (atomic_load(&s->child))
+        test_join(test_thread(use_as_child, s));
+}
+
+TEST(fork.at_any_moment_leaves_the_child_usable_locks)
+{
+    static struct scene s;
+    static struct crowd c;
+    uint64_t random = test_seed(99);
+    int forks = test_iterations(3000);
+
+    TEST_TIMEOUT(120);
+    CHECK_OK(pawl_mutex_init(&s.ownerless, PAWL_OWNERLESS));
+    CHECK_OK(pawl_sem_init(&s.sem, 2, 0));
+    crowd_begins(&c, THREADS, use_all, &s);
+    for (int i = 0; i < forks; i++) {
+        atomic_store(&s.child, i % 8 == 0);
+        test_wait_child(test_spawn_child(be_child, &s));
+        for (uint32_t n = test_rand_below(&random, 300); n > 0; n--)
+            __asm__ volatile("" ::: "memory");
+    }
+    atomic_store(&s.ends, true);
+    crowd_ends(&c);
+    use_as_child(&s); /* and nothing has happened to the parent's */
+    test_note("%d forks", forks);
+}
