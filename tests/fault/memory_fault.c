@@ -39,6 +39,10 @@ static atomic_long refuse_from = -1;
 static atomic_long refuse_to = -1;
 static atomic_bool counting;
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
+    !defined(__SANITIZE_THREAD__)
+#    define CAN_REFUSE 1
+
 static bool is_refused(void)
 {
     long n;
@@ -48,10 +52,6 @@ static bool is_refused(void)
     n = atomic_fetch_add(&asked, 1);
     return n >= atomic_load(&refuse_from) && n < atomic_load(&refuse_to);
 }
-
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
-    !defined(__SANITIZE_THREAD__)
-#    define CAN_REFUSE 1
 
 /* glibc's own. */
 void *__libc_malloc(size_t size);           // NOLINT
