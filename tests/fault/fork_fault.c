@@ -36,12 +36,19 @@ struct scene {
     pawl_event event;
     pawl_mutex of_cond;
     atomic_bool ends;
-    atomic_bool child;
+    atomic_bool company; /* for the next child */
 };
 
 static void held(int err)
 {
     CHECK(err == 0 || err == -ETIMEDOUT);
+}
+
+/* Long enough that others come and wait. */
+static void linger(uint64_t *random)
+{
+    if (test_rand_below(random, 4) == 0)
+        sched_yield();
 }
 
 /* Short waits too: their ends are moments of their own. */
@@ -55,25 +62,27 @@ static void use_all(void *arg, int me)
         int err;
 
         CHECK_OK(pawl_mutex_lock(&s->mutex));
-        loiter(&random);
+        linger(&random);
         CHECK_OK(pawl_mutex_unlock(&s->mutex));
         CHECK_OK(pawl_mutex_lock(&s->ownerless));
-        loiter(&random);
+        linger(&random);
         CHECK_OK(pawl_mutex_unlock(&s->ownerless));
         CHECK_OK(pawl_rmutex_lock(&s->recursive));
         CHECK_OK(pawl_rmutex_lock(&s->recursive));
-        loiter(&random);
+        linger(&random);
         CHECK_OK(pawl_rmutex_unlock(&s->recursive));
         CHECK_OK(pawl_rmutex_unlock(&s->recursive));
         err = pawl_rwlock_write_lock_until(&s->written, until);
         held(err);
-        loiter(&random);
+        linger(&random);
         if (err == 0)
             CHECK_OK(pawl_rwlock_write_unlock(&s->written));
         err = pawl_sem_acquire_until(&s->sem, until);
         held(err);
-        if (err == 0)
+        if (err == 0) {
+            linger(&random);
             CHECK_OK(pawl_sem_release(&s->sem));
+        }
         held(pawl_event_wait_until(&s->event, pawl_after_us(20)));
         CHECK_OK(pawl_mutex_lock(&s->of_cond));
         if (me % 2 == 0)
@@ -129,11 +138,8 @@ static void use_as_child(void *arg)
     repair_rwlock(&s->written);
     repair_mutex(&s->of_cond);
     /* Nobody owns it, so it may be held for ever; anybody may release it. */
-    if (pawl_mutex_try_lock(&s->ownerless) == -EAGAIN &&
-        pawl_mutex_is_locked(&s->ownerless))
-        CHECK_OK(pawl_mutex_unlock(&s->ownerless));
-    else
-        CHECK_OK(pawl_mutex_unlock(&s->ownerless));
+    (void)!pawl_mutex_try_lock(&s->ownerless);
+    CHECK_OK(pawl_mutex_unlock(&s->ownerless));
     CHECK_OK(pawl_mutex_lock_until(&s->ownerless, pawl_after_s(20)));
     CHECK_OK(pawl_mutex_unlock(&s->ownerless));
 
@@ -152,14 +158,33 @@ static void use_as_child(void *arg)
     CHECK_OK(pawl_mutex_unlock(&s->of_cond));
 }
 
-/* Now and then in company of a thread of its own. */
+static void lock_in_company(void *arg, int me)
+{
+    struct scene *s = arg;
+    uint64_t random = test_seed((uint64_t)me);
+
+    for (int i = 0; i < 50; i++) {
+        CHECK_OK(pawl_mutex_lock(&s->mutex));
+        linger(&random);
+        CHECK_OK(pawl_mutex_unlock(&s->mutex));
+        CHECK_OK(pawl_sem_acquire(&s->sem));
+        linger(&random);
+        CHECK_OK(pawl_sem_release(&s->sem));
+    }
+}
+
+/* Now and then with threads of its own. */
 static void be_child(void *arg)
 {
     struct scene *s = arg;
 
     use_as_child(s);
-    if (atomic_load(&s->child))
-        test_join(test_thread(use_as_child, s));
+    if (atomic_load(&s->company)) {
+        if (pawl_sem_value(&s->sem) == 0) /* a thread had it that is no more */
+            CHECK_OK(pawl_sem_release(&s->sem));
+        crowd(3, lock_in_company, s);
+        use_as_child(s);
+    }
 }
 
 TEST(fork.at_any_moment_leaves_the_child_usable_locks)
@@ -171,10 +196,10 @@ TEST(fork.at_any_moment_leaves_the_child_usable_locks)
 
     TEST_TIMEOUT(120);
     CHECK_OK(pawl_mutex_init(&s.ownerless, PAWL_OWNERLESS));
-    CHECK_OK(pawl_sem_init(&s.sem, 2, 0));
+    CHECK_OK(pawl_sem_init(&s.sem, 1, 0));
     crowd_begins(&c, THREADS, use_all, &s);
     for (int i = 0; i < forks; i++) {
-        atomic_store(&s.child, i % 8 == 0);
+        atomic_store(&s.company, i % 8 == 0);
         test_wait_child(test_spawn_child(be_child, &s));
         for (uint32_t n = test_rand_below(&random, 300); n > 0; n--)
             __asm__ volatile("" ::: "memory");

@@ -38,6 +38,8 @@ static atomic_long asked; /* how often, since the test began to count */
 static atomic_long refuse_from = -1;
 static atomic_long refuse_to = -1;
 static atomic_bool counting;
+static atomic_bool refuses_maps; /* whatever the others say */
+static atomic_long refused_maps;
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
     !defined(__SANITIZE_THREAD__)
@@ -88,6 +90,11 @@ void *realloc(void *p, size_t size)
 void *mmap(void *at, size_t size, int protection, int flags, int fd,
            off_t offset)
 {
+    if (atomic_load(&refuses_maps)) {
+        atomic_fetch_add(&refused_maps, 1);
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
     if (is_refused()) {
         errno = ENOMEM;
         return MAP_FAILED;
@@ -271,4 +278,53 @@ TEST(memory.may_be_full)
     if (!CAN_REFUSE)
         TEST_SKIP("the sanitizer needs memory itself");
     play(&s, use_up_memory);
+}
+
+/* ---- more threads than the table has room for ----------------------------------------- */
+
+enum { MANY = 1100, MANY_STACK = 65536 };
+
+struct many {
+    pawl_mutex mutex;
+    pawl_latch all;
+    int count; /* under the mutex */
+};
+
+/* All are alive at once. */
+static void *be_one_of_many(void *arg)
+{
+    struct many *m = arg;
+
+    CHECK_OK(pawl_mutex_lock(&m->mutex));
+    CHECK(pawl_mutex_is_mine(&m->mutex));
+    CHECK_ERR(pawl_mutex_lock(&m->mutex), -EDEADLK);
+    m->count++;
+    CHECK_OK(pawl_mutex_unlock(&m->mutex));
+    CHECK_ERR(pawl_mutex_unlock(&m->mutex), -EPERM);
+    CHECK_OK(pawl_latch_arrive_and_wait(&m->all, PAWL_FOREVER));
+    return NULL;
+}
+
+TEST(memory.for_the_table_of_threads_may_be_refused)
+{
+    static pthread_t threads[MANY];
+    static struct many m;
+    pthread_attr_t attributes;
+
+    if (!CAN_REFUSE)
+        TEST_SKIP("the sanitizer has its own malloc");
+    CHECK_OK(pawl_latch_init(&m.all, MANY, 0));
+    CHECK_EQ(pthread_attr_init(&attributes), 0);
+    CHECK_EQ(pthread_attr_setstacksize(&attributes, MANY_STACK), 0);
+    atomic_store(&refuses_maps, true);
+    CHECK_OK(pawl_mutex_lock(&m.mutex));
+    for (int i = 0; i < MANY; i++)
+        CHECK_EQ(pthread_create(&threads[i], &attributes, be_one_of_many, &m),
+                 0);
+    CHECK_OK(pawl_mutex_unlock(&m.mutex));
+    for (int i = 0; i < MANY; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    CHECK_EQ(m.count, MANY);
+    test_note("%ld refusals", atomic_load(&refused_maps));
+    CHECK(atomic_load(&refused_maps) > 0);
 }
