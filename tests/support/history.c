@@ -953,17 +953,43 @@ static uint64_t hash_state(const struct history_model *m,
     return hash | 1;
 }
 
+/* Where this is, or would be. */
+static struct tried *find_tried(const struct search *s, uint64_t done,
+                                uint64_t state)
+{
+    uint64_t hash = (done ^ state) * UINT64_C(0x9e3779b97f4a7c15);
+    size_t i = (hash ^ hash >> 32) & (s->tried_size - 1);
+
+    while (s->tried[i].state != 0 &&
+           (s->tried[i].done != done || s->tried[i].state != state))
+        i = (i + 1) & (s->tried_size - 1);
+    return &s->tried[i];
+}
+
+static void make_room(struct search *s)
+{
+    struct search old = *s;
+
+    s->tried_size = old.tried_size * 2;
+    s->tried = allocate(s->tried_size, sizeof *s->tried);
+    for (size_t i = 0; i < old.tried_size; i++) {
+        if (old.tried[i].state != 0)
+            *find_tried(s, old.tried[i].done, old.tried[i].state) =
+                old.tried[i];
+    }
+    free(old.tried);
+}
+
 /* Remember; false if it was known. */
 static bool is_new(struct search *s, uint64_t done, uint64_t state)
 {
-    size_t i = (done ^ (done >> 31) ^ state * 7) & (s->tried_size - 1);
+    struct tried *place = find_tried(s, done, state);
 
-    for (; s->tried[i].state != 0; i = (i + 1) & (s->tried_size - 1)) {
-        if (s->tried[i].done == done && s->tried[i].state == state)
-            return false;
-    }
-    CHECK(s->tried_count++ < s->tried_size / 2);
-    s->tried[i] = (struct tried){done, state};
+    if (place->state != 0)
+        return false;
+    *place = (struct tried){done, state};
+    if (++s->tried_count == s->tried_size / 2)
+        make_room(s);
     return true;
 }
 
@@ -995,9 +1021,7 @@ static bool search_from(struct search *s, uint64_t done,
 
 bool history_search(const struct history *h, const struct history_model *m)
 {
-    struct search s = {
-        .model = m,
-    };
+    struct search s = {.model = m, .tried_size = 1 << 10};
     bool found;
 
     CHECK(history_count(h) <= HISTORY_SEARCH_MAX);
@@ -1007,7 +1031,6 @@ bool history_search(const struct history *h, const struct history_model *m)
             s.ops[s.n++] = &h->logs[i].ops[j];
         }
     }
-    s.tried_size = s.n <= 12 ? 1 << 14 : 1 << 20;
     s.tried = allocate(s.tried_size, sizeof *s.tried);
     found = search_from(&s, 0, &m->start);
     free(s.tried);
