@@ -24,6 +24,15 @@ struct swept {
     const char *gap; /* when killed */
 };
 
+static bool in_gap_;
+
+/* The deadline of a wait of the others: generous, but at the bad points of
+ * a known gap, which would take their time. */
+static inline pawl_deadline soon(void)
+{
+    return pawl_after_ms(in_gap_ ? 30 : 10000);
+}
+
 static inline void sweep_table(const struct swept *table, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -35,8 +44,11 @@ static inline void sweep_table(const struct swept *table, int n)
             sweep(&s->c, SWEEP_THAW);
         if ((s->ways & KILLED) != 0 && s->gap == NULL)
             sweep(&s->c, SWEEP_KILL);
-        if ((s->ways & KILLED) != 0 && s->gap != NULL)
+        if ((s->ways & KILLED) != 0 && s->gap != NULL) {
+            in_gap_ = true;
             sweep_known_gap(&s->c, SWEEP_KILL, s->gap);
+            in_gap_ = false;
+        }
     }
 }
 
@@ -63,13 +75,6 @@ static inline void take_ids(void *object)
     CHECK_OK(pawl_mutex_unlock(&local));
     CHECK_OK(pawl_mutex_lock(&shared));
     CHECK_OK(pawl_mutex_unlock(&shared));
-}
-
-/* The deadline of a wait that fails at the bad points of a known gap, where the
- * bounds of the sweep would take their time. */
-static inline pawl_deadline soon(void)
-{
-    return pawl_after_ms(30);
 }
 
 /* One of the others that sleeps, until a later function joins it. */
