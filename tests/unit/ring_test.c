@@ -668,6 +668,31 @@ TEST(ring.many_rings_at_once)
         free(r[i]);
 }
 
+static void push_as_8(void *ring)
+{
+    char element[16] = "x";
+
+    CHECK_OK(pawl_ring_identify(8));
+    CHECK_OK(pawl_ring_push(ring, element));
+}
+
+/* What a thread remembers of a ring may be about an older one in that place. */
+TEST(ring.seat_at_an_older_ring_is_not_trusted)
+{
+    pawl_ring *r = ring_make(PAWL_RING_SWAP, 4, 16, 2);
+    char element[16] = "x";
+
+    CHECK_OK(pawl_ring_identify(7));
+    CHECK_OK(pawl_ring_push(r, element));
+    CHECK_OK(pawl_ring_init_as(PAWL_RING_SWAP, &r, r, (size_t)r->bytes, 4, 16,
+                               2, 0));
+    test_join(test_thread(push_as_8, r));
+    CHECK_EQ(records_of(r, 8), 1);
+    CHECK_OK(pawl_ring_push(r, element));
+    CHECK_EQ(records_of(r, 7), 1);
+    free(r);
+}
+
 static bool is_number(uint64_t id, void *number)
 {
     return id == *(uint64_t *)number;
