@@ -5,11 +5,19 @@
 #ifndef PAWL_ATOMIC_CPU_H
 #define PAWL_ATOMIC_CPU_H
 
+#include <stdbool.h>
+
 #include "seam.h"
 
 static inline void pawl_cpu_relax(void)
 {
     model_pause();
+}
+
+/* ops.h has none. */
+static inline bool pawl_cpu_has_pairs(void)
+{
+    return false;
 }
 
 #endif /* PAWL_ATOMIC_CPU_H */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The explorer's place of src/atomic/ring_self.h: what belongs to a thread
+ * belongs to a coroutine.
+ */
+#ifndef PAWL_ATOMIC_RING_SELF_H
+#define PAWL_ATOMIC_RING_SELF_H
+
+#include <stdint.h>
+
+struct pawl_ring_seat {
+    const void *ring;
+    uint32_t record;
+};
+
+uint64_t pawl_ring_identity(void);
+struct pawl_ring_seat *pawl_ring_seat(const void *ring);
+
+#endif /* PAWL_ATOMIC_RING_SELF_H */

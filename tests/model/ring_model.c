@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scenarios of the ring, in the format that swaps blocks; the positions and
+ * hints of the other format are the same code.
+ */
+#include "model.h"
+
+#include <pawl/ring.h>
+
+#include "atomic/ring_core.h"
+#include "atomic/ring_self.h"
+
+enum { RINGS = 2, BYTES = 4096, PARTICIPANTS = 4, ITEMS = 16 };
+
+static struct {
+    _Alignas(PAWL_RING_ALIGN) unsigned char memory[RINGS][BYTES];
+    pawl_ring *r[RINGS];
+    struct pawl_ring_seat seats[MODEL_THREADS + 1][RINGS];
+    int put[ITEMS]; /* whether item i was accepted */
+    int got[ITEMS]; /* how often it came out */
+    int last[MODEL_THREADS + 1][MODEL_THREADS + 1]; /* order, by consumer */
+    int empties[2];
+    int checking;
+} s;
+
+/* ---- what the ring asks of threads --------------------------------------- */
+
+static int me(void)
+{
+    return s.checking ? MODEL_THREADS : model_self();
+}
+
+uint64_t pawl_ring_identity(void)
+{
+    return (uint64_t)me() + 1;
+}
+
+struct pawl_ring_seat *pawl_ring_seat(const void *ring)
+{
+    return &s.seats[me()][ring != s.memory[0]];
+}
+
+/* ---- parts --------------------------------------------------------------- */
+
+static void begin_for(size_t participants, size_t capacity, uint64_t lap)
+{
+    memset(&s, 0, sizeof s);
+    s.checking = 1;
+    for (int i = 0; i < RINGS; i++) {
+        CHECK_OK(pawl_ring_init_as(PAWL_RING_SWAP, &s.r[i], s.memory[i], BYTES,
+                                   capacity, 8, participants, lap));
+        model_name(&s.r[i]->tail, 8, "tail");
+        model_name(&s.r[i]->head, 8, "head");
+        model_name(s.r[i] + 1, 8 * capacity, "slot");
+    }
+    s.checking = 0;
+}
+
+static void begin(size_t capacity, uint64_t lap)
+{
+    begin_for(PARTICIPANTS, capacity, lap);
+}
+
+/* Item n = 4 * producer + number. */
+static int put(int ring, int item)
+{
+    pawl_ring_loan loan;
+    int err;
+
+    CHECK_OK(pawl_ring_reserve(s.r[ring], &loan));
+    MODEL_SET(*(uint64_t *)loan.data, (uint64_t)item);
+    err = pawl_ring_commit(s.r[ring], &loan);
+    if (err != 0)
+        CHECK_OK(pawl_ring_cancel(s.r[ring], &loan));
+    else
+        s.put[item]++;
+    return err;
+}
+
+static int get(int ring)
+{
+    pawl_ring_loan loan;
+    int err = pawl_ring_borrow(s.r[ring], &loan);
+
+    if (err == 0) {
+        int item = (int)MODEL_GET(*(uint64_t *)loan.data);
+
+        CHECK(item >= 0 && item < ITEMS);
+        s.got[item]++;
+        CHECK(s.last[me()][item / 4] <= item % 4);
+        s.last[me()][item / 4] = item % 4 + 1;
+        CHECK_OK(pawl_ring_give_back(s.r[ring], &loan));
+    }
+    return err;
+}
+
+/* Everything that was accepted came out once, or is still there; and as much
+ * fits in as before. */
+static void whole(void)
+{
+    size_t inside = 0;
+    size_t n = 0;
+    size_t capacity = pawl_ring_capacity(s.r[0]);
+    bool closed = pawl_ring_is_closed(s.r[0]);
+
+    s.checking = 1;
+    for (int i = 0; i < ITEMS; i++)
+        inside += (size_t)(s.put[i] - s.got[i]);
+    CHECK(pawl_ring_size(s.r[0]) == inside);
+    while (get(0) == 0)
+        n++;
+    CHECK(n == inside);
+    for (int i = 0; i < ITEMS; i++)
+        CHECK(s.got[i] == s.put[i] && s.put[i] <= 1);
+    memset(s.last, 0, sizeof s.last);
+    CHECK_ERR(get(0), closed ? -ESHUTDOWN : -EAGAIN);
+    for (size_t i = 0; i < capacity && !closed; i++)
+        CHECK_OK(put(0, 15));
+    CHECK_ERR(put(0, 15), closed ? -ESHUTDOWN : -EAGAIN);
+}
+
+static void one(void)
+{
+    begin(1, 0);
+}
+
+static void two(void)
+{
+    begin(2, 0);
+}
+
+/* The first lap is the last before they begin at 0 again. */
+static void three_about_to_wrap(void)
+{
+    begin(3, UINT64_MAX);
+}
+
+static bool put_own(int n)
+{
+    int err = put(0, 4 * model_self() + n);
+
+    CHECK(err == 0 || err == -EAGAIN);
+    return err == 0;
+}
+
+static void get_any(void)
+{
+    int err = get(0);
+
+    CHECK(err == 0 || err == -EAGAIN);
+}
+
+/* Who pops only what it has pushed before, or as much, finds something. */
+static void put_get(void)
+{
+    if (put_own(0))
+        CHECK_OK(get(0));
+}
+
+static void put_get_twice(void)
+{
+    put_get();
+    if (put_own(1))
+        CHECK_OK(get(0));
+}
+
+static void put_two(void)
+{
+    put_own(0);
+    put_own(1);
+}
+
+static void put_one(void)
+{
+    put_own(0);
+}
+
+static void get_two(void)
+{
+    get_any();
+    get_any();
+}
+
+/* ---- scenarios ----------------------------------------------------------- */
+
+MODEL(ring.two_put_and_get_capacity_1, .setup = one,
+      .threads = {put_get, put_get}, .check = whole)
+MODEL(ring.two_put_and_get_capacity_2, .setup = two,
+      .threads = {put_get, put_get}, .check = whole)
+MODEL(ring.two_put_and_get_twice, .setup = one,
+      .threads = {put_get_twice, put_get_twice}, .check = whole)
+MODEL(ring.three_put_and_get, .setup = two,
+      .threads = {put_get, put_get, put_get}, .check = whole)
+MODEL(ring.two_put_one_gets, .setup = two,
+      .threads = {put_one, put_one, get_two}, .check = whole)
+MODEL(ring.one_puts_two_get, .setup = one,
+      .threads = {put_two, get_two, get_two}, .check = whole)
+MODEL(ring.laps_wrap, .setup = three_about_to_wrap,
+      .threads = {put_get_twice, put_get_twice}, .check = whole)
+
+/* Nobody keeps a block: they use the same ones, one after the other. */
+static void nobody_keeps(void)
+{
+    begin_for(0, 2, 0);
+}
+
+MODEL(ring.blocks_are_passed_on, .setup = nobody_keeps,
+      .threads = {put_get, put_get}, .check = whole)
+
+/* Both hints some positions behind. */
+static void stale_hints(void)
+{
+    begin(2, 0);
+    s.checking = 1;
+    for (int i = 0; i < 5; i++) {
+        CHECK_OK(put(0, 15));
+        CHECK_OK(get(0));
+        s.put[15] = s.got[15] = 0;
+        memset(s.last, 0, sizeof s.last);
+    }
+    s.r[0]->tail.v_ = 1;
+    s.r[0]->head.v_ = 0;
+    s.checking = 0;
+}
+
+MODEL(ring.stale_hints, .setup = stale_hints,
+      .threads = {put_two, get_two, get_any}, .check = whole)
+
+/* Who finds the other's ring empty comes before the other's push. */
+static void put_a_get_b(void)
+{
+    CHECK_OK(put(0, 0));
+    s.empties[0] = get(1) == -EAGAIN;
+}
+
+static void put_b_get_a(void)
+{
+    CHECK_OK(put(1, 4));
+    s.empties[1] = get(0) == -EAGAIN;
+}
+
+static void not_both(void)
+{
+    CHECK(!s.empties[0] || !s.empties[1]);
+}
+
+MODEL(ring.empty_is_in_one_order, .setup = one,
+      .threads = {put_a_get_b, put_b_get_a}, .check = not_both)
+
+static void both_full(void)
+{
+    one();
+    s.checking = 1;
+    CHECK_OK(put(0, 14));
+    CHECK_OK(put(1, 15));
+    s.checking = 0;
+}
+
+static void get_a_put_b(void)
+{
+    CHECK_OK(get(0));
+    s.empties[0] = put(1, 0) == -EAGAIN;
+}
+
+static void get_b_put_a(void)
+{
+    CHECK_OK(get(1));
+    s.empties[1] = put(0, 4) == -EAGAIN;
+}
+
+MODEL(ring.full_is_in_one_order, .setup = both_full,
+      .threads = {get_a_put_b, get_b_put_a}, .check = not_both)
+
+/* A push that races with close is accepted and delivered, or refused. */
+static void close_it(void)
+{
+    CHECK_OK(pawl_ring_close(s.r[0]));
+    CHECK(pawl_ring_is_closed(s.r[0]));
+    CHECK_ERR(put(0, 4 * model_self()), -ESHUTDOWN);
+}
+
+static void put_or_closed(void)
+{
+    for (int n = 0; n < 2; n++) {
+        int err = put(0, 4 * model_self() + n);
+
+        CHECK(err == 0 || err == -EAGAIN || err == -ESHUTDOWN);
+    }
+}
+
+static void get_or_closed(void)
+{
+    for (int n = 0; n < 2; n++) {
+        int err = get(0);
+
+        CHECK(err == 0 || err == -EAGAIN || err == -ESHUTDOWN);
+    }
+}
+
+static void whole_and_closed(void)
+{
+    CHECK(pawl_ring_is_closed(s.r[0]));
+    whole();
+}
+
+MODEL(ring.close_capacity_1, .setup = one,
+      .threads = {close_it, put_or_closed, get_or_closed},
+      .check = whole_and_closed)
+MODEL(ring.close_capacity_2, .setup = two,
+      .threads = {close_it, put_or_closed, get_or_closed},
+      .check = whole_and_closed)
