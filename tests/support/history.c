@@ -62,6 +62,8 @@ struct history *history_make(int members, size_t room)
     h->room = room;
     h->size = size;
     h->tsc = counter_is_trusted();
+    h->made_ns = history_clock_();
+    h->made_at = history_before_(h);
     ops = (struct history_op *)(void *)((char *)h + head);
     for (int i = 0; i < members; i++)
         h->logs[i].ops = ops + (size_t)i * room;
@@ -767,12 +769,41 @@ static void check_refusals(const struct history *h, struct history_verdict *v,
         free(regions[a]);
 }
 
+/* Less than what semaphores wait for, as long as it takes to fall asleep. */
+#define CLAIMS_AFTER_NS 900000
+
+/* How many units of the stamps are so many nanoseconds. */
+static uint64_t stamps_in(const struct history *h, uint64_t ns)
+{
+    double past = (double)(history_clock_() - h->made_ns);
+    double stamps = (double)(history_before_(h) - h->made_at);
+
+    return (uint64_t)((double)ns * stamps / past);
+}
+
+/* When others may be kept out, however much is free: a waiter that has slept for
+ * a millisecond claims everything until it has what it wants. */
+static void add_claim(struct course *open, const struct history_op *op,
+                      uint64_t patience)
+{
+    enum { EVERYTHING = 1 << 20 };
+    uint64_t from = op->begin + patience;
+
+    if (op->end != HISTORY_NEVER && op->end > from &&
+        (op->kind == HISTORY_ACQUIRE || op->kind == HISTORY_GAVE_UP)) {
+        course_change(open, at(from), -EVERYTHING);
+        course_change(open, after(op->end), EVERYTHING);
+    }
+}
+
 struct history_verdict history_permits(const struct history *h, int64_t permits,
                                        int64_t left, int64_t most)
 {
     struct history_verdict v = {.operations = history_count(h)};
     struct course high = course_make(2 * v.operations); /* free at most */
     struct course low = course_make(2 * v.operations);  /* free at least */
+    struct course open = course_make(4 * v.operations); /* and not claimed */
+    uint64_t patience = stamps_in(h, CLAIMS_AFTER_NS);
     struct region *regions;
     int64_t end = permits;
     size_t n;
@@ -781,6 +812,7 @@ struct history_verdict history_permits(const struct history *h, int64_t permits,
         for (size_t j = 0; j < h->logs[i].count; j++) {
             const struct history_op *op = &h->logs[i].ops[j];
 
+            add_claim(&open, op, patience);
             if (op->kind == HISTORY_ACQUIRE) {
                 course_change(&high, after(op->end), -op->amount);
                 course_change(&low, at(op->begin), -op->amount);
@@ -796,13 +828,16 @@ struct history_verdict history_permits(const struct history *h, int64_t permits,
             }
         }
     }
+    memcpy(open.changes + open.n, low.changes, low.n * sizeof *low.changes);
+    open.n += low.n;
     sort(high.changes, high.n);
     sort(low.changes, low.n);
+    sort(open.changes, open.n);
     regions = course_regions(&high, permits, INT64_MIN, -1, &n);
     for (size_t i = 0; i < n; i++)
         fault(&v, HISTORY_TOO_MANY, regions[i].from / 2, regions[i].to / 2);
     free(regions);
-    check_refusals(h, &v, HISTORY_REFUSED, &low, permits, 0);
+    check_refusals(h, &v, HISTORY_REFUSED, &open, permits, 0);
     if (most > 0) {
         regions = course_regions(&low, permits, most + 1, INT64_MAX, &n);
         for (size_t i = 0; i < n; i++)
@@ -814,6 +849,7 @@ struct history_verdict history_permits(const struct history *h, int64_t permits,
         fault(&v, HISTORY_WRONG_COUNT, (uint64_t)end, (uint64_t)left);
     free(high.changes);
     free(low.changes);
+    free(open.changes);
     return v;
 }
 

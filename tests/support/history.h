@@ -74,6 +74,8 @@ struct history {
     bool tsc; /* stamps come from the CPU's counter */
     size_t room;
     size_t size; /* of the mapping */
+    uint64_t made_ns; /* when, by the clock */
+    uint64_t made_at; /* and by the stamps */
     struct history_log logs[];
 };
 
@@ -225,7 +227,8 @@ typedef struct history_verdict (*history_checker)(const struct history *h,
 
 /* A semaphore that begins with so many permits, ends with `left`, and never has
  * more than `most` (0: no bound).  A lock is one with 1 permit, 1 at the end; a
- * rwlock with READERS permits one whose writers take all. */
+ * rwlock with READERS permits one whose writers take all.  While somebody has
+ * waited for a millisecond, others may be refused what is free (R-13). */
 struct history_verdict history_permits(const struct history *h, int64_t permits,
                                        int64_t left, int64_t most);
 
