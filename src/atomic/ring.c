@@ -38,6 +38,7 @@
 #include "atomic/ring_core.h"
 #include "atomic/ring_self.h"
 #include "base/compiler.h"
+#include "base/tsan.h"
 
 #define CLOSED UINT64_C(1)
 
@@ -233,6 +234,7 @@ static inline int64_t put_values(pawl_ring *r, const char *elements, size_t n)
     size_t done = 0;
     int err = 0;
 
+    pawl_tsan_release(r);
     do {
         pawl_pair *slot = pair_at(r, at);
         struct pawl_pair_value seen;
@@ -293,6 +295,7 @@ static inline int64_t take_values(pawl_ring *r, char *elements, size_t n)
     } while (done < n && err == 0);
     if (pawl_unlikely(done == 0))
         return err;
+    pawl_tsan_acquire(r);
     /* release: pairs with the loads of the hint (I4). */
     pawl_store64_release(&r->head, at);
     return (int64_t)done;
@@ -457,6 +460,7 @@ static inline int put_block(pawl_ring *r, record *c, uint64_t *at,
                 memcpy(block_at(r, own_block(c)), element, r->element_size);
                 element = NULL; /* once */
             }
+            pawl_tsan_release(r);
             if (pawl_likely(
                     swap_block(r, c, *at, word, lap_of(r, *at) | r->full)))
                 break;
@@ -490,6 +494,7 @@ static inline int take_block(pawl_ring *r, record *c, uint64_t *at)
                 return err;
         }
     }
+    pawl_tsan_acquire(r);
     *at = add(r, *at, 1);
     return 0;
 }
@@ -503,6 +508,7 @@ static inline int64_t put_blocks(pawl_ring *r, const char *elements, size_t n)
 
     if (pawl_unlikely(c == NULL))
         return -ENOMEM;
+    pawl_tsan_acquire(r); /* its block was another's */
     /* acquire: pairs with the stores of the hint (I4). */
     at = pawl_load64_acquire(&r->tail);
     while (done < n && (err = put_block(r, c, &at, elements)) == 0) {
@@ -535,6 +541,7 @@ static inline int64_t take_blocks(pawl_ring *r, char *elements, size_t n)
     if (pawl_likely(done != 0))
         /* release: pairs with the loads of the hint (I4). */
         pawl_store64_release(&r->head, at);
+    pawl_tsan_release(r);
     leave(c);
     return done != 0 ? (int64_t)done : err;
 }
@@ -600,6 +607,7 @@ static void lend(const pawl_ring *r, pawl_ring_loan *loan, enum kind kind,
 
 static void end_loan(const pawl_ring *r, pawl_ring_loan *loan)
 {
+    pawl_tsan_release(r);
     if (!has_values(r))
         leave(record_at(r, loan->record_));
     loan->kind_ = ENDED;
@@ -612,6 +620,7 @@ int pawl_ring_reserve(pawl_ring *r, pawl_ring_loan *loan)
 
     if (!has_values(r) && (c = enter(r)) == NULL)
         return -ENOMEM;
+    pawl_tsan_acquire(r);
     loan->value_ = 0;
     lend(r, loan, RESERVED, c);
     return 0;

@@ -85,11 +85,107 @@ static void both(void)
     }
 }
 
+/* What a cell is handed over in; `large` cells are copied, not pointed to. */
+struct large {
+    int *cell;
+    int copy[8];
+};
+
+static pawl_ring *ring;
+static pawl_queue *queue;
+static pawl_queue *large_queue;
+static pawl_spsc *spsc;
+static pawl_stack *stack;
+static pawl_wsdeque *deque;
+
+static int make_queues(void)
+{
+    const pawl_queue_options of_words = {.capacity = 3, .element_size = 8};
+    const pawl_queue_options of_structs = {
+        .capacity = 3, .element_size = sizeof(struct large)};
+
+    return pawl_ring_create(&ring, 3, sizeof(int *), 2) |
+           pawl_queue_create(&queue, &of_words) |
+           pawl_queue_create(&large_queue, &of_structs) |
+           pawl_spsc_create(&spsc, 3, sizeof(int *)) |
+           pawl_stack_create(&stack, 3, sizeof(struct large), 2) |
+           pawl_wsdeque_create(&deque, 4);
+}
+
+static int *new_cell(int value)
+{
+    int *cell = malloc(sizeof *cell);
+
+    if (cell == NULL)
+        exit(2);
+    *cell = value;
+    return cell;
+}
+
+static void check_cell(int *cell, int value)
+{
+    must(*cell == value ? 0 : -EINVAL);
+    *cell = 0;
+    free(cell);
+}
+
+static void produce_cells(void)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        struct large large = {.cell = new_cell(i)};
+        int *cell = new_cell(i);
+
+        while (pawl_ring_push(ring, &cell) != 0)
+            sched_yield();
+        cell = new_cell(i);
+        must(pawl_queue_put(queue, &cell));
+        large.copy[7] = i;
+        must(pawl_queue_put(large_queue, &large));
+        cell = new_cell(i);
+        while (pawl_spsc_push(spsc, &cell) != 0)
+            sched_yield();
+        large.cell = new_cell(i);
+        while (pawl_stack_push(stack, &large) != 0)
+            sched_yield();
+        cell = new_cell(i);
+        while (pawl_wsdeque_push(deque, (uint64_t)(uintptr_t)cell) != 0)
+            sched_yield();
+    }
+}
+
+static void consume_cells(void)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        struct large large;
+        int *cell;
+        uint64_t word;
+
+        while (pawl_ring_pop(ring, &cell) != 0)
+            sched_yield();
+        check_cell(cell, i);
+        must(pawl_queue_get(queue, &cell));
+        check_cell(cell, i);
+        must(pawl_queue_get(large_queue, &large));
+        must(large.copy[7] == i ? 0 : -EINVAL);
+        check_cell(large.cell, i);
+        while (pawl_spsc_pop(spsc, &cell) != 0)
+            sched_yield();
+        check_cell(cell, i);
+        while (pawl_stack_pop(stack, &large) != 0)
+            sched_yield();
+        check_cell(large.cell, large.copy[7]);
+        while (pawl_wsdeque_steal(deque, &word) != 0)
+            sched_yield();
+        check_cell((int *)(uintptr_t)word, i);
+    }
+}
+
 static void *consume(void *arg)
 {
     int err;
 
     both();
+    consume_cells();
     for (int i = 0; i < ROUNDS; i++) {
         must(pawl_sem_acquire(&filled));
         data.sem--;
@@ -111,8 +207,10 @@ static int clean(void)
 {
     pthread_t other;
 
+    must(make_queues());
     pthread_create(&other, NULL, consume, NULL);
     both();
+    produce_cells();
     for (int i = 0; i < ROUNDS; i++) {
         must(pawl_sem_acquire(&emptied));
         data.sem++;
