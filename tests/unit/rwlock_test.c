@@ -728,7 +728,7 @@ TEST(rwlock.admitted_reader_does_not_fall_asleep)
 {
     if (test_under_tsan())
         TEST_SKIP("ThreadSanitizer delays signal handlers");
-    TEST_TIMEOUT(20);
+    TEST_TIMEOUT(30);
     allow_hold_ups(SA_RESTART);
     for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
@@ -740,7 +740,8 @@ TEST(rwlock.admitted_reader_does_not_fall_asleep)
         puppet_begin(&r);
         puppets_begin(w, 2);
         CHECK_OK(pawl_rwlock_read_lock(&rw));
-        puppet_do(&w[0], write_lock, &rw, pawl_after_ms(50));
+        /* It must not give up before the reader is held up. */
+        puppet_do(&w[0], write_lock, &rw, pawl_after_ms(1000));
         while (pawl_rwlock_try_read_lock(&rw) == 0)
             CHECK_OK(pawl_rwlock_read_unlock(&rw));
         puppet_do(&late, read_lock, &rw, PAWL_FOREVER);
