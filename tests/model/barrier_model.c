@@ -445,6 +445,26 @@ MODEL(barrier.reset_and_use_again, .setup = setup_2,
       .threads = {wait_then_pass, wait_then_pass, reset_it},
       .check = both_passed, .bounds = {2, 0, 1})
 
+/* Whoever is told of the reset sees what was done before it. */
+static void publish_and_reset(void)
+{
+    MODEL_SET(s.acted, 1);
+    reset_it();
+}
+
+static void wait_unless_reset(void)
+{
+    int index = pawl_barrier_wait_until(&s.b, model_soon());
+
+    if (index == -ECANCELED)
+        CHECK(MODEL_GET(s.acted) == 1);
+    else
+        CHECK_ERR(index, -ETIMEDOUT);
+}
+
+MODEL(barrier.reset_publishes, .setup = setup_2,
+      .threads = {wait_unless_reset, publish_and_reset})
+
 static void abort_and_reset(void)
 {
     abort_it();
@@ -497,6 +517,7 @@ static void arrive_and_poll(void)
     if (err == -EAGAIN)
         err = pawl_barrier_finish(&s.b, ticket);
     CHECK_OK(err);
+    CHECK_OK(pawl_barrier_try_finish(&s.b, ticket));
     sees_all(2, 0);
 }
 

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * client.h - the library's sources for a model checker of C11 programs.
+ *
+ * A client is one C file: this header, the source under test, some threads of
+ * one or two operations each, and assertions.  It is also an ordinary program.
+ * In the place of the system are: a futex with a bucket lock, a comparison
+ * under it and a flag for each waiter; threads that never end, named by number;
+ * a clock that stands still.
+ *
+ *     genmc --rc11 -- -D_GNU_SOURCE -Itests/model/clients/include \
+ *         -Itests/model/clients -Iinclude -Isrc \
+ *         tests/model/clients/mutex_client.c
+ *
+ * There is no such checker in Debian, and none has been run on these files; the
+ * number of executions to expect is not known.  What the tests do is compile
+ * them, and run them as programs.
+ */
+#ifndef PAWL_CLIENT_H
+#define PAWL_CLIENT_H
+
+#undef NDEBUG
+#include <assert.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pawl/error.h>
+#include <pawl/time.h>
+
+#include "atomic/ops.h"
+#include "futex/cond_core.h"
+#include "futex/self.h"
+#include "futex/sys.h"
+
+#define CLIENT_THREADS 4
+
+/* -- The futex ----------------------------------------------------------------- */
+
+struct client_waiter {
+    const pawl_u32 *word;
+    uint32_t channels;
+    pawl_u32 woken;
+};
+
+static pthread_mutex_t client_bucket = PTHREAD_MUTEX_INITIALIZER;
+static struct client_waiter client_waiters[CLIENT_THREADS]; /* under the lock */
+
+_Thread_local struct pawl_self pawl_self_;
+uint32_t pawl_fork_count_;
+
+/* Thread n has the id n, which is its place among the waiters, plus one. */
+int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
+                    bool shared, uint32_t channels)
+{
+    struct client_waiter *w = &client_waiters[pawl_self_.local_id - 1];
+
+    (void)until;
+    (void)shared;
+    pthread_mutex_lock(&client_bucket);
+    if (pawl_load_relaxed(word) != expected) {
+        pthread_mutex_unlock(&client_bucket);
+        return -EAGAIN;
+    }
+    w->word = word;
+    w->channels = channels;
+    pawl_store_relaxed(&w->woken, 0);
+    pthread_mutex_unlock(&client_bucket);
+    while (pawl_load_relaxed(&w->woken) == 0)
+        sched_yield();
+    return 0;
+}
+
+int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels)
+{
+    int woken = 0;
+
+    (void)shared;
+    pthread_mutex_lock(&client_bucket);
+    for (int i = 0; i < CLIENT_THREADS && woken < count; i++) {
+        struct client_waiter *w = &client_waiters[i];
+
+        if (w->word != word || (w->channels & channels) == 0)
+            continue;
+        w->word = NULL;
+        pawl_store_relaxed(&w->woken, 1);
+        woken++;
+    }
+    pthread_mutex_unlock(&client_bucket);
+    return woken;
+}
+
+/* -- Threads -------------------------------------------------------------------- */
+
+uint32_t pawl_self_register_local(void)
+{
+    assert(!"registered by client_run");
+    return 0;
+}
+
+uint32_t pawl_self_register_shared(void)
+{
+    return pawl_self_register_local();
+}
+
+bool pawl_thread_alive(uint32_t local_id)
+{
+    (void)local_id;
+    return true;
+}
+
+bool pawl_thread_is_here(uint32_t local_id)
+{
+    (void)local_id;
+    return false;
+}
+
+uint32_t pawl_thread_tid(uint32_t local_id)
+{
+    return local_id;
+}
+
+void pawl_wait_begins(void *object, pawl_bury_fn bury)
+{
+    (void)object;
+    (void)bury;
+}
+
+void pawl_wait_ends(void)
+{
+}
+
+/* Without conditions nothing is deferred. */
+bool pawl_cond_wake_deferred(const struct pawl_deferred_wake *d, bool shared)
+{
+    (void)d;
+    (void)shared;
+    assert(!"nothing is deferred");
+    return false;
+}
+
+pawl_deadline pawl_now(void)
+{
+    return 1;
+}
+
+pawl_deadline pawl_after_ns(int64_t ns)
+{
+    return 1 + ns;
+}
+
+struct client_thread {
+    pthread_t thread;
+    uint32_t id;
+    void (*function)(void);
+};
+
+static void *client_thread_begins(void *argument)
+{
+    struct client_thread *t = argument;
+
+    pawl_self_.local_id = pawl_self_.shared_id = t->id;
+    t->function();
+    return NULL;
+}
+
+/* Run these functions, each in a thread of its own, and wait for them. */
+static inline void client_run(void (*const *functions)(void), int n)
+{
+    struct client_thread threads[CLIENT_THREADS];
+
+    pawl_self_.local_id = pawl_self_.shared_id = CLIENT_THREADS;
+    assert(n < CLIENT_THREADS);
+    for (int i = 0; i < n; i++) {
+        threads[i].id = (uint32_t)i + 1;
+        threads[i].function = functions[i];
+        pthread_create(&threads[i].thread, NULL, client_thread_begins,
+                       &threads[i]);
+    }
+    for (int i = 0; i < n; i++)
+        pthread_join(threads[i].thread, NULL);
+}
+
+#define CLIENT_RUN(...)                                                        \
+    client_run((void (*const[])(void)){__VA_ARGS__},                           \
+               sizeof((void (*const[])(void)){__VA_ARGS__}) / sizeof(void *))
+
+#endif /* PAWL_CLIENT_H */
