@@ -165,8 +165,8 @@ static void bury_holdings(uint32_t id)
                 !pawl_cas64_acquire(&r->waiting, &object, object | PINNED))) {
             if ((object & PINNED) != 0)
                 sched_yield(); /* another thread dies too */
-            /* seq_cst: D again. */
-            object = pawl_load64_seq(&r->waiting);
+            /* relaxed: the CAS acquires; what is announced after D sees E. */
+            object = pawl_load64_relaxed(&r->waiting);
         }
         if (object == 0)
             continue;

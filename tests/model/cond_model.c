@@ -275,6 +275,31 @@ MODEL(cond.longest_waiting_first, .setup = setup,
       .threads = {wait_in_line, wait_in_line, notify_the_first_and_the_second},
       .bounds = {1, 0, 1})
 
+/* One that leaves the middle of the line renumbers who is behind it, who may
+ * look at its ticket meanwhile. */
+static void wait_for_ever(void)
+{
+    wait_once(PAWL_FOREVER);
+}
+
+static void notify_when_one_has_left(void)
+{
+    for (bool done = false; !done;) {
+        CHECK_OK(pawl_mutex_lock(&s.m));
+        if (MODEL_GET(s.late) == 1)
+            CHECK_OK(pawl_cond_notify(&s.c, &s.m, 2));
+        done = MODEL_GET(s.notified) == 2;
+        CHECK_OK(pawl_mutex_unlock(&s.m));
+        if (!done)
+            model_yield();
+    }
+}
+
+MODEL(cond.renumbered_ticket_is_seen, .setup = setup,
+      .threads = {wait_for_ever, wait_soon, wait_for_ever,
+                  notify_when_one_has_left},
+      .check = nobody_waits, .bounds = {0, 1, 2})
+
 /* -- Predicates, errors ---------------------------------------------------------------- */
 
 static int has_item(void *unused)
@@ -420,6 +445,21 @@ MODEL(cond.death_of_the_notifier, .setup = setup,
 MODEL(cond.death_of_the_notifier_of_two, .setup = setup,
       .threads = {wait_for_the_dead, wait_for_the_dead, notify_all_and_die},
       .check = nobody_waits, .bounds = {2, 0, 0})
+
+/* One that was moved to the queue of the mutex is told when its holder dies. */
+static void wait_and_die(void)
+{
+    int err = pawl_mutex_lock(&s.m);
+
+    while (err == 0 && !MODEL_GET(s.closed))
+        err = pawl_cond_wait(&s.c, &s.m);
+    CHECK_OK(err);
+    model_die();
+}
+
+MODEL(cond.moved_waiter_is_told_of_a_death, .setup = setup,
+      .threads = {wait_for_the_dead, wait_and_die, close_it}, .cpus = 1,
+      .bounds = {1, 0, 0})
 
 /* Nobody repairs it: those who wait and were chosen are told. */
 static void wait_for_the_lost(void)

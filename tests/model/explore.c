@@ -379,7 +379,7 @@ static void run_once(const struct model_scenario *s)
     else if (X.strategy == PCT)
         prepare_pct();
     model_run(s, &outcome);
-    X.usual_decisions += (X.decisions - X.usual_decisions) / 8;
+    X.usual_decisions = (7 * X.usual_decisions + X.decisions) / 8;
     all_runs++;
 }
 

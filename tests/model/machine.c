@@ -394,9 +394,9 @@ static void take_place(struct candidate c)
     }
 }
 
-/* Everybody sleeps: only a deadline of the scenario may pass.  An alarm of the
- * library may save such a wait too, a millisecond late; but then somebody has
- * forgotten to wake it. */
+/* Everybody sleeps, or waits for a change: only a deadline of the scenario may
+ * bring one.  An alarm of the library may save such a wait too, a millisecond
+ * late; but then somebody has forgotten to wake it. */
 static uint32_t add_own_deadlines(struct candidate *candidates)
 {
     uint32_t n = 0;
@@ -405,8 +405,6 @@ static uint32_t add_own_deadlines(struct candidate *candidates)
         if ((M.asleep & BIT(i)) != 0 && is_own_deadline(&M.threads[i]))
             candidates[n++] = (struct candidate){(uint8_t)i, TIMEOUT};
     }
-    if (n == 0)
-        model_fail("deadlock: all threads that have not ended sleep");
     return n;
 }
 
@@ -422,8 +420,11 @@ static uint32_t pick(bool pausing)
     uint32_t chosen = 0;
     bool goes_on;
 
-    if (ready == 0)
-        ready = M.ready;
+    if (ready == 0 && (n = add_own_deadlines(c)) == 0) {
+        ready = M.ready; /* let those that yield look once more */
+        if (ready == 0)
+            model_fail("deadlock: all threads that have not ended sleep");
+    }
     goes_on = (ready & BIT(M.current)) != 0;
     if (goes_on)
         c[n++] = (struct candidate){(uint8_t)M.current, RUN};
@@ -434,10 +435,7 @@ static uint32_t pick(bool pausing)
     }
     options.free = (uint8_t)(goes_on && !pausing ? 1 : n);
     options.middle = (uint8_t)n;
-    if (n == 0) {
-        n = add_own_deadlines(c);
-        options.free = options.middle = (uint8_t)n;
-    } else if (M.asleep != 0) {
+    if (ready != 0 && M.asleep != 0) {
         for (uint32_t i = 0; i < M.count; i++) {
             if ((M.asleep & BIT(i)) == 0)
                 continue;
@@ -1277,7 +1275,7 @@ static void allocate_once(void)
     }
     /* Every thread registers once, the first time alone; later runs begin
      * with what that left. */
-    model_self_restore(false);
+    model_self_restore(MODEL_UNUSED);
     for (M.current = 0; M.current < MODEL_THREADS; M.current++) {
         model_self_ = &ME->self;
         pawl_self_register_local();
@@ -1325,7 +1323,7 @@ static void begin(const struct model_scenario *scenario)
     M.keys = scenario->births ? 0 : 1;
     model_spin = scenario->spin;
     model_spin_cpus = scenario->cpus == 0 ? 2 : scenario->cpus - 1;
-    model_self_restore(!scenario->births);
+    model_self_restore(scenario->births ? MODEL_USED : MODEL_REGISTERED);
     for (M.count = 0;
          M.count < MODEL_THREADS && scenario->threads[M.count] != NULL;)
         begin_thread(M.count++, scenario->births);

@@ -59,7 +59,14 @@ void model_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* -- self_model.c ------------------------------------------------------------ */
 
 void model_self_keep(void);
-void model_self_restore(bool registered);
+/* What the records of threads are like at first. */
+enum model_past {
+    MODEL_UNUSED,
+    MODEL_USED,       /* by threads that have ended */
+    MODEL_REGISTERED, /* by the threads of the scenario */
+};
+
+void model_self_restore(enum model_past past);
 bool model_self_is_idle(const void *word, uint32_t threads);
 const char *model_self_name(const void *word, char *buffer, size_t size);
 

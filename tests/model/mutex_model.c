@@ -343,7 +343,7 @@ static void orphaned_or_told(int threads, int deaths)
         return;
     }
     CHECK(s.deaths == deaths - 1);
-    CHECK_ERR(pawl_mutex_lock(&s.m), -EOWNERDEAD);
+    CHECK_ERR(pawl_mutex_try_lock(&s.m), -EOWNERDEAD);
 }
 
 static void one_death_of_two(void)
@@ -403,6 +403,11 @@ MODEL(mutex.death_that_nobody_repairs, .setup = setup,
       .threads = {take_and_die, take_and_give_up_repair,
                   take_and_give_up_repair},
       .check = lost_or_orphaned, .bounds = {2, 0, 0})
+
+MODEL(mutex.lost_lock_tells_all_who_sleep, .setup = setup,
+      .threads = {take_and_die, take_and_give_up_repair,
+                  take_and_give_up_repair, take_and_give_up_repair},
+      .check = lost_or_orphaned, .bounds = {1, 0, 0})
 
 /* The heir may free it, although the dead thread looks after sleepers. */
 static void inherit_and_free(void)

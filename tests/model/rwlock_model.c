@@ -411,7 +411,7 @@ static void read_after_a_death(void)
 static void told_once(void)
 {
     if (s.deaths == 0) {
-        CHECK_ERR(pawl_rwlock_write_lock(&s.rw), -EOWNERDEAD);
+        CHECK_ERR(pawl_rwlock_try_read_lock(&s.rw), -EOWNERDEAD);
         CHECK_OK(pawl_rwlock_consistent(&s.rw));
         CHECK_OK(pawl_rwlock_write_unlock(&s.rw));
     } else {
@@ -495,8 +495,13 @@ static void read_without_repair(void)
 
 static void lost_or_orphaned(void)
 {
-    CHECK_ERR(pawl_rwlock_write_lock(&s.rw),
-              s.deaths == 1 ? -ENOTRECOVERABLE : -EOWNERDEAD);
+    if (s.deaths == 0) {
+        CHECK_ERR(pawl_rwlock_write_lock(&s.rw), -EOWNERDEAD);
+        return;
+    }
+    CHECK(s.deaths == 1);
+    CHECK_ERR(pawl_rwlock_write_lock(&s.rw), -ENOTRECOVERABLE);
+    CHECK_OK(pawl_rwlock_destroy(&s.rw)); /* nobody is counted any more */
 }
 
 MODEL(rwlock.death_that_nobody_repairs, .setup = setup,
@@ -505,6 +510,11 @@ MODEL(rwlock.death_that_nobody_repairs, .setup = setup,
 MODEL(rwlock.death_that_no_reader_repairs, .setup = setup,
       .threads = {write_and_die, read_without_repair, read_without_repair},
       .check = lost_or_orphaned, .bounds = {2, 0, 0})
+
+MODEL(rwlock.lost_lock_tells_all_who_sleep, .setup = setup,
+      .threads = {write_and_die, write_without_repair, write_without_repair,
+                  read_without_repair},
+      .check = lost_or_orphaned, .bounds = {1, 0, 0})
 
 /* -- Forks --------------------------------------------------------------------------------------- */
 

@@ -35,21 +35,26 @@ void model_self_keep(void)
     kept.forks_watched = forks_watched;
 }
 
-void model_self_restore(bool registered)
+void model_self_restore(enum model_past past)
 {
     memset(&window_, 0, sizeof window_);
     memset(&ends, 0, sizeof ends);
     pawl_fork_count_ = 0;
-    if (registered) {
+    if (past == MODEL_REGISTERED) {
         memcpy(first_chunk, kept.records, sizeof kept.records);
         cursor = kept.cursor;
         key_plus_1 = kept.key_plus_1;
         forks_watched = kept.forks_watched;
-    } else {
-        memset(first_chunk, 0, sizeof kept.records);
-        memset(&cursor, 0, sizeof cursor);
-        memset(&key_plus_1, 0, sizeof key_plus_1);
-        memset(&forks_watched, 0, sizeof forks_watched);
+        return;
+    }
+    memset(first_chunk, 0, sizeof kept.records);
+    memset(&cursor, 0, sizeof cursor);
+    memset(&key_plus_1, 0, sizeof key_plus_1);
+    memset(&forks_watched, 0, sizeof forks_watched);
+    for (uint32_t i = 0; past == MODEL_USED && i < MODEL_THREADS; i++) {
+        first_chunk[i].generation = 1;
+        first_chunk[i].id.v_ = (UINT32_C(1) << SLOT_BITS | i) | ENDED;
+        first_chunk[i].tid.v_ = 999;
     }
 }
 

@@ -56,19 +56,20 @@ static void tell_name_and_die(void)
 
 static void ask(void)
 {
-    uint32_t told = pawl_load_acquire(&s.told);
     uint32_t id = pawl_load_relaxed(&s.id[0]);
+    uint32_t tid;
     bool alive;
 
     if (id == 0)
         return;
+    tid = pawl_thread_tid(id);
+    CHECK(tid == 1000 || tid == 0);
     alive = pawl_thread_alive(id);
     CHECK(alive || pawl_load_acquire(&s.told) == 1);
     if (!alive) {
         CHECK(!pawl_thread_alive(id));
         CHECK(pawl_thread_tid(id) == 0);
     }
-    (void)told;
     pawl_thread_is_here(id);
 }
 

@@ -282,6 +282,26 @@ MODEL(sem.claim_in_vain, .setup = setup_0,
       .threads = {acquire_2_late_or_give_up, acquire_1, release_1_and_1},
       .check = holds_1, .bounds = {1, 0, 3}, .no_stray = true)
 
+/* A permit that one sleeper cannot use reaches the other. */
+MODEL(sem.permit_reaches_who_can_use_it, .setup = setup_0,
+      .threads = {acquire_2_soon, acquire_1, release_1}, .check = holds_0,
+      .bounds = {2, 0, 1}, .no_stray = true)
+
+/* A large request that does not claim holds nobody back. */
+static void acquire_3_soon(void)
+{
+    CHECK_ERR(pawl_sem_acquire_n_until(&s.sem, 3, model_soon()), -ETIMEDOUT);
+}
+
+static void try_1_at_once(void)
+{
+    CHECK_OK(pawl_sem_try_acquire(&s.sem));
+}
+
+MODEL(sem.try_beside_a_large_request, .setup = setup_1,
+      .threads = {acquire_3_soon, try_1_at_once}, .check = holds_0,
+      .no_stray = true)
+
 /* -- The bound ---------------------------------------------------------------------------- */
 
 static void release_or_overflow(void)
