@@ -9,7 +9,8 @@
  *
  * Algorithm   Treiber's list (1986) of numbered nodes.  The top is one word: the
  *   number of a node, and a tag that every pop counts up, so that a top which
- *   comes back is not taken for the one that was seen (ABA).  Each node knows how
+ *   comes back is not taken for the one that was seen (ABA); and whether the
+ *   stack is closed, so that no push comes after the close.  Each node knows how
  *   deep the stack is below it, so full is told from one node.  Nodes that are
  *   not in use form a second list of the same kind.
  * Progress    lock-free: whatever threads are stopped wherever they are, the
@@ -20,8 +21,8 @@
  * Death       a process may be killed at any instruction: the element in its hand
  *   is affected, and one node is lost (see `participants`), the capacity remains.
  * Bounds      a thread would have to be stopped between a load and the
- *   compare-and-swap after it for exactly 2^(64-b) pops, or a multiple, where 2^b
- *   is more than capacity + participants: at 10 ns each, 5 years for 1000.
+ *   compare-and-swap after it for exactly 2^(63-b) pops, or a multiple, where 2^b
+ *   is more than capacity + participants: at 10 ns each, 3 years for 1000.
  * Memory      the element rounded up to 8 bytes and 8 more, for each element and
  *   participant; and 384 bytes.
  * Cost        two locked instructions a push, two a pop.
@@ -81,8 +82,8 @@ PAWL_API void pawl_stack_free(pawl_stack *stack);
 
 /* Copy an element to the top.
  *
- * Returns    0;  -EAGAIN full;  -ENOMEM not full, but more threads are inside, or
- *            died there, than there are `participants`.
+ * Returns    0;  -EAGAIN full;  -ESHUTDOWN closed;  -ENOMEM not full, but more
+ *            threads are inside, or died there, than there are `participants`.
  * Contexts   any, signal handlers included.
  */
 PAWL_API PAWL_NODISCARD int pawl_stack_push(pawl_stack *stack,
@@ -90,10 +91,21 @@ PAWL_API PAWL_NODISCARD int pawl_stack_push(pawl_stack *stack,
 
 /* Take the top element and copy it out.
  *
- * Returns    0;  -EAGAIN empty.
+ * Returns    0;  -EAGAIN empty;  -ESHUTDOWN empty, and closed.
  * Contexts   any, signal handlers included.
  */
 PAWL_API PAWL_NODISCARD int pawl_stack_pop(pawl_stack *stack, void *element);
+
+/* Say that nothing more will come.  Exactly the pushes that are in the stack
+ * before this instant will be popped; all others are -ESHUTDOWN, and so are the
+ * pops of the empty stack.  For ever: a closed stack is not opened again.
+ *
+ * Returns    0, also if it was closed already.
+ * Progress   lock-free.
+ * Contexts   any, signal handlers included.
+ */
+PAWL_API int pawl_stack_close(pawl_stack *stack);
+PAWL_API bool pawl_stack_is_closed(const pawl_stack *stack);
 
 /* The size at an instant within the call. */
 PAWL_API size_t pawl_stack_size(const pawl_stack *stack);

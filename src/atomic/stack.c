@@ -5,10 +5,10 @@
  *     header      constants | top | free, on lines of their own
  *     nodes       1 .. capacity + participants: a link, then the element
  *
- *     a list:    63 ............ b   b-1 ............ 0
- *               +------------------+-------------------+
- *               |  tag: pops       |  first node, 0 none|
- *               +------------------+-------------------+
+ *     a list:    63 ...... b+1      b       b-1 ........... 0
+ *               +-------------+----------+---------------------+
+ *               |  tag: pops  |  closed  |  first node, 0 none |
+ *               +-------------+----------+---------------------+
  *     a link:    63 ........... 32   31 ............. 0
  *               +------------------+-------------------+
  *               |  depth           |  node below       |
@@ -21,6 +21,8 @@
  *     by a pop only, which changes the tag.
  * I3  The depth of a node in the stack is the number of nodes from it to the
  *     bottom; it never exceeds the capacity.
+ * I4  The closed bit is set once, by a swap of the top, and kept by every swap
+ *     after it.  So a push either comes before it, or sees it.
  *
  * All changes of a list's word are compare-and-swaps, so who reads it
  * synchronises with everybody who pushed before (release sequence).
@@ -32,6 +34,7 @@
 
 #include "atomic/copy.h"
 #include "atomic/ops.h"
+#include "atomic/stack_core.h"
 #include "base/compiler.h"
 #include "base/tsan.h"
 
@@ -44,7 +47,8 @@ struct pawl_stack {
     uint32_t layout;
     uint32_t capacity;
     uint32_t element_size;
-    uint64_t tag; /* the lowest bit of the tag */
+    uint64_t closed; /* that bit of the top */
+    uint64_t tag;    /* the lowest bit of the tag */
     uint64_t stride;
     uint64_t bytes;
     pawl_u64 top __attribute__((aligned(2 * PAWL_CACHE_LINE)));
@@ -60,7 +64,7 @@ struct node {
 
 static inline uint32_t first_of(const pawl_stack *s, uint64_t list)
 {
-    return (uint32_t)(list & (s->tag - 1));
+    return (uint32_t)(list & (s->closed - 1));
 }
 
 static inline struct node *node_at(const pawl_stack *s, uint32_t number)
@@ -108,9 +112,10 @@ int pawl_stack_init(pawl_stack **stack, void *memory, size_t bytes,
     s->layout = LAYOUT;
     s->capacity = (uint32_t)capacity;
     s->element_size = (uint32_t)element_size;
-    s->tag = 1;
-    while (s->tag <= nodes)
-        s->tag *= 2;
+    s->closed = 1;
+    while (s->closed <= nodes)
+        s->closed *= 2;
+    s->tag = s->closed * 2;
     s->stride = stride_of(element_size);
     s->bytes = (uint64_t)needs;
     for (uint32_t i = 1; i <= nodes; i++)
@@ -168,75 +173,125 @@ static uint64_t look(const pawl_stack *s, const pawl_u64 *list, uint32_t *depth)
     }
 }
 
-/* Put a node that is in hand at the front, unless the list is `limit` deep.
- * Returns whether it did. */
-static bool put(pawl_stack *s, pawl_u64 *list, uint32_t number, uint32_t limit)
+/* Put a node that is in hand at the front.  -EAGAIN: the list is `limit` deep;
+ * -ESHUTDOWN: it is closed. */
+static int put(pawl_stack *s, pawl_u64 *list, uint32_t number, uint32_t limit)
 {
     struct node *n = node_at(s, number);
 
     for (;;) {
         uint32_t depth;
         uint64_t seen = look(s, list, &depth);
-        uint64_t as = (seen & ~(s->tag - 1)) | number;
+        uint64_t as = (seen & ~(s->closed - 1)) | number;
 
+        if (seen & s->closed)
+            return -ESHUTDOWN;
         if (depth >= limit)
-            return false;
+            return -EAGAIN;
         /* release: pairs with the acquire in link_of. */
         pawl_store64_release(&n->link, ((uint64_t)depth + 1) * DEPTH | first_of(s, seen));
         /* seq_cst, release: pairs with the loads of look and take. */
         if (pawl_likely(pawl_cas64_seq(list, &seen, as)))
-            return true;
+            return 0;
     }
 }
 
-/* Take the first node in hand; 0 if there is none. */
-static uint32_t take(pawl_stack *s, pawl_u64 *list)
+/* Take the first node in hand.  -EAGAIN: there is none; -ESHUTDOWN: nor will
+ * there be. */
+static int take(pawl_stack *s, pawl_u64 *list, uint32_t *number)
 {
     for (;;) {
         /* seq_cst: "none" is said of an instant; acquire: pairs with put. */
         uint64_t seen = pawl_load64_seq(list);
         uint64_t below = link_of(s, seen) % DEPTH;
-        uint64_t tag = (seen & ~(s->tag - 1)) + s->tag;
-        uint32_t number = first_of(s, seen);
+        uint64_t tag = (seen & ~(s->closed - 1)) + s->tag;
 
-        if (number == 0)
-            return 0;
+        *number = first_of(s, seen);
+        if (*number == 0)
+            return seen & s->closed ? -ESHUTDOWN : -EAGAIN;
         /* seq_cst, acquire: pairs with put. */
         if (pawl_likely(pawl_cas64_seq(list, &seen, tag | below)))
-            return number;
+            return 0;
     }
 }
 
 /* ---- elements ------------------------------------------------------------ */
 
+/* Others hold all free nodes; is that because the stack is full? */
+PAWL_COLD static int no_node(const pawl_stack *s)
+{
+    uint32_t depth;
+    uint64_t seen = look(s, &s->top, &depth);
+
+    if (seen & s->closed)
+        return -ESHUTDOWN;
+    return depth == s->capacity ? -EAGAIN : -ENOMEM;
+}
+
 int pawl_stack_push(pawl_stack *s, const void *element)
 {
-    uint32_t number = take(s, &s->free);
+    uint32_t number;
+    int err;
 
-    if (pawl_unlikely(number == 0)) {
-        /* Others hold them all; is that because the stack is full? */
-        return pawl_stack_size(s) == s->capacity ? -EAGAIN : -ENOMEM;
-    }
+    if (pawl_unlikely(take(s, &s->free, &number) != 0))
+        return no_node(s);
     pawl_tsan_acquire(node_at(s, number));
     pawl_copy(node_at(s, number)->element, element, s->element_size);
     pawl_tsan_release(node_at(s, number));
-    if (pawl_likely(put(s, &s->top, number, s->capacity)))
-        return 0;
-    put(s, &s->free, number, UINT32_MAX);
-    return -EAGAIN;
+    err = put(s, &s->top, number, s->capacity);
+    if (pawl_unlikely(err != 0))
+        put(s, &s->free, number, UINT32_MAX);
+    return err;
+}
+
+int pawl_stack_borrow(pawl_stack *s, uint32_t *loan, void **element)
+{
+    int err = take(s, &s->top, loan);
+
+    if (err != 0)
+        return err;
+    pawl_tsan_acquire(node_at(s, *loan));
+    *element = node_at(s, *loan)->element;
+    return 0;
+}
+
+void pawl_stack_give_back(pawl_stack *s, uint32_t loan)
+{
+    pawl_tsan_release(node_at(s, loan));
+    put(s, &s->free, loan, UINT32_MAX);
 }
 
 int pawl_stack_pop(pawl_stack *s, void *element)
 {
-    uint32_t number = take(s, &s->top);
+    uint32_t loan;
+    void *at;
+    int err = pawl_stack_borrow(s, &loan, &at);
 
-    if (number == 0)
-        return -EAGAIN;
-    pawl_tsan_acquire(node_at(s, number));
-    pawl_copy(element, node_at(s, number)->element, s->element_size);
-    pawl_tsan_release(node_at(s, number));
-    put(s, &s->free, number, UINT32_MAX);
+    if (err != 0)
+        return err;
+    pawl_copy(element, at, s->element_size);
+    pawl_stack_give_back(s, loan);
     return 0;
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+int pawl_stack_close(pawl_stack *s)
+{
+    /* seq_cst: pairs with the swaps, which find it closed or came before. */
+    uint64_t seen = pawl_load64_seq(&s->top);
+
+    /* seq_cst: as above (I4). */
+    while (!(seen & s->closed) &&
+           !pawl_cas64_seq(&s->top, &seen, seen | s->closed))
+        ;
+    return 0;
+}
+
+bool pawl_stack_is_closed(const pawl_stack *s)
+{
+    /* seq_cst: pairs with close. */
+    return (pawl_load64_seq(&s->top) & s->closed) != 0;
 }
 
 /* ---- snapshots ----------------------------------------------------------- */
@@ -247,6 +302,19 @@ size_t pawl_stack_size(const pawl_stack *s)
 
     look(s, &s->top, &depth);
     return depth;
+}
+
+uint64_t pawl_stack_pushed(const pawl_stack *s)
+{
+    uint32_t depth;
+    uint64_t seen = look(s, &s->top, &depth);
+
+    return (seen / s->tag + depth) & pawl_stack_pushed_mask(s);
+}
+
+uint64_t pawl_stack_pushed_mask(const pawl_stack *s)
+{
+    return UINT64_MAX / s->tag;
 }
 
 size_t pawl_stack_capacity(const pawl_stack *s)

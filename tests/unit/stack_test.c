@@ -138,3 +138,37 @@ TEST(stack.elements_of_any_size)
         pawl_stack_free(s);
     }
 }
+
+/* nothing is pushed after the close; what is there is delivered. */
+TEST(stack.close_refuses_pushes_and_delivers_the_rest)
+{
+    pawl_stack *s = make(2, sizeof(int));
+    int v = 1;
+
+    CHECK_OK(pawl_stack_push(s, &v));
+    v = 2;
+    CHECK_OK(pawl_stack_push(s, &v));
+    CHECK(!pawl_stack_is_closed(s));
+    for (int i = 0; i < 2; i++) { /* idempotent */
+        CHECK_OK(pawl_stack_close(s));
+        CHECK(pawl_stack_is_closed(s));
+    }
+    v = 3;
+    CHECK_ERR(pawl_stack_push(s, &v), -ESHUTDOWN); /* full */
+    CHECK_EQ(pawl_stack_size(s), 2);
+    for (int want = 2; want > 0; want--) {
+        CHECK_OK(pawl_stack_pop(s, &v));
+        CHECK_EQ(v, want);
+        CHECK_ERR(pawl_stack_push(s, &v), -ESHUTDOWN);
+        CHECK(pawl_stack_is_closed(s));
+    }
+    v = 77;
+    CHECK_ERR(pawl_stack_pop(s, &v), -ESHUTDOWN);
+    CHECK_EQ(v, 77);
+    pawl_stack_free(s);
+    s = make(2, sizeof(int));
+    CHECK_OK(pawl_stack_close(s));
+    CHECK_ERR(pawl_stack_pop(s, &v), -ESHUTDOWN);
+    CHECK_ERR(pawl_stack_push(s, &v), -ESHUTDOWN);
+    pawl_stack_free(s);
+}

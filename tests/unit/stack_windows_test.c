@@ -155,3 +155,62 @@ TEST(stack_window.more_threads_inside_than_participants)
     CHECK_EQ(pop(s), 1);
     CHECK_EQ(pop(s), 3);
 }
+
+/* Q-12: a push that has its node when the stack is closed puts it back, and is
+ * refused; a pop that has seen the top before finds the new one. */
+TEST(stack_window.close_in_the_middle)
+{
+    pawl_stack *s = make(3, 2);
+    struct call pusher;
+    struct call popper;
+
+    CHECK_OK(push(s, 1));
+    begin(&pusher, s, true, 2, 2);
+    begin(&popper, s, false, 0, 1);
+    CHECK_OK(pawl_stack_close(s));
+    CHECK_ERR(end(&pusher), -ESHUTDOWN);
+    CHECK_EQ(pawl_stack_size(s), 1);
+    CHECK_OK(end(&popper));
+    CHECK_EQ(popper.value, 1);
+    CHECK_ERR(pawl_stack_pop(s, &popper.value), -ESHUTDOWN);
+    CHECK(pawl_stack_is_closed(s));
+}
+
+/* Closed comes first where nodes are short, too. */
+TEST(stack_window.closed_while_nodes_are_short)
+{
+    pawl_stack *s = make(1, 1);
+    struct call calls[2];
+
+    begin(&calls[0], s, true, 1, 2);
+    begin(&calls[1], s, true, 2, 2);
+    CHECK_OK(pawl_stack_close(s));
+    CHECK_ERR(push(s, 3), -ESHUTDOWN);
+    CHECK_ERR(end(&calls[0]), -ESHUTDOWN);
+    CHECK_ERR(end(&calls[1]), -ESHUTDOWN);
+}
+
+/* The count of pushes goes on when the tag wraps, and the closed bit stays as it
+ * is. */
+TEST(stack_window.counts_pushes_across_the_last_tag)
+{
+    pawl_stack *s = make(3, 2);
+    uint64_t mask = pawl_stack_pushed_mask(s);
+
+    CHECK_EQ(pawl_stack_pushed(s), 0);
+    pawl_store64_relaxed(&s->top, mask * s->tag); /* relaxed: alone */
+    for (uint64_t i = 0; i < 5; i++) {
+        CHECK_EQ(pawl_stack_pushed(s), (mask + 2 * i) & mask);
+        CHECK_OK(push(s, i));
+        CHECK_OK(push(s, i + 1));
+        CHECK_EQ(pawl_stack_pushed(s), (mask + 2 * i + 2) & mask);
+        CHECK_EQ(pop(s), i + 1);
+        CHECK_EQ(pop(s), i);
+        CHECK(!pawl_stack_is_closed(s));
+    }
+    pawl_store64_relaxed(&s->top, mask * s->tag); /* relaxed: alone */
+    CHECK_OK(push(s, 1));
+    CHECK_OK(pawl_stack_close(s));
+    CHECK_EQ(pop(s), 1);
+    CHECK(pawl_stack_is_closed(s));
+}
