@@ -70,6 +70,7 @@ enum {
     PAWL_LOCAL = 0,     /* used by the threads of one process (the default) */
     PAWL_SHARED = 1,    /* lies in memory that several processes map */
     PAWL_OWNERLESS = 2, /* mutex only: any thread may release it */
+    PAWL_UNBOUNDED = 4, /* queue and deque only: grows on the heap */
 };
 
 /* All shared state is made of these.  They are structs, so that `if (m->word)`

@@ -2,12 +2,12 @@
  *
  * pawl/queue.h - the blocking queue for many producers and consumers.
  *
- * First in, first out, bounded: a lock-free ring (pawl/ring.h) to which threads
- * that find it full or empty can sleep.  Elements are of one size and copied in
- * and out; the capacity is exact.  Local, or in memory that processes map at
- * different addresses.  What Python's queue.Queue does with a lock and three
- * conditions, this does with one locked instruction and no system call, unless
- * somebody sleeps.
+ * Three kinds with the same verbs: first in first out, last in first out,
+ * smallest first.  Bounded, local or in memory that processes map at different
+ * addresses; or unbounded, local.  Elements are of one size and copied in and
+ * out; the capacity is exact.  What Python's queue.Queue does with a lock and
+ * three conditions, the bounded FIFO does with one locked instruction and no
+ * system call, unless somebody sleeps.
  *
  *     pawl_queue *q;
  *     struct job job;
@@ -25,19 +25,37 @@
  *     pawl_queue_join(q);                      all that was put is done
  *     pawl_queue_shutdown(q);                  consumers end
  *
+ *     kind        stored in                                  a put or a get
+ *     FIFO        a lock-free ring (pawl/ring.h)             O(1), 1 locked
+ *     LIFO        a lock-free stack (pawl/stack.h)           O(1), 2 locked
+ *     PRIORITY    a 4-ary heap under one lock                O(log n)
+ *     FIFO, unbounded   segments under two locks, one at each end: the two-lock
+ *                 queue of Michael and Scott (1996), with many elements a node
+ *     LIFO, unbounded   segments under one lock
+ *     PRIORITY, unbounded   the heap, in memory that grows
+ *
  * Order       what was done before a put is visible after the get of that
- *   element.  Elements of one producer come in the order of its puts, those of
- *   several in one order that all consumers agree on.
- * Progress    try forms: lock-free, but for one futex wake if somebody sleeps; a
- *   thread that is stopped inside a call, or killed, keeps nobody from
- *   completing theirs.
+ *   element.  All consumers agree on one order of all puts, in which those of
+ *   one producer stand as it made them.  FIFO: the oldest comes first.  LIFO:
+ *   the newest.  PRIORITY: the smallest, and of equals the oldest.
+ * Progress    lock-free kinds, try forms: lock-free, but for one futex wake if
+ *   somebody sleeps; a thread that is stopped inside a call, or killed, keeps
+ *   nobody from completing theirs.  The others: blocking, for as long as somebody
+ *   else puts or gets; no form waits longer than that except for room or for an
+ *   element.  A process that is killed inside a call of a shared PRIORITY queue
+ *   leaves it locked.
  * Errors      -EAGAIN of a try form: full, or empty;  -ETIMEDOUT of an until
  *   form: the same, until the deadline;  -ESHUTDOWN: see pawl_queue_shutdown.
- *   -ENOMEM, try forms only, elements of more than 8 bytes only: more threads
- *   than `participants` are inside, or died there; the other forms wait.
+ *   -ENOMEM, lock-free kinds (FIFO: only elements of more than 8 bytes; LIFO:
+ *   only put), try forms only: more threads than `participants` are inside, or
+ *   died there; the other forms wait.  Unbounded, put: no memory; all forms.
+ *   -EDEADLK, PRIORITY: called from its own comparator.  -ENOTRECOVERABLE: a
+ *   thread ended, or was left behind by a fork, while it held a lock.
  *   A call that fails has put or taken nothing.
  * Memory      freed when no call is inside: a consumer that got the last element
- *   may not free the queue while its producer may still be in put.
+ *   may not free the queue while its producer may still be in put.  Unbounded:
+ *   segments of about 4 KiB are freed when their elements have left, all but two;
+ *   a heap keeps what it has grown to.
  *
  * Since 0.1.
  */
@@ -53,23 +71,51 @@ typedef struct pawl_queue pawl_queue;
 
 /* ---- making one --------------------------------------------------------- */
 
+enum pawl_queue_kind {
+    PAWL_QUEUE_FIFO,     /* Python's Queue; unbounded, SimpleQueue */
+    PAWL_QUEUE_LIFO,     /* LifoQueue */
+    PAWL_QUEUE_PRIORITY, /* PriorityQueue, but that equals keep their order */
+};
+
+/* Flags of the PRIORITY kind. */
+enum {
+    PAWL_QUEUE_SIGNED = 1 << 8,    /* the key is an int64_t, not a uint64_t */
+    PAWL_QUEUE_MAX_FIRST = 1 << 9, /* the greatest comes first */
+};
+
+/* Less than 0, 0, more than 0: as a comes before, is equal to, comes after b.
+ * Called with the queue locked: calls of it return -EDEADLK.  Has to return. */
+typedef int (*pawl_queue_compare_fn)(const void *a, const void *b,
+                                     void *context);
+
+/* What is not said is 0. */
 typedef struct pawl_queue_options {
-    size_t capacity;     /* 1 .. PAWL_RING_CAPACITY_MAX */
-    size_t element_size; /* bytes, 1 .. PAWL_RING_ELEMENT_MAX */
-    unsigned flags;      /* PAWL_SHARED, or 0 */
-    /* Threads that use it at one time; 0 means 64.  Costs memory, and matters,
-     * for elements of more than 8 bytes only: each thread keeps the memory of an
-     * element. */
+    size_t capacity;     /* 1 .. PAWL_QUEUE_CAPACITY_MAX; unbounded: 0 */
+    size_t element_size; /* bytes, 1 .. PAWL_QUEUE_ELEMENT_MAX */
+    unsigned flags;      /* PAWL_SHARED or PAWL_UNBOUNDED, and those above */
+    /* Lock-free kinds: threads that are inside at one time; 0 means 64.  FIFO: it
+     * costs memory, and matters, for elements of more than 8 bytes only: each
+     * thread keeps the memory of an element. */
     uint32_t participants;
+    enum pawl_queue_kind kind;
+    /* PRIORITY: the place of the key, 8 bytes, in the element; or, if it is not
+     * shared, who compares two elements. */
+    size_t key_offset;
+    pawl_queue_compare_fn compare;
+    void *context; /* for compare */
 } pawl_queue_options;
+
+#define PAWL_QUEUE_CAPACITY_MAX (UINT32_C(1) << 30)
+#define PAWL_QUEUE_ELEMENT_MAX (UINT32_C(1) << 31)
 
 /* The alignment of the memory of a queue. */
 #define PAWL_QUEUE_ALIGN 128
 
 /* The bytes of memory that a queue needs.
  *
- * Returns    a number > 0;  -EINVAL an option out of its bounds;  -EOVERFLOW no
- *            memory is that large.
+ * Returns    a number > 0;  -EINVAL an option out of its bounds, or one that is
+ *            not of its kind, or PAWL_UNBOUNDED, which only create knows;
+ *            -EOVERFLOW no memory is that large.
  */
 PAWL_API int64_t pawl_queue_bytes(const pawl_queue_options *options);
 
@@ -94,7 +140,7 @@ PAWL_API int pawl_queue_attach(pawl_queue **queue, void *memory, size_t bytes);
 /* A queue on the heap.
  *
  * Returns    0;  -EINVAL, -EOVERFLOW as pawl_queue_bytes;  -EINVAL PAWL_SHARED:
- *            the heap is not;  -ENOMEM.
+ *            the heap is not;  -EINVAL PAWL_UNBOUNDED and a capacity;  -ENOMEM.
  */
 PAWL_API int pawl_queue_create(pawl_queue **queue,
                                const pawl_queue_options *options);
@@ -103,12 +149,14 @@ PAWL_API void pawl_queue_free(pawl_queue *queue);
 
 /* ---- elements ----------------------------------------------------------- */
 
-/* Put a copy of *element at the end; wait while the queue is full.
+/* Put a copy of *element; wait while the queue is full.  An unbounded queue never
+ * is.
  *
- * Returns    0;  -ESHUTDOWN;  -ETIMEDOUT (until);  -EAGAIN, -ENOMEM (try).
+ * Returns    0;  -ESHUTDOWN;  -ETIMEDOUT (until);  -EAGAIN (try);  -ENOMEM,
+ *            -EDEADLK, -ENOTRECOVERABLE: see the top.
  * Order      release.
- * Cost       room, and nobody sleeps: one locked instruction.
- * Contexts   try: any, signal handlers included.
+ * Cost       see the top; no system call if there is room and nobody sleeps.
+ * Contexts   try, lock-free kinds: any, signal handlers included.
  */
 PAWL_API int pawl_queue_put(pawl_queue *queue, const void *element);
 PAWL_API PAWL_NODISCARD int pawl_queue_try_put(pawl_queue *queue,
@@ -117,13 +165,13 @@ PAWL_API PAWL_NODISCARD int pawl_queue_put_until(pawl_queue *queue,
                                                  const void *element,
                                                  pawl_deadline until);
 
-/* Take the first element and copy it to *element; wait while the queue is empty.
+/* Take the next element and copy it to *element; wait while the queue is empty.
  *
- * Returns    0;  -ESHUTDOWN shut down, and empty;  -ETIMEDOUT (until);  -EAGAIN,
- *            -ENOMEM (try).
+ * Returns    0;  -ESHUTDOWN shut down, and empty;  -ETIMEDOUT (until);  -EAGAIN
+ *            (try);  -ENOMEM, -EDEADLK, -ENOTRECOVERABLE: see the top.
  * Order      acquire.
- * Cost       not empty, and nobody sleeps: one locked instruction.
- * Contexts   try: any, signal handlers included.
+ * Cost       see the top; no system call if there is an element and nobody sleeps.
+ * Contexts   try, lock-free kinds: any, signal handlers included.
  */
 PAWL_API PAWL_NODISCARD int pawl_queue_get(pawl_queue *queue, void *element);
 PAWL_API PAWL_NODISCARD int pawl_queue_try_get(pawl_queue *queue,
@@ -134,7 +182,7 @@ PAWL_API PAWL_NODISCARD int pawl_queue_get_until(pawl_queue *queue,
 
 /* Put up to n elements that lie one after the other: wait until there is room
  * for one, then put what fits, with one wake-up for all.  Others' may come
- * between them.
+ * between them where the kind is lock-free.
  *
  * Returns    how many, at least 1;  the errors of put;  0 if n is 0.
  */
@@ -168,8 +216,8 @@ pawl_queue_get_many_until(pawl_queue *queue, void *elements, size_t n,
  * -ESHUTDOWN too, those that wait included.  A put in progress either fails or
  * its element is delivered.  For ever; doing it again does nothing.
  *
- * Returns    0.
- * Contexts   any, signal handlers included.
+ * Returns    0;  -EDEADLK, -ENOTRECOVERABLE: see the top.
+ * Contexts   lock-free kinds: any, signal handlers included.
  */
 PAWL_API int pawl_queue_shutdown(pawl_queue *queue);
 
@@ -177,9 +225,10 @@ PAWL_API int pawl_queue_shutdown(pawl_queue *queue);
  * Elements that were taken before and are not reported done still count.
  *
  * discard     called with each, with nothing locked; NULL: they are dropped.  The
- *             element may be changed, and is gone when discard returns.
+ *             element is aligned to 8, may be changed, and is gone when discard
+ *             returns.
  *
- * Returns    how many were discarded.
+ * Returns    how many were discarded;  the errors of shutdown.
  */
 typedef void (*pawl_queue_discard_fn)(void *element, void *context);
 PAWL_API int64_t pawl_queue_shutdown_now(pawl_queue *queue,
@@ -212,7 +261,9 @@ PAWL_API PAWL_NODISCARD int pawl_queue_try_join(pawl_queue *queue);
 PAWL_API PAWL_NODISCARD int pawl_queue_join_until(pawl_queue *queue,
                                                   pawl_deadline until);
 
-/* How many elements are unfinished, at an instant within the call. */
+/* How many elements are unfinished, at an instant within the call.  A bounded
+ * LIFO counts them modulo 2^(63-b), where 2^b is more than capacity +
+ * participants. */
 PAWL_API uint64_t pawl_queue_unfinished(const pawl_queue *queue);
 
 /* ---- snapshots ---------------------------------------------------------- */
@@ -222,7 +273,7 @@ PAWL_API size_t pawl_queue_size(const pawl_queue *queue);
 PAWL_API bool pawl_queue_is_empty(const pawl_queue *queue);
 PAWL_API bool pawl_queue_is_full(const pawl_queue *queue);
 
-/* Constant. */
+/* Constant.  The capacity of an unbounded queue is 0, and it is never full. */
 PAWL_API size_t pawl_queue_capacity(const pawl_queue *queue);
 PAWL_API size_t pawl_queue_element_size(const pawl_queue *queue);
 

@@ -1,40 +1,48 @@
 /* SPDX-License-Identifier: MIT
  *
- * queue.c - the blocking queue of pawl/queue.h: a ring, and three event counts.
+ * queue.c - the blocking queue of pawl/queue.h: a store, and three event counts.
  *
- * The ring is the truth about what is there, what fits and whether anything more
+ * The store is the truth about what is there, what fits and whether anything more
  * is accepted; whoever changes it tells the event count of those who may wait for
- * that.  All of the ring's answers are seq_cst, as the event count demands.
+ * that.
  *
- * Puts are not counted: the ring knows how many there have been.  Only what is
+ * Puts are not counted: the store knows how many there have been.  Only what is
  * reported done is; so a queue whose users report nothing pays nothing.
  */
 #include <errno.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <pawl/queue.h>
 #include <pawl/ring.h>
 
 #include "atomic/ops.h"
-#include "atomic/ring_core.h"
 #include "atomic/ring_self.h"
 #include "base/compiler.h"
 #include "futex/eventcount.h"
-#include "futex/self.h"
-#include "futex/spin.h"
+#include "queue/store.h"
+#include "queue/wait.h"
 
 #define MAGIC UINT32_C(0x71756575) /* "queu" */
 #define LAYOUT UINT32_C(1)
 
-enum { DEFAULT_PARTICIPANTS = 64 };
+/* By number, for what is in shared memory names it. */
+enum { FIFO, LIFO, PRIORITY, UNBOUNDED_FIFO, UNBOUNDED_LIFO, STORES };
+
+static const struct pawl_store *const stores[STORES] = {
+    [FIFO] = &pawl_store_fifo,
+    [LIFO] = &pawl_store_lifo,
+    [PRIORITY] = &pawl_store_prio,
+    [UNBOUNDED_FIFO] = &pawl_store_unbounded_fifo,
+    [UNBOUNDED_LIFO] = &pawl_store_unbounded_lifo,
+};
 
 struct pawl_queue {
-    pawl_u32 magic; /* written last */
+    pawl_u32 magic; /* written last; all before the event counts is constant */
     uint32_t layout;
     uint64_t bytes; /* of the memory */
+    uint64_t store; /* which of them */
+    uint64_t capacity;
+    uint64_t element_size;
     /* Who finds it empty, who finds it full. */
     pawl_eventcount not_empty __attribute__((aligned(2 * PAWL_CACHE_LINE)));
     pawl_eventcount not_full __attribute__((aligned(2 * PAWL_CACHE_LINE)));
@@ -43,40 +51,105 @@ struct pawl_queue {
     pawl_eventcount all_done;
 } __attribute__((aligned(2 * PAWL_CACHE_LINE)));
 
-_Static_assert(PAWL_QUEUE_ALIGN == PAWL_RING_ALIGN, "the ring lies behind it");
+_Static_assert(PAWL_QUEUE_ALIGN == PAWL_RING_ALIGN, "the store lies behind it");
 
-static inline pawl_ring *ring_of(const pawl_queue *q)
+static inline void *at(const pawl_queue *q)
 {
-    return (pawl_ring *)(uintptr_t)(q + 1);
+    return (void *)(uintptr_t)(q + 1);
+}
+
+static inline const struct pawl_store *store_of(const pawl_queue *q)
+{
+    return stores[q->store];
 }
 
 /* ---- making one --------------------------------------------------------- */
 
-static uint32_t participants(const pawl_queue_options *o)
+static bool is_unbounded(const pawl_queue_options *o)
 {
-    return o->participants != 0 ? o->participants : DEFAULT_PARTICIPANTS;
+    return (o->flags & PAWL_UNBOUNDED) != 0;
+}
+
+static bool are_legal(const pawl_queue_options *o)
+{
+    unsigned flags = PAWL_SHARED | PAWL_UNBOUNDED;
+
+    if (o->kind == PAWL_QUEUE_PRIORITY)
+        flags |= PAWL_QUEUE_SIGNED | PAWL_QUEUE_MAX_FIRST;
+    else if (o->key_offset != 0 || o->compare != NULL)
+        return false;
+    if ((o->flags & ~flags) != 0 || o->element_size == 0 ||
+        o->element_size > PAWL_QUEUE_ELEMENT_MAX)
+        return false;
+    if (is_unbounded(o))
+        return o->capacity == 0 && (o->flags & PAWL_SHARED) == 0;
+    return o->capacity > 0 && o->capacity <= PAWL_QUEUE_CAPACITY_MAX;
+}
+
+/* Which store serves these options, or -EINVAL. */
+static int choose(const pawl_queue_options *o)
+{
+    if (!are_legal(o))
+        return -EINVAL;
+    switch (o->kind) {
+    case PAWL_QUEUE_FIFO:
+        return is_unbounded(o) ? UNBOUNDED_FIFO : FIFO;
+    case PAWL_QUEUE_LIFO:
+        return is_unbounded(o) ? UNBOUNDED_LIFO : LIFO;
+    case PAWL_QUEUE_PRIORITY:
+        return PRIORITY;
+    default:
+        return -EINVAL;
+    }
+}
+
+static int64_t bytes_of(const pawl_queue_options *o)
+{
+    int store = choose(o);
+    int64_t bytes;
+
+    if (store < 0)
+        return store;
+    bytes = stores[store]->bytes(o);
+    if (bytes < 0)
+        return bytes;
+    if (bytes > INT64_MAX - (int64_t)sizeof(pawl_queue) - PAWL_QUEUE_ALIGN)
+        return -EOVERFLOW;
+    return ((int64_t)sizeof(pawl_queue) + bytes + PAWL_QUEUE_ALIGN - 1) /
+           PAWL_QUEUE_ALIGN * PAWL_QUEUE_ALIGN;
+}
+
+/* `needs` is of bytes_of, and there are so many. */
+static pawl_queue *make(void *memory, int64_t needs,
+                        const pawl_queue_options *o)
+{
+    pawl_queue *q = memory;
+    unsigned flags = o->flags & PAWL_SHARED;
+
+    pawl_store_relaxed(&q->magic, 0); /* relaxed: none yet */
+    q->layout = LAYOUT;
+    q->bytes = (uint64_t)needs;
+    q->store = (uint64_t)choose(o);
+    q->capacity = o->capacity;
+    q->element_size = o->element_size;
+    pawl_eventcount_init(&q->not_empty, flags);
+    pawl_eventcount_init(&q->not_full, flags);
+    pawl_eventcount_init(&q->all_done, flags);
+    pawl_store64_relaxed(&q->done, 0); /* relaxed: before the magic */
+    store_of(q)->init(at(q), (size_t)needs - sizeof *q, o);
+    pawl_store_release(&q->magic, MAGIC); /* pairs with attach */
+    return q;
 }
 
 int64_t pawl_queue_bytes(const pawl_queue_options *o)
 {
-    int64_t ring =
-        pawl_ring_bytes(o->capacity, o->element_size, participants(o));
-
-    if ((o->flags & ~(unsigned)PAWL_SHARED) != 0)
-        return -EINVAL;
-    if (ring < 0)
-        return ring;
-    if (ring > INT64_MAX - (int64_t)sizeof(pawl_queue))
-        return -EOVERFLOW;
-    return (int64_t)sizeof(pawl_queue) + ring;
+    return is_unbounded(o) ? -EINVAL : bytes_of(o);
 }
 
 int pawl_queue_init(pawl_queue **queue, void *memory, size_t bytes,
                     const pawl_queue_options *o)
 {
     int64_t needs = pawl_queue_bytes(o);
-    pawl_queue *q = memory;
-    pawl_ring *ring;
 
     if (needs < 0)
         return (int)needs;
@@ -84,31 +157,22 @@ int pawl_queue_init(pawl_queue **queue, void *memory, size_t bytes,
         return -EINVAL;
     if (bytes < (uint64_t)needs)
         return -ENOSPC;
-    pawl_store_relaxed(&q->magic, 0); /* relaxed: none yet */
-    q->layout = LAYOUT;
-    q->bytes = (uint64_t)needs;
-    pawl_eventcount_init(&q->not_empty, o->flags);
-    pawl_eventcount_init(&q->not_full, o->flags);
-    pawl_eventcount_init(&q->all_done, o->flags);
-    pawl_store64_relaxed(&q->done, 0); /* relaxed: before the magic */
-    pawl_ring_init(&ring, q + 1, bytes - sizeof *q, o->capacity,
-                   o->element_size, participants(o));
-    pawl_store_release(&q->magic, MAGIC); /* pairs with attach */
-    *queue = q;
+    *queue = make(memory, needs, o);
     return 0;
 }
 
 int pawl_queue_attach(pawl_queue **queue, void *memory, size_t bytes)
 {
     pawl_queue *q = memory;
-    pawl_ring *ring;
 
     if ((uintptr_t)memory % PAWL_QUEUE_ALIGN != 0 || bytes < sizeof *q)
         return -EINVAL;
-    /* acquire: pairs with the release in init. */
+    /* acquire: pairs with the release in make. */
     if (pawl_load_acquire(&q->magic) != MAGIC || q->layout != LAYOUT ||
-        q->bytes > bytes ||
-        pawl_ring_attach(&ring, q + 1, bytes - sizeof *q) != 0)
+        q->bytes > bytes || q->store >= STORES)
+        return -EINVAL;
+    if (store_of(q)->attach != NULL &&
+        !store_of(q)->attach(at(q), bytes - sizeof *q))
         return -EINVAL;
     *queue = q;
     return 0;
@@ -116,148 +180,90 @@ int pawl_queue_attach(pawl_queue **queue, void *memory, size_t bytes)
 
 int pawl_queue_create(pawl_queue **queue, const pawl_queue_options *o)
 {
-    int64_t bytes = pawl_queue_bytes(o);
+    int64_t bytes = bytes_of(o);
     void *memory;
 
     if (bytes < 0)
         return (int)bytes;
-    if (o->flags != 0)
+    if (o->flags & PAWL_SHARED)
         return -EINVAL;
     memory = aligned_alloc(PAWL_QUEUE_ALIGN, (size_t)bytes);
     if (memory == NULL)
         return -ENOMEM;
-    return pawl_queue_init(queue, memory, (size_t)bytes, o);
+    *queue = make(memory, bytes, o);
+    return 0;
 }
 
 void pawl_queue_free(pawl_queue *q)
 {
+    if (q != NULL && store_of(q)->destroy != NULL)
+        store_of(q)->destroy(at(q));
     free(q);
-}
-
-/* ---- who takes part ------------------------------------------------------ */
-
-/* The identity of a thread at its rings:
- *
- *      61 ... 52   51 ........... 30   29 ........... 0
- *     +-----------+-------------------+----------------+
- *     |   time    |    process id     |    local id    |
- *     +-----------+-------------------+----------------+
- *
- * The time, in seconds, keeps a process apart from one before it that had the
- * same id. */
-#define PID_SHIFT PAWL_ID_BITS
-#define PID_BITS 22
-#define TIME_SHIFT (PID_SHIFT + PID_BITS)
-
-static PAWL_COLD void identify(void)
-{
-    uint64_t seconds = (uint64_t)pawl_now() / 1000000000;
-    uint64_t pid = (uint64_t)getpid() & ((1u << PID_BITS) - 1);
-    uint64_t id = seconds << TIME_SHIFT | pid << PID_SHIFT | pawl_self_local();
-
-    /* Without memory for it, the thread stays without an identity. */
-    (void)pawl_ring_identify(id & (PAWL_RING_IDENTITIES - 1));
-}
-
-static bool is_dead(uint64_t id, void *context)
-{
-    pid_t pid = (pid_t)(id >> PID_SHIFT & ((1u << PID_BITS) - 1));
-    int saved = errno; /* pawl never changes errno */
-    bool dead;
-
-    (void)context;
-    if (pid == getpid())
-        return !pawl_thread_alive((uint32_t)id & PAWL_ID_MASK);
-    dead = kill(pid, 0) != 0 && errno == ESRCH;
-    errno = saved;
-    return dead;
-}
-
-/* No block was left.  Others hold them within their calls, or died. */
-static PAWL_COLD void wait_for_block(pawl_queue *q)
-{
-    if (pawl_ring_identity() == 0)
-        identify();
-    if (pawl_ring_recover(ring_of(q), is_dead, NULL) <= 0)
-        sched_yield();
 }
 
 /* ---- put and get --------------------------------------------------------- */
 
-/* The two ends differ in what the ring is asked, who sleeps there, and who is
+/* How many were put, or taken, or an error. */
+typedef int64_t (*attempt_fn)(pawl_queue *q, void *elements, size_t n);
+
+static inline int64_t push(pawl_queue *q, void *elements, size_t n)
+{
+    int err;
+
+    if (pawl_unlikely(q->store != FIFO))
+        return store_of(q)->push(at(q), elements, n);
+    if (n != 1)
+        return pawl_ring_push_many(at(q), elements, n);
+    err = pawl_ring_push(at(q), elements);
+    return pawl_likely(err == 0) ? 1 : err;
+}
+
+static inline int64_t pop(pawl_queue *q, void *elements, size_t n)
+{
+    int err;
+
+    if (pawl_unlikely(q->store != FIFO))
+        return store_of(q)->pop(at(q), elements, n);
+    if (n != 1)
+        return pawl_ring_pop_many(at(q), elements, n);
+    err = pawl_ring_pop(at(q), elements);
+    return pawl_likely(err == 0) ? 1 : err;
+}
+
+/* The two ends differ in what the store is asked, who sleeps there, and who is
  * waked at the other end. */
-typedef int64_t (*attempt_fn)(pawl_ring *ring, void *elements, size_t n);
-
-static inline int64_t push(pawl_ring *ring, void *elements, size_t n)
-{
-    return n == 1 ? pawl_ring_push(ring, elements)
-                  : pawl_ring_push_many(ring, elements, n);
-}
-
-static inline int64_t pop(pawl_ring *ring, void *elements, size_t n)
-{
-    return n == 1 ? pawl_ring_pop(ring, elements)
-                  : pawl_ring_pop_many(ring, elements, n);
-}
-
-/* As the ring answers, but the number of elements for success. */
 static inline int64_t attempt(pawl_queue *q, attempt_fn fn, void *elements,
                               size_t n, pawl_eventcount *others)
 {
-    int64_t done = fn(ring_of(q), elements, n);
+    int64_t done = fn(q, elements, n);
 
-    if (pawl_unlikely(done < 0))
-        return done;
-    if (n == 1)
-        done = 1;
-    pawl_eventcount_signal(others, (uint32_t)done);
+    if (pawl_likely(done > 0))
+        pawl_eventcount_signal(others, (uint32_t)done);
     return done;
 }
 
-/* The same until the deadline; -ENOMEM never comes out. */
-static inline int64_t insist(pawl_queue *q, attempt_fn fn, void *elements,
-                             size_t n, pawl_eventcount *others,
-                             pawl_deadline until)
+struct call {
+    pawl_queue *q;
+    attempt_fn fn;
+    void *elements;
+    size_t n;
+    pawl_eventcount *others;
+    pawl_deadline until;
+};
+
+/* Attempt until the deadline, for as long as blocks are short. */
+static int64_t insist(void *call)
 {
+    const struct call *c = call;
+    void (*relieve)(void *store) = store_of(c->q)->relieve;
     int64_t done;
 
-    while ((done = attempt(q, fn, elements, n, others)) == -ENOMEM) {
-        if (until != PAWL_FOREVER && pawl_now() >= until)
+    while ((done = attempt(c->q, c->fn, c->elements, c->n, c->others)) ==
+               -ENOMEM &&
+           relieve != NULL) {
+        if (c->until != PAWL_FOREVER && pawl_now() >= c->until)
             return -EAGAIN;
-        wait_for_block(q);
-    }
-    return done;
-}
-
-static inline int64_t wait_here(pawl_queue *q, attempt_fn fn, void *elements,
-                                size_t n, pawl_eventcount *own,
-                                pawl_eventcount *others, pawl_deadline until)
-{
-    struct pawl_spin spin;
-    int64_t done = -EAGAIN;
-    int err = 0;
-
-    if (pawl_ring_identity() == 0)
-        identify();
-    if (until > 0 && pawl_spin_begins(&spin, PAWL_SPIN_QUEUE)) {
-        while ((done = insist(q, fn, elements, n, others, until)) == -EAGAIN &&
-               pawl_spin_again(&spin))
-            ;
-        pawl_spin_ends(&spin, done != -EAGAIN);
-    }
-    while (done == -EAGAIN) {
-        uint32_t key;
-
-        if (err == -ETIMEDOUT)
-            return err;
-        key = pawl_eventcount_prepare(own);
-        done = insist(q, fn, elements, n, others, until);
-        if (done != -EAGAIN) {
-            pawl_eventcount_cancel(own, key);
-            break;
-        }
-        err = pawl_eventcount_wait_until(own, key, until);
-        done = insist(q, fn, elements, n, others, until);
+        relieve(at(c->q));
     }
     return done;
 }
@@ -265,14 +271,31 @@ static inline int64_t wait_here(pawl_queue *q, attempt_fn fn, void *elements,
 static PAWL_COLD int64_t put_slow(pawl_queue *q, const void *elements, size_t n,
                                   pawl_deadline until)
 {
-    return wait_here(q, push, (void *)(uintptr_t)elements, n, &q->not_full,
-                     &q->not_empty, until);
+    struct call c = {.q = q,
+                     .fn = push,
+                     .elements = (void *)(uintptr_t)elements,
+                     .n = n,
+                     .others = &q->not_empty,
+                     .until = until};
+
+    if (pawl_ring_identity() == 0)
+        pawl_store_identify();
+    return pawl_wait_for(insist, &c, &q->not_full, until);
 }
 
 static PAWL_COLD int64_t get_slow(pawl_queue *q, void *elements, size_t n,
                                   pawl_deadline until)
 {
-    return wait_here(q, pop, elements, n, &q->not_empty, &q->not_full, until);
+    struct call c = {.q = q,
+                     .fn = pop,
+                     .elements = elements,
+                     .n = n,
+                     .others = &q->not_full,
+                     .until = until};
+
+    if (pawl_ring_identity() == 0)
+        pawl_store_identify();
+    return pawl_wait_for(insist, &c, &q->not_empty, until);
 }
 
 static inline int64_t put(pawl_queue *q, const void *elements, size_t n)
@@ -307,7 +330,7 @@ int pawl_queue_put_until(pawl_queue *q, const void *element,
     int64_t done;
 
     if (pawl_unlikely(pawl_ring_identity() == 0))
-        identify();
+        pawl_store_identify();
     done = put(q, element, 1);
     return status(waits(done) ? put_slow(q, element, 1, until) : done);
 }
@@ -327,7 +350,7 @@ int pawl_queue_get_until(pawl_queue *q, void *element, pawl_deadline until)
     int64_t done;
 
     if (pawl_unlikely(pawl_ring_identity() == 0))
-        identify();
+        pawl_store_identify();
     done = get(q, element, 1);
     return status(waits(done) ? get_slow(q, element, 1, until) : done);
 }
@@ -382,17 +405,17 @@ static bool report(pawl_queue *q)
     bool stored;
 
     do {
-        /* acquire: before the ring is asked, which has had at least as many;
+        /* acquire: before the store is asked, which has had at least as many;
          * pairs with the swap below. */
         done = pawl_load64_acquire(&q->done);
-        if (pawl_ring_pushed(ring_of(q)) == done)
+        if (store_of(q)->unfinished(at(q), done) == 0)
             return false;
         /* seq_cst: pairs with load64_seq in unfinished, as the event count
          * demands; a release for the joiners. */
         stored = pawl_cas64_seq(&q->done, &done, done + 1);
     } while (!stored);
     /* If more came in between, let them have come before the report. */
-    if (pawl_ring_pushed(ring_of(q)) == done + 1)
+    if (store_of(q)->unfinished(at(q), done + 1) == 0)
         pawl_eventcount_signal(&q->all_done, UINT32_MAX);
     return true;
 }
@@ -404,16 +427,16 @@ int pawl_queue_task_done(pawl_queue *q)
 
 uint64_t pawl_queue_unfinished(const pawl_queue *q)
 {
-    /* seq_cst: pairs with cas64_seq in report; before the ring is asked. */
+    /* seq_cst: pairs with cas64_seq in report; before the store is asked. */
     uint64_t done = pawl_load64_seq(&q->done);
 
     for (;;) {
-        uint64_t pushed = pawl_ring_pushed(ring_of(q));
+        uint64_t unfinished = store_of(q)->unfinished(at(q), done);
         /* seq_cst: as above. */
         uint64_t again = pawl_load64_seq(&q->done);
 
         if (again == done)
-            return pushed - done;
+            return unfinished;
         done = again;
     }
 }
@@ -449,62 +472,75 @@ int pawl_queue_try_join(pawl_queue *q)
 
 int pawl_queue_shutdown(pawl_queue *q)
 {
-    pawl_ring_close(ring_of(q));
+    int err = store_of(q)->close(at(q));
+
+    if (err != 0)
+        return err;
     pawl_eventcount_signal(&q->not_empty, UINT32_MAX);
     pawl_eventcount_signal(&q->not_full, UINT32_MAX);
     return 0;
 }
 
+struct disposal {
+    pawl_queue *q;
+    pawl_queue_discard_fn discard;
+    void *context;
+    int64_t count;
+};
+
+static void dispose(void *element, void *context)
+{
+    struct disposal *d = context;
+
+    if (d->discard != NULL)
+        d->discard(element, d->context);
+    report(d->q);
+    d->count++;
+}
+
 int64_t pawl_queue_shutdown_now(pawl_queue *q, pawl_queue_discard_fn discard,
                                 void *context)
 {
-    pawl_ring_loan loan;
-    int64_t discarded = 0;
-    int err;
+    struct disposal d = {.q = q, .discard = discard, .context = context};
+    int err = pawl_queue_shutdown(q);
 
-    pawl_queue_shutdown(q);
-    while ((err = pawl_ring_borrow(ring_of(q), &loan)) != -ESHUTDOWN) {
-        if (err != 0) {
-            wait_for_block(q);
-            continue;
-        }
-        if (discard != NULL)
-            discard(loan.data, context);
-        pawl_ring_give_back(ring_of(q), &loan);
-        report(q);
-        discarded++;
-    }
-    return discarded;
+    if (err != 0)
+        return err;
+    store_of(q)->drain(at(q), dispose, &d);
+    return d.count;
 }
 
 bool pawl_queue_is_shutdown(const pawl_queue *q)
 {
-    return pawl_ring_is_closed(ring_of(q));
+    return store_of(q)->is_closed(at(q));
 }
 
 /* ---- snapshots ----------------------------------------------------------- */
 
 size_t pawl_queue_size(const pawl_queue *q)
 {
-    return pawl_ring_size(ring_of(q));
+    return store_of(q)->size(at(q));
 }
 
 bool pawl_queue_is_empty(const pawl_queue *q)
 {
-    return pawl_ring_is_empty(ring_of(q));
+    return q->store == FIFO ? pawl_ring_is_empty(at(q))
+                            : pawl_queue_size(q) == 0;
 }
 
 bool pawl_queue_is_full(const pawl_queue *q)
 {
-    return pawl_ring_is_full(ring_of(q));
+    return q->store == FIFO
+               ? pawl_ring_is_full(at(q))
+               : pawl_queue_size(q) == q->capacity && q->capacity != 0;
 }
 
 size_t pawl_queue_capacity(const pawl_queue *q)
 {
-    return pawl_ring_capacity(ring_of(q));
+    return q->capacity;
 }
 
 size_t pawl_queue_element_size(const pawl_queue *q)
 {
-    return pawl_ring_element_size(ring_of(q));
+    return q->element_size;
 }

@@ -1,31 +1,61 @@
 /* SPDX-License-Identifier: MIT
  *
- * fifo_history.c - recorded histories of the blocking queue are those of a
- * queue: whoever gave up did so while it was full, or empty.
+ * fifo_history.c - recorded histories of the blocking queue, in all its kinds,
+ * are those of a queue of that kind: whoever gave up did so while it was full,
+ * or empty.
  */
 #include <pawl/queue.h>
 
 #include "history_queue.h"
 
-static pawl_queue_options options(size_t capacity)
+/* Of a priority queue; of others, the value alone. */
+struct element {
+    int64_t amount;
+    uint64_t value;
+};
+
+/* The options of the queues that are made now. */
+static struct {
+    enum pawl_queue_kind kind;
+    unsigned flags;
+} now;
+
+static size_t element_size(void)
 {
-    return (pawl_queue_options){
-        .capacity = capacity, .element_size = 8, .flags = PAWL_SHARED};
+    return now.kind == PAWL_QUEUE_PRIORITY ? sizeof(struct element)
+                                           : sizeof(uint64_t);
 }
 
-static size_t fifo_size(size_t capacity)
+static pawl_queue_options options(size_t capacity)
+{
+    return (pawl_queue_options){.capacity = capacity,
+                                .element_size = element_size(),
+                                .flags = now.flags,
+                                .kind = now.kind};
+}
+
+/* The queue, or a pointer to it. */
+static size_t size_of(size_t capacity)
 {
     pawl_queue_options o = options(capacity);
 
-    return (size_t)pawl_queue_bytes(&o);
+    return capacity > 0 ? (size_t)pawl_queue_bytes(&o) : sizeof(pawl_queue *);
 }
 
-static void fifo_init(void *memory, size_t capacity)
+static void init(void *memory, size_t capacity)
 {
     pawl_queue_options o = options(capacity);
     pawl_queue *q = NULL;
 
-    CHECK_OK(pawl_queue_init(&q, memory, fifo_size(capacity), &o));
+    if (capacity > 0)
+        CHECK_OK(pawl_queue_init(&q, memory, size_of(capacity), &o));
+    else
+        CHECK_OK(pawl_queue_create(memory, &o));
+}
+
+static pawl_queue *queue_at(void *memory)
+{
+    return now.flags & PAWL_UNBOUNDED ? *(pawl_queue **)memory : memory;
 }
 
 static _Thread_local unsigned turn;
@@ -36,47 +66,97 @@ static pawl_deadline soon(void)
     return turn++ % 3 == 0 ? 0 : pawl_after_us(turn % 3 == 1 ? 5 : 200);
 }
 
-static int fifo_put(void *queue, uint64_t value)
+static int put(void *queue, uint64_t value)
 {
-    int err = pawl_queue_put_until(queue, &value, soon());
+    struct element e = {history_queue_amount(value), value};
+    bool keyed = now.kind == PAWL_QUEUE_PRIORITY;
+    int err = pawl_queue_put_until(queue_at(queue),
+                                   keyed ? (void *)&e : (void *)&value, soon());
 
     return err == -ETIMEDOUT ? -EAGAIN : err;
 }
 
-static int fifo_get(void *queue, uint64_t *value)
+static int get(void *queue, uint64_t *value)
 {
-    int err = pawl_queue_get_until(queue, value, soon());
+    struct element e = {0, 0};
+    bool keyed = now.kind == PAWL_QUEUE_PRIORITY;
+    int err = pawl_queue_get_until(queue_at(queue),
+                                   keyed ? (void *)&e : (void *)value, soon());
 
+    if (keyed)
+        *value = e.value;
     return err == -ETIMEDOUT ? -EAGAIN : err;
 }
 
-static const struct history_queue fifo = {
-    .size = fifo_size,
-    .init = fifo_init,
-    .put = fifo_put,
-    .get = fifo_get,
+static const struct history_queue queue = {
+    .size = size_of,
+    .init = init,
+    .put = put,
+    .get = get,
 };
 
-static void check(enum history_members kind)
-{
-    static const struct {
-        size_t capacity;
-        int members;
-    } shapes[] = {{1, 3}, {1, 8}, {2, 4}, {3, 6}, {16, 4}};
+static const struct {
+    size_t capacity;
+    int members;
+} shapes[] = {{1, 3}, {1, 8}, {2, 4}, {3, 6}, {16, 4}};
+enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
+static void check(enum pawl_queue_kind kind, unsigned flags,
+                  enum history_members members, history_checker checker)
+{
     TEST_TIMEOUT(120);
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+    now.kind = kind;
+    now.flags = flags | (kind == PAWL_QUEUE_PRIORITY ? PAWL_QUEUE_SIGNED : 0);
+    for (size_t i = 0; i < SHAPES; i++)
         history_check(history_queue_verdict(
-            &fifo, shapes[i].capacity, kind, shapes[i].members,
-            test_iterations(60000) / shapes[i].members, history_fifo));
+            &queue, flags & PAWL_UNBOUNDED ? 0 : shapes[i].capacity, members,
+            shapes[i].members, test_iterations(60000) / shapes[i].members,
+            checker));
 }
 
 TEST(queue.history_by_threads_is_linearizable)
 {
-    check(HISTORY_THREADS);
+    check(PAWL_QUEUE_FIFO, 0, HISTORY_THREADS, history_fifo);
 }
 
 TEST(queue.history_by_processes_is_linearizable)
 {
-    check(HISTORY_PROCESSES);
+    check(PAWL_QUEUE_FIFO, PAWL_SHARED, HISTORY_PROCESSES, history_fifo);
+}
+
+TEST(queue.history_of_the_unbounded_is_linearizable)
+{
+    check(PAWL_QUEUE_FIFO, PAWL_UNBOUNDED, HISTORY_THREADS, history_fifo);
+}
+
+TEST(queue.history_of_the_lifo_by_threads_is_linearizable)
+{
+    check(PAWL_QUEUE_LIFO, 0, HISTORY_THREADS, history_lifo);
+}
+
+TEST(queue.history_of_the_lifo_by_processes_is_linearizable)
+{
+    check(PAWL_QUEUE_LIFO, PAWL_SHARED, HISTORY_PROCESSES, history_lifo);
+}
+
+TEST(queue.history_of_the_unbounded_lifo_is_linearizable)
+{
+    check(PAWL_QUEUE_LIFO, PAWL_UNBOUNDED, HISTORY_THREADS, history_lifo);
+}
+
+TEST(queue.history_of_the_priority_queue_by_threads_is_linearizable)
+{
+    check(PAWL_QUEUE_PRIORITY, 0, HISTORY_THREADS, history_priority);
+}
+
+TEST(queue.history_of_the_priority_queue_by_processes_is_linearizable)
+{
+    check(PAWL_QUEUE_PRIORITY, PAWL_SHARED, HISTORY_PROCESSES,
+          history_priority);
+}
+
+TEST(queue.history_of_the_unbounded_priority_queue_is_linearizable)
+{
+    check(PAWL_QUEUE_PRIORITY, PAWL_UNBOUNDED, HISTORY_THREADS,
+          history_priority);
 }

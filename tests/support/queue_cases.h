@@ -24,14 +24,29 @@ struct queue_plan {
     bool early;     /* shut down while they put */
     bool now;       /* and discarding */
     bool tasks;     /* consumers report, and the last producer joins */
+    enum pawl_queue_kind kind;
+    unsigned flags;
 };
+
+/* The key of a PRIORITY queue is what an element says it is: a producer's are
+ * put in ascending order, so they also come in that order. */
+TEAM_INLINE pawl_queue_options queue_options(const struct queue_plan *plan,
+                                             size_t capacity)
+{
+    return (pawl_queue_options){.capacity =
+                                    plan->flags & PAWL_UNBOUNDED ? 0 : capacity,
+                                .element_size = plan->words * sizeof(uint64_t),
+                                .flags = plan->flags,
+                                .participants = 4,
+                                .kind = plan->kind};
+}
 
 struct queue_rig {
     struct queue_plan plan;
     pawl_queue *q; /* in the view of who uses it */
     _Atomic int left;
-    _Atomic bool shut; /* the shutdown has returned */
-    uint64_t accepted[QUEUE_MEMBERS]; /* of each producer */
+    _Atomic bool shut;                     /* the shutdown has returned */
+    uint64_t accepted[QUEUE_MEMBERS];      /* of each producer */
     _Atomic uint64_t taken[QUEUE_MEMBERS]; /* of each producer, the sum */
     _Atomic uint64_t discarded[QUEUE_MEMBERS];
     _Atomic uint64_t unreported;
@@ -185,13 +200,15 @@ TEAM_INLINE void queue_consume_(struct queue_rig *r, pawl_queue *q,
             int producer = queue_producer_of_(r, at);
             uint64_t number = at[0] >> 8;
 
-            CHECK(number > last[producer]); /* in order */
+            /* in order */
+            CHECK(number > last[producer] || r->plan.kind == PAWL_QUEUE_LIFO);
             last[producer] = number;
             atomic_fetch_add(&r->taken[producer], number);
             if (r->plan.tasks)
                 CHECK_OK(pawl_queue_task_done(q));
         }
-        CHECK(pawl_queue_size(q) <= pawl_queue_capacity(q));
+        CHECK(pawl_queue_size(q) <= pawl_queue_capacity(q) ||
+              (r->plan.flags & PAWL_UNBOUNDED));
     }
 }
 

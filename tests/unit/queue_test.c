@@ -84,8 +84,8 @@ TEST(queue.create_refuses_bad_options)
     static const pawl_queue_options bad[] = {
         {.capacity = 0, .element_size = 8},
         {.capacity = 8, .element_size = 0},
-        {.capacity = (size_t)PAWL_RING_CAPACITY_MAX + 1, .element_size = 8},
-        {.capacity = 8, .element_size = (size_t)PAWL_RING_ELEMENT_MAX + 1},
+        {.capacity = (size_t)PAWL_QUEUE_CAPACITY_MAX + 1, .element_size = 8},
+        {.capacity = 8, .element_size = (size_t)PAWL_QUEUE_ELEMENT_MAX + 1},
         {.capacity = 8, .element_size = 8, .flags = 2},
         {.capacity = 8, .element_size = 8, .flags = 1u << 31},
         {.capacity = 8,
@@ -115,8 +115,8 @@ TEST(queue.huge_one_is_out_of_memory)
     if (test_under_tsan())
         TEST_SKIP("the sanitizer ends the program instead");
     err = pawl_queue_create(
-        &q, &(pawl_queue_options){.capacity = PAWL_RING_CAPACITY_MAX,
-                                  .element_size = PAWL_RING_ELEMENT_MAX});
+        &q, &(pawl_queue_options){.capacity = PAWL_QUEUE_CAPACITY_MAX,
+                                  .element_size = PAWL_QUEUE_ELEMENT_MAX});
     CHECK(err == -ENOMEM || err == -EOVERFLOW);
     CHECK(q == NULL);
 }
