@@ -225,8 +225,8 @@ PAWL_API int pawl_queue_shutdown(pawl_queue *queue);
  * Elements that were taken before and are not reported done still count.
  *
  * discard     called with each, with nothing locked; NULL: they are dropped.  The
- *             element is aligned to 8, may be changed, and is gone when discard
- *             returns.
+ *             element is aligned as in an array of them, may be changed, and is
+ *             gone when discard returns.
  *
  * Returns    how many were discarded;  the errors of shutdown.
  */

@@ -238,7 +238,8 @@ static inline int64_t attempt(pawl_queue *q, attempt_fn fn, void *elements,
     int64_t done = fn(q, elements, n);
 
     if (pawl_likely(done > 0))
-        pawl_eventcount_signal(others, (uint32_t)done);
+        pawl_eventcount_signal(others, done < UINT32_MAX ? (uint32_t)done
+                                                         : UINT32_MAX);
     return done;
 }
 

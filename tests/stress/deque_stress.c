@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * deque_stress.c - the blocking deque among many threads.
+ */
+#include "deque_cases.h"
+
+static void run(size_t capacity, struct deque_plan plan)
+{
+    struct deque_rig r = {0};
+    pawl_deque_options o = deque_rig_init(&r, plan, capacity);
+
+    CHECK_OK(pawl_deque_create(&r.d, &o));
+    team_of_threads(plan.producers + plan.consumers, deque_member, &r);
+    deque_check(&r, r.d);
+    pawl_deque_free(r.d);
+}
+
+/* D-11: Invariant: everything comes once and whole, whatever the ends. */
+TEST(deque_stress.delivers_once)
+{
+    run(1, (struct deque_plan){1, 1, 20000, .flags = 0});
+    run(1, (struct deque_plan){4, 4, 3000, .flags = 0});
+    run(2, (struct deque_plan){1, 5, 10000, .flags = 0});
+    run(5, (struct deque_plan){5, 1, 3000, .flags = 0});
+    run(64, (struct deque_plan){4, 4, 5000, .flags = 0});
+    run(0, (struct deque_plan){4, 4, 5000, .flags = PAWL_UNBOUNDED});
+}
+
+/* D-11: Invariant: in at the back and out at the front, it is a queue: what comes
+ * from one producer comes in its order. */
+TEST(deque_stress.is_a_queue)
+{
+    run(1, (struct deque_plan){3, 3, 3000, .queue = true});
+    run(7, (struct deque_plan){3, 3, 5000, .queue = true});
+    run(0, (struct deque_plan){3, 3, 5000, .flags = PAWL_UNBOUNDED,
+                               .queue = true});
+}
+
+/* Invariant: a push that races with the shutdown is either delivered, dropped,
+ * discarded or refused, and everybody is released. */
+TEST(deque_stress.shutdown_loses_nothing)
+{
+    for (int i = test_iterations(150); i > 0; i--) {
+        run(1 + (size_t)i % 4,
+            (struct deque_plan){3, 3, 60, .early = true, .now = i % 2 == 0});
+        run(0, (struct deque_plan){3, 2, 60, .early = true, .now = i % 2 == 0,
+                                   .flags = PAWL_UNBOUNDED});
+    }
+}
