@@ -7,7 +7,7 @@
 # code; that the sanitizer tells users is tested in tests/tsan_user.
 set(PAWL_TEST_ENVIRONMENT
   "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:report_mutex_bugs=0"
-  "ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1"
+  "ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1"
   "UBSAN_OPTIONS=print_stacktrace=1")
 
 # pawl_add_test(<program> SOURCES <file>... LABELS <label>... TIMEOUT <seconds>)

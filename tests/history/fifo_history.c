@@ -88,11 +88,18 @@ static int get(void *queue, uint64_t *value)
     return err == -ETIMEDOUT ? -EAGAIN : err;
 }
 
+static void end(void *queue)
+{
+    if (now.flags & PAWL_UNBOUNDED)
+        pawl_queue_free(queue_at(queue));
+}
+
 static const struct history_queue queue = {
     .size = size_of,
     .init = init,
     .put = put,
     .get = get,
+    .end = end,
 };
 
 static const struct {

@@ -47,3 +47,40 @@ TEST(deque_stress.shutdown_loses_nothing)
                                    .flags = PAWL_UNBOUNDED});
     }
 }
+
+struct snapshots {
+    pawl_deque *d;
+    int rounds;
+};
+
+static void drop_or_look(struct member *me)
+{
+    const struct snapshots *s = me->rig;
+    uint64_t e[DEQUE_BATCH] = {0};
+
+    for (int i = 0; i < s->rounds; i++) {
+        if (me->index > 0) {
+            CHECK(pawl_deque_is_full(s->d));
+            CHECK_EQ(pawl_deque_size(s->d), 3);
+        } else if (i % 2 == 0) {
+            CHECK_EQ(pawl_deque_push_back_dropping(s->d, e, NULL), 1);
+        } else {
+            CHECK_OK(pawl_deque_extend_front(s->d, e, DEQUE_BATCH));
+        }
+    }
+}
+
+/* D-02, D-04: Invariant: a full one that drops is full at every instant. */
+TEST(deque_stress.dropping_is_one_step)
+{
+    struct snapshots s = {.rounds = test_iterations(200000)};
+    uint64_t e[3] = {0};
+
+    CHECK_OK(pawl_deque_create(
+        &s.d, &(pawl_deque_options){.capacity = 3,
+                                    .element_size = sizeof e[0],
+                                    .flags = PAWL_DEQUE_DROP}));
+    CHECK_OK(pawl_deque_extend_back(s.d, e, 3));
+    team_of_threads(3, drop_or_look, &s);
+    pawl_deque_free(s.d);
+}

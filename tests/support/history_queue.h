@@ -27,6 +27,7 @@ struct history_queue {
      * with history_queue_amount(value). */
     int (*put)(void *queue, uint64_t value);
     int (*get)(void *queue, uint64_t *value);
+    void (*end)(void *queue); /* NULL: it owns nothing */
 };
 
 enum history_members { HISTORY_THREADS, HISTORY_PROCESSES };
@@ -120,6 +121,8 @@ history_queue_verdict(const struct history_queue *queue, size_t capacity,
         ;
     v = checker(rig.history, capacity, HISTORY_DRAINED);
     history_free(rig.history);
+    if (queue->end != NULL)
+        queue->end(rig.at);
     munmap(rig.at, queue->size(capacity));
     return v;
 }

@@ -997,6 +997,25 @@ TEST(deque.out_of_memory_changes_nothing)
     pawl_deque_free(d);
 }
 
+/* D-01: one that was long has no more room than it needs: filled again, it asks
+ * for memory soon. */
+TEST(deque.unbounded_gives_memory_back)
+{
+    pawl_deque *d = make(0, PAWL_UNBOUNDED);
+    int err = 0;
+    int v = 1;
+
+    fill(d, 10000);
+    while (pawl_deque_size(d) > 8)
+        CHECK_OK(pawl_deque_try_pop_back(d, &v));
+    exhausted_after(0);
+    while ((err = pawl_deque_push_back(d, &v)) == 0)
+        CHECK(pawl_deque_size(d) <= 32);
+    exhausted_end();
+    CHECK_ERR(err, -ENOMEM);
+    pawl_deque_free(d);
+}
+
 /* D-01: bounded ones allocate nothing after creation. */
 TEST(deque.bounded_never_allocates)
 {
