@@ -47,6 +47,11 @@ static inline void pawl_tsan_unlocking(void *object, unsigned flags)
     (void)flags;
 }
 
+static inline void pawl_tsan_wrong_unlock(void *object)
+{
+    (void)object;
+}
+
 static inline void pawl_tsan_unlocked(void *object, unsigned flags)
 {
     (void)object;
