@@ -69,8 +69,11 @@ TEAM_INLINE void spsc_consume_(struct spsc_rig *r, struct member *me)
 /* Looks on. */
 TEAM_INLINE void spsc_observe_(struct spsc_rig *r)
 {
-    while (!atomic_load(&r->finished))
-        CHECK(pawl_spsc_size(r->q) <= pawl_spsc_capacity(r->q));
+    while (!atomic_load(&r->finished)) {
+        for (int i = 0; i < 100; i++)
+            CHECK(pawl_spsc_size(r->q) <= pawl_spsc_capacity(r->q));
+        sched_yield();
+    }
 }
 
 TEAM_INLINE void spsc_member(struct member *me)
