@@ -45,9 +45,9 @@ static void refuse(uint32_t what)
 }
 
 /* Not by those who wake: they may be signal handlers, where getenv is not
- * allowed.  A forced fallback is one of those who wait, which wakes reach all the
- * same. */
-static PAWL_COLD void read_environment(void)
+ * allowed.  A process that only wakes therefore does not know that channels are
+ * forced away, and wakes one that is not meant; hence tests call this first. */
+PAWL_COLD void pawl_futex_read_environment(void)
 {
     const char *list = getenv("PAWL_FALLBACK");
     uint32_t what = KNOWN;
@@ -60,7 +60,7 @@ static PAWL_COLD void read_environment(void)
         if (strstr(list, "futex") != NULL)
             what |= NO_FUTEX;
     }
-    refuse(what);
+    pawl_store_relaxed(&refused, what); /* relaxed: a hint, see refuse() */
 }
 
 static bool is_refused(uint32_t what)
@@ -144,7 +144,7 @@ int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
     if (until <= 0)
         return -ETIMEDOUT; /* the kernel would call it -EINVAL */
     if (pawl_unlikely(!is_refused(KNOWN)))
-        read_environment();
+        pawl_futex_read_environment();
     if (!is_refused(NO_BITSET | NO_FUTEX)) {
         struct timespec ts = to_timespec(until);
 

@@ -11,7 +11,9 @@
  * the worst outcome is a stray wake for whatever lives there now.
  *
  * Where the kernel refuses a call (ENOSYS, or EPERM from a sandbox), something
- * slower takes its place; PAWL_FALLBACK, see sys.c, forces that for tests.
+ * slower takes its place; PAWL_FALLBACK, see sys.c, forces that for tests.  What
+ * the kernel refuses to one of the processes that share an object it must refuse
+ * to all of them.
  */
 #ifndef PAWL_FUTEX_SYS_H
 #define PAWL_FUTEX_SYS_H
@@ -50,5 +52,8 @@ int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels);
  */
 bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wake,
                         pawl_u32 *to, int move, bool shared);
+
+/* Read PAWL_FALLBACK, which the first wait does otherwise. */
+void pawl_futex_read_environment(void);
 
 #endif /* PAWL_FUTEX_SYS_H */

@@ -27,6 +27,7 @@
 #include <pawl/rwlock.h>
 #include <pawl/sem.h>
 
+#include "futex/sys.h"
 #include "test.h"
 
 /* ---- the wall clock jumps ---------------------------------------------------- */
@@ -173,6 +174,7 @@ static int64_t monotonic(void)
 static void wait_for_nothing(void *fallback)
 {
     setenv("PAWL_FALLBACK", fallback, 1);
+    pawl_futex_read_environment();
     CHECK_OK(pawl_mutex_lock(&scene.of_cond));
     forbid_wall_clock();
     for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {

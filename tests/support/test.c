@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #endif
 
+#include "futex/sys.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -634,6 +635,8 @@ int main(int argc, char **argv)
         return 0;
     }
     check_patterns(patterns, n);
+    /* Also those who never wait must know what is forced. */
+    pawl_futex_read_environment();
     board = test_shared_alloc(sizeof *board);
     choose_seed();
     printf("1..%d\n", count_selected(patterns, n));

@@ -215,6 +215,7 @@ static void check_sleepers(struct scene *s)
 static void set_switches(const char *fallback, const char *spin)
 {
     setenv("PAWL_FALLBACK", fallback, 1);
+    pawl_futex_read_environment();
     if (spin != NULL)
         setenv("PAWL_SPIN", spin, 1);
     else
