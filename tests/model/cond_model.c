@@ -7,6 +7,8 @@
 #include <pawl/cond.h>
 #include <pawl/mutex.h>
 
+#include "atomic/ops.h"
+
 static struct {
     pawl_mutex m;
     pawl_cond c;
@@ -16,6 +18,7 @@ static struct {
     int notified; /* how many waits returned 0 */
     int late;     /* how many timed out */
     int turn;
+    pawl_u32 whose_turn;
     bool closed;
 } s;
 
@@ -273,7 +276,7 @@ static void notify_the_first_and_the_second(void)
 
 MODEL(cond.longest_waiting_first, .setup = setup,
       .threads = {wait_in_line, wait_in_line, notify_the_first_and_the_second},
-      .bounds = {1, 0, 1})
+      .bounds = {1, 0, 0})
 
 /* One that leaves the middle of the line renumbers who is behind it, who may
  * look at its ticket meanwhile. */
@@ -484,6 +487,62 @@ MODEL(cond.mutex_is_lost, .setup = setup,
 MODEL(cond.mutex_is_lost_to_moved_waiters, .setup = setup,
       .threads = {wait_for_the_lost, wait_for_the_lost, notify_all_and_die},
       .cpus = 1, .bounds = {1, 0, 0})
+
+/* A wake that went to one which was not chosen is passed on, even if the mutex
+ * is lost meanwhile.  The first waits; so does the second, after it; the first
+ * is chosen, but after a stray wake the second is woken in its place. */
+static void end_wait(int err)
+{
+    if (err == 0 || err == -EOWNERDEAD || err == -ETIMEDOUT)
+        CHECK_OK(pawl_mutex_unlock(&s.m));
+    else
+        CHECK_ERR(err, -ENOTRECOVERABLE);
+}
+
+static void end_turn(uint32_t turn)
+{
+    pawl_store_release(&s.whose_turn, turn + 1);
+}
+
+/* With the mutex, when it is the turn of the caller; or an error. */
+static int lock_at(uint32_t turn)
+{
+    while (pawl_load_acquire(&s.whose_turn) != turn)
+        model_yield();
+    return pawl_mutex_lock(&s.m);
+}
+
+static void wait_first(void)
+{
+    CHECK_OK(lock_at(0));
+    end_turn(0);
+    end_wait(pawl_cond_wait(&s.c, &s.m));
+}
+
+static void wait_second(void)
+{
+    CHECK_OK(lock_at(1));
+    end_turn(1);
+    end_wait(pawl_cond_wait_until(&s.c, &s.m, model_soon()));
+}
+
+static void notify_third_and_die(void)
+{
+    CHECK_OK(lock_at(2));
+    CHECK_OK(pawl_cond_notify(&s.c, &s.m, 1));
+    end_turn(2);
+    model_die();
+}
+
+static void lose_the_mutex(void)
+{
+    end_wait(lock_at(3));
+}
+
+MODEL(cond.wake_is_passed_on_though_the_mutex_is_lost, .setup = setup,
+      .threads = {wait_first, wait_second, notify_third_and_die,
+                  lose_the_mutex},
+      .bounds = {0, 0, 1})
 
 static void fork_and_notify(void)
 {

@@ -421,7 +421,11 @@ static uint32_t pick(bool pausing)
     bool goes_on;
 
     if (ready == 0 && (n = add_own_deadlines(c)) == 0) {
-        ready = M.ready; /* let those that yield look once more */
+        /* Let those that yield look once more, in turn. */
+        M.yielding &= BIT(M.current);
+        ready = M.ready & ~M.yielding;
+        if (ready == 0)
+            ready = M.ready;
         if (ready == 0)
             model_fail("deadlock: all threads that have not ended sleep");
     }
