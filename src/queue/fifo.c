@@ -9,7 +9,6 @@
 
 #include <pawl/ring.h>
 
-#include "atomic/ring_core.h"
 #include "atomic/ring_self.h"
 #include "futex/self.h"
 #include "queue/store.h"
@@ -115,12 +114,7 @@ static size_t fifo_size(const void *store)
     return pawl_ring_size(store);
 }
 
-static uint64_t fifo_unfinished(const void *store, uint64_t done)
-{
-    return pawl_ring_pushed(store) - done;
-}
-
-/* push and pop are in queue.c, which calls the ring directly. */
+/* push, pop and unfinished are in queue.c, which calls the ring directly. */
 const struct pawl_store pawl_store_fifo = {
     .bytes = fifo_bytes,
     .init = fifo_init,
@@ -130,5 +124,4 @@ const struct pawl_store pawl_store_fifo = {
     .is_closed = fifo_is_closed,
     .drain = fifo_drain,
     .size = fifo_size,
-    .unfinished = fifo_unfinished,
 };

@@ -16,6 +16,7 @@
 #include <pawl/ring.h>
 
 #include "atomic/ops.h"
+#include "atomic/ring_core.h"
 #include "atomic/ring_self.h"
 #include "base/compiler.h"
 #include "futex/eventcount.h"
@@ -238,8 +239,8 @@ static inline int64_t attempt(pawl_queue *q, attempt_fn fn, void *elements,
     int64_t done = fn(q, elements, n);
 
     if (pawl_likely(done > 0))
-        pawl_eventcount_signal(others, done < UINT32_MAX ? (uint32_t)done
-                                                         : UINT32_MAX);
+        pawl_eventcount_signal(others,
+                               done < UINT32_MAX ? (uint32_t)done : UINT32_MAX);
     return done;
 }
 
@@ -399,6 +400,14 @@ int64_t pawl_queue_get_many(pawl_queue *q, void *elements, size_t n)
 
 /* ---- tasks -------------------------------------------------------------- */
 
+/* What has been put, less `done`. */
+static inline uint64_t unfinished(const pawl_queue *q, uint64_t done)
+{
+    if (pawl_unlikely(q->store != FIFO))
+        return store_of(q)->unfinished(at(q), done);
+    return pawl_ring_pushed(at(q)) - done;
+}
+
 /* Report an element done.  Returns whether one was unfinished. */
 static bool report(pawl_queue *q)
 {
@@ -409,14 +418,14 @@ static bool report(pawl_queue *q)
         /* acquire: before the store is asked, which has had at least as many;
          * pairs with the swap below. */
         done = pawl_load64_acquire(&q->done);
-        if (store_of(q)->unfinished(at(q), done) == 0)
+        if (unfinished(q, done) == 0)
             return false;
         /* seq_cst: pairs with load64_seq in unfinished, as the event count
          * demands; a release for the joiners. */
         stored = pawl_cas64_seq(&q->done, &done, done + 1);
     } while (!stored);
     /* If more came in between, let them have come before the report. */
-    if (store_of(q)->unfinished(at(q), done + 1) == 0)
+    if (unfinished(q, done + 1) == 0)
         pawl_eventcount_signal(&q->all_done, UINT32_MAX);
     return true;
 }
@@ -432,12 +441,12 @@ uint64_t pawl_queue_unfinished(const pawl_queue *q)
     uint64_t done = pawl_load64_seq(&q->done);
 
     for (;;) {
-        uint64_t unfinished = store_of(q)->unfinished(at(q), done);
+        uint64_t left = unfinished(q, done);
         /* seq_cst: as above. */
         uint64_t again = pawl_load64_seq(&q->done);
 
         if (again == done)
-            return unfinished;
+            return left;
         done = again;
     }
 }
