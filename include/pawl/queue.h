@@ -48,7 +48,7 @@
  *   form: the same, until the deadline;  -ESHUTDOWN: see pawl_queue_shutdown.
  *   -ENOMEM, lock-free kinds (FIFO: only elements of more than 8 bytes; LIFO:
  *   only put), try forms only: more threads than `participants` are inside, or
- *   died there; the other forms wait.  Unbounded, put: no memory; all forms.
+ *   died there; the other forms wait (LIFO: for ever, if all of them died).  Unbounded, put: no memory; all forms.
  *   -EDEADLK, PRIORITY: called from its own comparator.  -ENOTRECOVERABLE: a
  *   thread ended, or was left behind by a fork, while it held a lock.
  *   A call that fails has put or taken nothing.
