@@ -48,14 +48,16 @@
  *   form: the same, until the deadline;  -ESHUTDOWN: see pawl_queue_shutdown.
  *   -ENOMEM, lock-free kinds (FIFO: only elements of more than 8 bytes; LIFO:
  *   only put), try forms only: more threads than `participants` are inside, or
- *   died there; the other forms wait (LIFO: for ever, if all of them died).  Unbounded, put: no memory; all forms.
+ *   died there; the other forms wait (LIFO: for ever, if all of them died).
+ *   Unbounded, put: no memory; all forms.
  *   -EDEADLK, PRIORITY: called from its own comparator.  -ENOTRECOVERABLE: a
  *   thread ended, or was left behind by a fork, while it held a lock.
  *   A call that fails has put or taken nothing.
  * Memory      freed when no call is inside: a consumer that got the last element
  *   may not free the queue while its producer may still be in put.  Unbounded:
  *   segments of about 4 KiB are freed when their elements have left, all but two;
- *   a heap keeps what it has grown to.
+ *   a heap keeps what it has grown to.  A heap has 24 bytes for each element
+ *   beside it, which is rounded up to 8.
  *
  * Since 0.1.
  */
