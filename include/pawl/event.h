@@ -8,13 +8,14 @@
  *
  * One word:
  *
- *    63                                             2       1       0
- *   +------------------------------------------------+----------+-----+
- *   |  epoch: how often the event went clear -> set  | SLEEPERS | SET |
- *   +------------------------------------------------+----------+-----+
+ *    63                                    3      2        1       0
+ *   +---------------------------------------+--------+----------+-----+
+ *   |  epoch: how often it went clear->set  | POLLED | SLEEPERS | SET |
+ *   +---------------------------------------+--------+----------+-----+
  *
  * A waiter that finds another epoch was released, whatever the flag says now.
- * SLEEPERS may be set without a sleeper, but is never clear with one.
+ * SLEEPERS may be set without a sleeper, but is never clear with one.  POLLED:
+ * the next set writes to the fd of pawl/wait.h.
  *
  * Since 0.1.
  */
@@ -30,14 +31,14 @@ PAWL_BEGIN_DECLS
 typedef struct pawl_event {
     pawl_u64 word_;
     uint32_t mode_; /* constant after init */
-    uint32_t pad_;
+    pawl_u32 fd_;   /* of pawl/wait.h, + 1; 0: none */
 } pawl_event;
 
 #define PAWL_EVENT_INIT PAWL_EVENT_INIT_FLAGS(0)
 /* The same with PAWL_SHARED as a flag. */
 #define PAWL_EVENT_INIT_FLAGS(flags)                                           \
     {                                                                          \
-        {0}, PAWL_CAST_(uint32_t, flags), 0                                              \
+        {0}, PAWL_CAST_(uint32_t, flags), {0}                                            \
     }
 
 /* Make *e a clear event.  Returns 0; -EINVAL unknown flags. */

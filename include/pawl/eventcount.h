@@ -24,11 +24,15 @@
  * structure at least once more, whatever wait returned, or passes the wake on
  * with notify(ec, 1): a wake that nobody uses may have been somebody else's.
  *
- *    63                              32 31                               0
- *   +----------------------------------+----------------------------------+
- *   |  waiters: at least as many as    |  epoch: notifications that found |
- *   |  wait, and were not woken        |  a waiter                        |
- *   +----------------------------------+----------------------------------+
+ *    63     62 61                    32 31                               0
+ *   +---------+------------------------+----------------------------------+
+ *   |  marks  |  waiters: at least as  |  epoch: notifications that found |
+ *   |         |  many as wait, and     |  a waiter                        |
+ *   |         |  were not woken        |                                  |
+ *   +---------+------------------------+----------------------------------+
+ *
+ * The marks say that somebody watches by a wait set or an fd (pawl/wait.h): who
+ * watches takes no wake from those who wait.
  *
  * While nobody waits, notify is one load of a line that nobody writes.  As many
  * wakes are given as there are notifications and waiters, never more: notify
@@ -56,14 +60,14 @@ PAWL_BEGIN_DECLS
 typedef struct pawl_eventcount {
     pawl_u64 word_;
     uint32_t mode_; /* constant after init */
-    uint32_t pad_;
+    pawl_u32 watched_; /* what wait sets sleep on */
 } pawl_eventcount;
 
 #define PAWL_EVENTCOUNT_INIT PAWL_EVENTCOUNT_INIT_FLAGS(0)
 /* The same with PAWL_SHARED as a flag. */
 #define PAWL_EVENTCOUNT_INIT_FLAGS(flags)                                      \
     {                                                                          \
-        {0}, PAWL_CAST_(uint32_t, flags), 0                                    \
+        {0}, PAWL_CAST_(uint32_t, flags), {0}                                  \
     }
 
 /* Make *ec an event count that nobody waits for.

@@ -18,11 +18,12 @@
  * The high half holds the mode, which init fixes, and what contenders leave
  * for the holder:
  *
- *    63       54 53    48 47        37    36       35           32
- *   +-----------+--------+------------+----------+---------------+
- *   |   tick    |  fork  |  STARVING  | SPINNING |  mode (flags) |
- *   +-----------+--------+------------+----------+---------------+
+ *    63   54 53    48 47        37    36         35      34          32
+ *   +-------+--------+------------+----------+---------+--------------+
+ *   | tick  |  fork  |  STARVING  | SPINNING | WATCHED | mode (flags) |
+ *   +-------+--------+------------+----------+---------+--------------+
  *
+ *   WATCHED   wait sets (pawl/wait.h) wait for it too
  *   SPINNING  a waiter watches: it needs no wake
  *   STARVING  how many waiters have slept for a millisecond
  *   fork      which process, in a line of forks, these two belong to

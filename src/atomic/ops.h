@@ -61,6 +61,11 @@ static inline uint32_t pawl_add_relaxed(pawl_u32 *w, uint32_t v)
     return __atomic_fetch_add(&w->v_, v, __ATOMIC_RELAXED);
 }
 
+static inline uint32_t pawl_add_release(pawl_u32 *w, uint32_t v)
+{
+    return __atomic_fetch_add(&w->v_, v, __ATOMIC_RELEASE);
+}
+
 static inline bool pawl_cas_relaxed(pawl_u32 *w, uint32_t *seen, uint32_t v)
 {
     return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_RELAXED,
@@ -290,7 +295,12 @@ static inline bool pawl_cas_low_release(pawl_u64 *w, uint32_t seen, uint32_t v)
                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
-/* The futex: the kernel compares the low half and sleeps on it. */
+/* The futexes: the kernel compares one half and sleeps on it. */
+static inline pawl_u32 *pawl_high_half(const pawl_u64 *w)
+{
+    return (pawl_u32 *)(uintptr_t)w + 1;
+}
+
 static inline pawl_u32 *pawl_low_half(const pawl_u64 *w)
 {
     return (pawl_u32 *)(uintptr_t)w;

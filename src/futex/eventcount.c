@@ -19,17 +19,30 @@
  * one that is too low loses a wake-up.  What is too high is corrected when a
  * wake finds fewer sleepers than it was meant for: those who are counted then
  * belong to older epochs, for which nobody can go to sleep any more.
+ *
+ * Wait sets are no waiters: they sleep on a word of their own, watched_, and are
+ * all woken, by the first notification after the last of them has left its mark.
+ * So a wait set that does not want what has come takes no wake from a waiter.
+ *
+ *   wait set                          notifier that finds the mark
+ *   reads watched_        (1)         takes the mark away       (4)
+ *   leaves its mark       (2)         watched_ += 1             (5)
+ *   looks; sleeps on (1)  (3)         wakes all
+ *
+ * If 2 comes before 4, 5 comes after 1, so the sleep ends; if 4 comes first, the
+ * mark stays for the next one.
  */
 #include "futex/eventcount.h"
-
-#include <limits.h>
 
 #include <pawl/error.h>
 
 #include "base/tsan.h"
 #include "futex/sys.h"
+#include "futex/waitable.h"
 
 #define WAITER PAWL_EVENTCOUNT_WAITER
+#define WATCHED PAWL_EVENTCOUNT_WATCHED
+#define MARKS (PAWL_EVENTCOUNT_WATCHED | PAWL_EVENTCOUNT_POLLED)
 
 static bool is_shared(const pawl_eventcount *ec)
 {
@@ -42,6 +55,7 @@ int pawl_eventcount_init(pawl_eventcount *ec, unsigned flags)
         return -EINVAL;
     ec->mode_ = flags;
     pawl_store64_relaxed(&ec->word_, 0); /* relaxed: nobody uses it yet */
+    pawl_store_relaxed(&ec->watched_, 0); /* relaxed: as above */
     return 0;
 }
 
@@ -85,31 +99,60 @@ int pawl_eventcount_wait(pawl_eventcount *ec, uint32_t key)
     return pawl_eventcount_wait_until(ec, key, PAWL_FOREVER);
 }
 
-void pawl_eventcount_wake(pawl_eventcount *ec, uint64_t seen, uint32_t n)
+/* `as` is what the word was made. */
+static void wake_waiters(pawl_eventcount *ec, uint64_t as, uint32_t n)
 {
-    bool shared = is_shared(ec);
+    uint32_t woken = (uint32_t)pawl_futex_wake(
+        pawl_low_half(&ec->word_), (int)n, is_shared(ec), PAWL_CHANNEL_ANY);
+
+    /* relaxed: publishes nothing; fails if anybody was counted meanwhile. */
+    if (woken < n && as >= WAITER)
+        pawl_cas64_relaxed(&ec->word_, &as, (uint32_t)as);
+}
+
+uint64_t pawl_eventcount_wake(pawl_eventcount *ec, uint64_t seen, uint32_t n)
+{
     uint64_t as;
-    uint32_t woken;
     uint32_t k;
 
     pawl_tsan_release(ec);
     do {
-        uint32_t waiters = (uint32_t)(seen / WAITER);
+        uint32_t waiters = (uint32_t)((seen & ~MARKS) / WAITER);
 
-        if (waiters == 0)
-            return;
+        if (waiters == 0 && (seen & MARKS) == 0)
+            return 0;
         k = n < waiters ? n : waiters;
-        if (k > INT_MAX)
-            k = INT_MAX;
-        as = (seen - k * WAITER) & ~(uint64_t)UINT32_MAX;
-        as |= (uint32_t)seen + 1;
-        /* release: pairs with load64_acquire in wait_until. */
-    } while (!pawl_cas64_release(&ec->word_, &seen, as));
-    woken = (uint32_t)pawl_futex_wake(pawl_low_half(&ec->word_), (int)k, shared,
-                                      PAWL_CHANNEL_ANY);
-    /* relaxed: publishes nothing; fails if anybody was counted meanwhile. */
-    if (woken < k && as >= WAITER)
-        pawl_cas64_relaxed(&ec->word_, &as, (uint32_t)as);
+        as = ((seen & ~MARKS) - k * WAITER) & ~(uint64_t)UINT32_MAX;
+        as |= (uint32_t)seen + (k > 0);
+        /* release: pairs with load64_acquire in wait_until; acquire: with the
+         * CAS in watch, for the fd that a mark is about. */
+    } while (!pawl_cas64_acq_rel(&ec->word_, &seen, as));
+    if (k > 0)
+        wake_waiters(ec, as, k);
+    if ((seen & WATCHED) != 0) {
+        /* release: pairs with load_acquire in watch. */
+        pawl_add_release(&ec->watched_, 1);
+        pawl_watchers_wake(&ec->watched_, is_shared(ec));
+    }
+    return seen & MARKS;
+}
+
+void pawl_eventcount_watch(pawl_eventcount *ec, uint64_t mark,
+                           struct pawl_watch *watch)
+{
+    uint64_t seen;
+
+    /* acquire: pairs with add_release in wake: from here on the mark that it has
+     * taken away is seen to be gone. */
+    *watch = (struct pawl_watch){.word = &ec->watched_,
+                                 .expected = pawl_load_acquire(&ec->watched_),
+                                 .shared = is_shared(ec)};
+    do {
+        /* seq_cst: pairs with load64_seq in signal, as in prepare; a mark that
+         * is there serves as well as one of our own. */
+        seen = pawl_load64_seq(&ec->word_);
+    } while ((seen & mark) == 0 &&
+             !pawl_cas64_seq(&ec->word_, &seen, seen | mark));
 }
 
 void pawl_eventcount_notify(pawl_eventcount *ec, int n)

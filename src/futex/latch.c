@@ -12,6 +12,7 @@
 #include "base/tsan.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
+#include "futex/waitable.h"
 
 #define SLEEPERS (UINT32_C(1) << 31)
 
@@ -55,7 +56,7 @@ int pawl_latch_count_down(pawl_latch *l, int n)
         /* release: pairs with left(). */
     } while (!pawl_cas_release(&l->word_, &seen, as));
     if (as == 0 && (seen & SLEEPERS) != 0)
-        pawl_futex_wake(&l->word_, PAWL_WAKE_ALL, shared, PAWL_CHANNEL_ANY);
+        pawl_watchers_wake(&l->word_, shared);
     return 0;
 }
 
@@ -72,27 +73,38 @@ static bool spin(const pawl_latch *l)
     return open;
 }
 
-static PAWL_COLD int wait_slow(pawl_latch *l, pawl_deadline until)
+/* Say in the word that somebody is going to sleep on it as *as; false: open. */
+static bool mark(pawl_latch *l, uint32_t *as)
 {
-    int err = until <= 0 ? -ETIMEDOUT : 0;
-
-    if (err == 0 && spin(l))
-        return 0;
     for (;;) {
         /* acquire: as in left(). */
         uint32_t seen = pawl_load_acquire(&l->word_);
 
         if ((seen & ~SLEEPERS) == 0)
-            return 0;
-        if (err == -ETIMEDOUT)
-            return err;
+            return false;
+        *as = seen | SLEEPERS;
         /* relaxed: publishes nothing.  The kernel compares the word under its
          * queue lock: it sees zero, or who reaches zero sees SLEEPERS. */
-        if ((seen & SLEEPERS) != 0 ||
-            pawl_cas_relaxed(&l->word_, &seen, seen | SLEEPERS))
-            err = pawl_futex_wait(&l->word_, seen | SLEEPERS, until,
-                                  is_shared(l), PAWL_CHANNEL_ANY);
+        if (*as == seen || pawl_cas_relaxed(&l->word_, &seen, *as))
+            return true;
     }
+}
+
+static PAWL_COLD int wait_slow(pawl_latch *l, pawl_deadline until)
+{
+    int err = until <= 0 ? -ETIMEDOUT : 0;
+    uint32_t as;
+
+    if (err == 0 && spin(l))
+        return 0;
+    while (left(l) != 0) {
+        if (err == -ETIMEDOUT)
+            return err;
+        if (mark(l, &as))
+            err = pawl_futex_wait(&l->word_, as, until, is_shared(l),
+                                  PAWL_CHANNEL_ANY);
+    }
+    return 0;
 }
 
 int pawl_latch_wait_until(pawl_latch *l, pawl_deadline until)
@@ -127,4 +139,27 @@ int pawl_latch_count(const pawl_latch *l)
 {
     /* relaxed: a snapshot. */
     return (int)(pawl_load_relaxed(&l->word_) & ~SLEEPERS);
+}
+
+/* -- In a wait set ---------------------------------------------------------- */
+
+static int look(pawl_wait_item *item, bool first)
+{
+    (void)first;
+    return pawl_latch_try_wait(item->object_);
+}
+
+static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
+{
+    pawl_latch *l = item->object_;
+
+    *w = (struct pawl_watch){.word = &l->word_, .shared = is_shared(l)};
+    return mark(l, &w->expected);
+}
+
+pawl_wait_item pawl_latch_wait_item(pawl_latch *l)
+{
+    static const struct pawl_waitable how = {.look = look, .watch = watch};
+
+    return pawl_waitable_item(l, &how);
 }

@@ -17,6 +17,12 @@
  * I4  STARVING counts threads that are going to count themselves out, and
  *     sleep, if they do, on a channel of their own, with WAITERS set as well.
  *     Only they take a RESERVED lock, and none of them sleeps while it is.
+ * I5  WATCHED is set  =>  WAITERS is set.  Both are set only while the lock
+ *     cannot be taken.  Who clears WATCHED frees the lock, or finds it free, and
+ *     wakes all wait sets, which sleep on the high half; so one that finds the
+ *     high half as it left it may sleep.  A release for a spinner, or for a
+ *     starving waiter, leaves both: that thread takes the lock (I3, I4).  Wait
+ *     sets consume no wake of a sleeper, so they have no duty.
  *
  * Both marks carry the fork count: a mark from before a fork was left by a
  * thread that the child does not have, and means nothing there.
@@ -29,6 +35,7 @@
 #include "base/tsan.h"
 #include "futex/cond_core.h"
 #include "futex/spin.h"
+#include "futex/waitable.h"
 
 /* A waiter that has slept so long is starving: the lock is handed to it. */
 #define STARVING_AFTER_NS 1000000
@@ -109,9 +116,12 @@ void pawl_mutex_bury(void *object, uint32_t dead_id)
     while (holder_of(seen) == dead_id) {
         /* relaxed: publishes nothing; a sleeper about to enter the kernel is
          * stopped there by the change. */
-        if (pawl_cas64_relaxed(&m->word_, &seen, seen & ~PAWL_M_WAITERS)) {
+        if (pawl_cas64_relaxed(&m->word_, &seen,
+                               seen & ~(PAWL_M_WAITERS | PAWL_M_WATCHED))) {
             pawl_futex_wake(pawl_low_half(&m->word_), PAWL_WAKE_ALL, false,
                             PAWL_CHANNEL_ANY);
+            if ((seen & PAWL_M_WATCHED) != 0)
+                pawl_watchers_wake(pawl_high_half(&m->word_), false);
             return;
         }
     }
@@ -402,7 +412,8 @@ static PAWL_COLD int release_slow(pawl_mutex *m, bool unrepaired)
         channels = PAWL_CHANNEL_ANY;
         as = word & ~PAWL_M_ID;
         if ((word & PAWL_M_DIED) != 0 && !unrepaired) {
-            as = (as & ~(PAWL_M_DIED | PAWL_M_WAITERS)) | PAWL_M_LOST;
+            as &= ~(PAWL_M_DIED | PAWL_M_WAITERS | PAWL_M_WATCHED);
+            as |= PAWL_M_LOST;
             wake = PAWL_WAKE_ALL;
         } else if ((word & PAWL_M_STARVERS) != 0 && is_hand_over_due(&as)) {
             as |= PAWL_M_RESERVED;
@@ -410,12 +421,15 @@ static PAWL_COLD int release_slow(pawl_mutex *m, bool unrepaired)
             wake = 1;
         } else if ((word & PAWL_M_SPINNING) == 0 &&
                    (word & PAWL_M_WAITERS) != 0) {
-            as &= ~PAWL_M_WAITERS; /* the woken one has the duty: I1 */
+            /* The woken one has the duty: I1. */
+            as &= ~(PAWL_M_WAITERS | PAWL_M_WATCHED);
             wake = 1;
         }
         /* release: pairs with the acquire in attempt and in
          * pawl_mutex_take_free.  Our last access to *m. */
     } while (!pawl_cas64_release(&m->word_, &seen, as));
+    if ((seen & ~as & PAWL_M_WATCHED) != 0)
+        pawl_watchers_wake(pawl_high_half(&m->word_), shared);
     if (deferred.mutex != NULL && pawl_cond_wake_deferred(&deferred, shared) &&
         channels == PAWL_CHANNEL_ANY && wake == 1)
         return 0; /* the one that was woken there has the duty */
@@ -600,6 +614,74 @@ int pawl_mutex_owner(const pawl_mutex *m)
     if (holder == 0 || holder >= PAWL_ID_SPECIAL)
         return 0;
     return (int)(pawl_mutex_is_shared(seen) ? holder : pawl_thread_tid(holder));
+}
+
+/* -- In a wait set ---------------------------------------------------------- */
+
+static int look_at(pawl_wait_item *item, bool first)
+{
+    int err = pawl_mutex_try_lock(item->object_);
+
+    (void)first;
+    return err == -EAGAIN && pawl_mutex_is_mine(item->object_) ? -EDEADLK : err;
+}
+
+/* Whether there is nothing to wait for: free, orphaned or lost. */
+static bool is_decided(uint64_t word)
+{
+    struct contender c = {.shared = pawl_mutex_is_shared(word)};
+
+    return holder_of(word) == PAWL_M_LOST || can_take(&c, settled(word), &word);
+}
+
+static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
+{
+    pawl_mutex *m = item->object_;
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+    uint64_t as;
+
+    do {
+        if (is_decided(seen))
+            return false;
+        as = settled(seen) | PAWL_M_WAITERS | PAWL_M_WATCHED;
+        /* relaxed: publishes nothing.  The kernel compares the high half under
+         * its queue lock: it sees the release, or that sees WATCHED. */
+    } while (as != seen && !pawl_cas64_relaxed(&m->word_, &seen, as));
+    *w = (struct pawl_watch){pawl_high_half(&m->word_), (uint32_t)(as >> 32),
+                             pawl_mutex_is_shared(as)};
+    return true;
+}
+
+static bool need_not_wait(const void *object)
+{
+    const pawl_mutex *m = object;
+
+    /* relaxed: if it is another holder by now, the high half differs. */
+    return is_decided(pawl_load64_relaxed(&m->word_));
+}
+
+static int lock_until(void *m, pawl_deadline until)
+{
+    return pawl_mutex_lock_until(m, until);
+}
+
+static void put_back(void *m)
+{
+    pawl_mutex_put_back(m);
+}
+
+pawl_wait_item pawl_mutex_wait_item(pawl_mutex *m)
+{
+    static const struct pawl_waitable how = {.look = look_at,
+                                             .watch = watch,
+                                             .acquire_until = lock_until,
+                                             .put_back = put_back,
+                                             .is_lock = true,
+                                             .is_decided = need_not_wait,
+                                             .bury = pawl_mutex_bury};
+
+    return pawl_waitable_item(m, &how);
 }
 
 pawl_mutex_guard pawl_mutex_guard_make(pawl_mutex *m, pawl_deadline until)

@@ -18,10 +18,10 @@
 #define PAWL_M_ID ((uint64_t)PAWL_ID_MASK)
 #define PAWL_M_DIED (UINT64_C(1) << 30)
 #define PAWL_M_WAITERS (UINT64_C(1) << 31)
-#define PAWL_M_MODE (UINT64_C(0xf) << 32)
 #define PAWL_M_SHARED ((uint64_t)PAWL_SHARED << 32)
 #define PAWL_M_OWNERLESS ((uint64_t)PAWL_OWNERLESS << 32)
 #define PAWL_M_RECURSIVE (UINT64_C(4) << 32)
+#define PAWL_M_WATCHED (UINT64_C(1) << 35)
 #define PAWL_M_SPINNING (UINT64_C(1) << 36)
 #define PAWL_M_STARVING (UINT64_C(1) << 37) /* one of them */
 #define PAWL_M_STARVERS (UINT64_C(0x7ff) << 37)
@@ -135,6 +135,9 @@ int pawl_mutex_release(pawl_mutex *m);
  * as if this one had not been.  The second form is annotated. */
 int pawl_mutex_release_unrepaired(pawl_mutex *m);
 int pawl_mutex_unlock_unrepaired(pawl_mutex *m);
+
+/* Undo a lock: one found orphaned must look so to the next holder too. */
+void pawl_mutex_put_back(pawl_mutex *m);
 
 /* Acquire for ever, after a wait on a condition.  One that slept may have been
  * moved to the queue of *m and woken from there: it must see to it that the

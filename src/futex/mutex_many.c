@@ -31,8 +31,7 @@ static pawl_mutex *ranked(pawl_mutex *const *ms, size_t n, size_t r)
     return NULL;
 }
 
-/* Undo one lock: a mutex found orphaned must look so to the next one too. */
-static void put_back(pawl_mutex *m)
+void pawl_mutex_put_back(pawl_mutex *m)
 {
     if (pawl_mutex_is_orphaned(m))
         pawl_mutex_unlock_unrepaired(m);
@@ -54,7 +53,7 @@ static int take_all(pawl_mutex *const *ms, size_t n, pawl_deadline until,
             result = err;
         } else if (err < 0) {
             while (r-- > 0)
-                put_back(ranked(ms, n, r));
+                pawl_mutex_put_back(ranked(ms, n, r));
             return err;
         }
     }

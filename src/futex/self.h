@@ -48,6 +48,7 @@ enum pawl_spin_kind {
     PAWL_SPIN_BARRIER,
     PAWL_SPIN_RWLOCK,
     PAWL_SPIN_QUEUE,
+    PAWL_SPIN_WAIT, /* on several objects */
     PAWL_SPIN_YIELD, /* where threads outnumber CPUs */
     PAWL_SPIN_KINDS,
 };
@@ -82,6 +83,7 @@ struct pawl_self {
     const void *acting[PAWL_ACTIONS_KEPT]; /* barriers whose action it runs */
     uint32_t actions;                      /* how many those are */
     struct pawl_spin_memory spin[PAWL_SPIN_KINDS];
+    uint32_t turn; /* where a wait set begins to look: see wait.c */
 };
 
 extern _Thread_local struct pawl_self pawl_self_;

@@ -2,10 +2,10 @@
  *
  * sem.c - the semaphore of pawl/sem.h.
  *
- *    63      60 59   54   53    52     51                32
- *   +----------+------+------+-------+---------------------+
- *   |    0     | fork |  0   | MIXED | waiters             |
- *   +----------+------+------+-------+---------------------+
+ *      63      62 60 59   54   53    52     51           32
+ *   +---------+------+------+------+-------+----------------+
+ *   | WATCHED |  0   | fork |  0   | MIXED | waiters        |
+ *   +---------+------+------+------+-------+----------------+
  *       31     30                                         0
  *   +---------+--------------------------------------------+
  *   | CLAIMED |  value: free permits                       |
@@ -17,6 +17,8 @@
  *   CLAIMED  a waiter that has slept for a millisecond; only it may take.  In
  *            the low half, for the end of a claim must stop those who are about
  *            to sleep on account of it, even if the value is the same
+ *   WATCHED  wait sets (pawl/wait.h) sleep, or are about to, on the high half;
+ *            all are woken when there is a permit to take
  *   fork     the fork count of the process that these three belong to: in a
  *            forked child those of the parent mean nothing
  *
@@ -25,6 +27,9 @@
  * I2  Somebody sleeps who could take  =>  a wake for it is on its way.
  * I3  CLAIMED is set  =>  one thread is going to clear it, and wakes those that
  *     the claim held back.
+ * I4  WATCHED is set only while no permit can be taken; the change after which
+ *     one can clears it, and wakes all wait sets.  So one that finds the high
+ *     half as it left it may sleep.
  */
 #include <pawl/error.h>
 #include <pawl/sem.h>
@@ -33,6 +38,7 @@
 #include "base/tsan.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
+#include "futex/waitable.h"
 
 #define VALUE UINT64_C(0x7fffffff)
 #define WAITER (UINT64_C(1) << 32)
@@ -41,6 +47,7 @@
 #define CLAIMED (UINT64_C(1) << 31)
 #define FORK_SHIFT 54
 #define FORK ((uint64_t)PAWL_FORK_MASK << FORK_SHIFT)
+#define WATCHED (UINT64_C(1) << 63)
 #define TRACES (WAITERS | MIXED | CLAIMED | FORK)
 
 #define MODE_BOUNDED 0x100u
@@ -87,12 +94,20 @@ static uint64_t settled(uint64_t word, bool shared)
 
 /* -- Waking ----------------------------------------------------------------- */
 
+/* Whether a wait set may take a permit, or one that comes by. */
+static bool is_open(uint64_t word)
+{
+    return value_of(word) > 0 && (word & CLAIMED) == 0;
+}
+
 /* Wake whom `permits` new permits may serve.  `word` is what they were added
  * to; *s may be gone. */
 static void wake(const pawl_sem *s, uint64_t word, uint64_t permits, bool shared)
 {
     pawl_u32 *half = pawl_low_half(&s->word_);
 
+    if ((word & WATCHED) != 0 && (word & CLAIMED) == 0)
+        pawl_watchers_wake(pawl_high_half(&s->word_), shared);
     if (waiters_of(word) == 0)
         return;
     if ((word & CLAIMED) != 0)
@@ -103,6 +118,12 @@ static void wake(const pawl_sem *s, uint64_t word, uint64_t permits, bool shared
         pawl_futex_wake(half, (int)permits, shared, PAWL_CHANNEL_ANY);
 }
 
+/* The word as it becomes, if wait sets are woken after the change: I4. */
+static uint64_t unwatched(uint64_t as)
+{
+    return is_open(as) ? as & ~WATCHED : as;
+}
+
 static PAWL_COLD int release_slow(pawl_sem *s, uint64_t n)
 {
     /* relaxed: a hint; the CAS decides. */
@@ -110,13 +131,15 @@ static PAWL_COLD int release_slow(pawl_sem *s, uint64_t n)
     bool shared = is_shared(s); /* before the word: *s may be gone after */
     uint64_t most = bound(s);
     uint64_t word;
+    uint64_t as;
 
     do {
         word = settled(seen, shared);
         if (value_of(word) + n > most)
             return -EOVERFLOW;
+        as = unwatched(word + n);
         /* release: pairs with the acquire in take. */
-    } while (!pawl_cas64_release(&s->word_, &seen, word + n));
+    } while (!pawl_cas64_release(&s->word_, &seen, as));
     wake(s, word, n, shared);
     return 0;
 }
@@ -169,7 +192,8 @@ static uint64_t departed(const struct taker *t, uint64_t word)
     return word;
 }
 
-/* Others may take what our claim held back. */
+/* Others may take what our claim held back.  `as` is what we leave, but for the
+ * mark of the wait sets. */
 static void pass_on(const struct taker *t, uint64_t as)
 {
     if (t->claims && value_of(as) > 0)
@@ -188,7 +212,7 @@ static bool take(struct taker *t, uint64_t *seen)
             return false;
         as = departed(t, word) - t->permits;
         /* acquire: pairs with the release in release_permits. */
-        if (pawl_cas64_acquire(&t->sem->word_, seen, as)) {
+        if (pawl_cas64_acquire(&t->sem->word_, seen, unwatched(as))) {
             pass_on(t, as);
             return true;
         }
@@ -251,7 +275,8 @@ static int give_up(struct taker *t, uint64_t seen)
             return 0;
         as = departed(t, settled(seen, t->shared));
         /* relaxed: publishes nothing. */
-        if (!t->waiting || pawl_cas64_relaxed(&t->sem->word_, &seen, as)) {
+        if (!t->waiting ||
+            pawl_cas64_relaxed(&t->sem->word_, &seen, unwatched(as))) {
             pass_on(t, as);
             return -ETIMEDOUT;
         }
@@ -375,6 +400,61 @@ int pawl_sem_waiters(const pawl_sem *s)
     /* relaxed: a snapshot. */
     return (int)waiters_of(
         settled(pawl_load64_relaxed(&s->word_), is_shared(s)));
+}
+
+/* -- In a wait set ---------------------------------------------------------- */
+
+static int look(pawl_wait_item *item, bool first)
+{
+    pawl_sem *s = item->object_;
+
+    (void)first;
+    /* relaxed: a hint, so that an empty one costs one load. */
+    if (value_of(pawl_load64_relaxed(&s->word_)) == 0)
+        return -EAGAIN;
+    return pawl_sem_try_acquire(s);
+}
+
+static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
+{
+    pawl_sem *s = item->object_;
+    bool shared = is_shared(s);
+    /* relaxed: a hint; the CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&s->word_);
+    uint64_t as;
+
+    pawl_self_local(); /* so that a fork is noticed */
+    do {
+        as = settled(seen, shared);
+        if (is_open(as))
+            return false;
+        as |= WATCHED;
+        /* relaxed: publishes nothing.  The kernel compares the high half under
+         * its queue lock: it sees what I4 changes, or that sees WATCHED. */
+    } while (as != seen && !pawl_cas64_relaxed(&s->word_, &seen, as));
+    *w = (struct pawl_watch){pawl_high_half(&s->word_), (uint32_t)(as >> 32),
+                             shared};
+    return true;
+}
+
+static int acquire_until(void *s, pawl_deadline until)
+{
+    return pawl_sem_acquire_until(s, until);
+}
+
+static void put_back(void *s)
+{
+    pawl_sem_release(s);
+}
+
+pawl_wait_item pawl_sem_wait_item(pawl_sem *s)
+{
+    static const struct pawl_waitable how = {.look = look,
+                                             .watch = watch,
+                                             .acquire_until = acquire_until,
+                                             .put_back = put_back};
+
+    return pawl_waitable_item(s, &how);
 }
 
 pawl_sem_guard pawl_sem_guard_make(pawl_sem *s, pawl_deadline until)

@@ -8,6 +8,7 @@
  *   requeue   FUTEX_CMP_REQUEUE is refused: wake instead of moving
  *   bitset    FUTEX_WAIT_BITSET and FUTEX_WAKE_BITSET are refused: relative
  *             time-outs, and every wake reaches everybody
+ *   waitv     futex_waitv is refused, as before Linux 5.16: see wait.c
  *   futex     every futex call is refused: sleepers poll their word, at
  *             intervals that grow from 50 us to 2 ms
  */
@@ -28,7 +29,8 @@ enum {
     NO_REQUEUE = 1,
     NO_BITSET = 2,
     NO_FUTEX = 4,
-    KNOWN = 8, /* the environment has been read */
+    NO_WAITV = 8,
+    KNOWN = 16, /* the environment has been read */
 };
 
 /* What is known to be refused. */
@@ -57,6 +59,8 @@ PAWL_COLD void pawl_futex_read_environment(void)
             what |= NO_REQUEUE;
         if (strstr(list, "bitset") != NULL)
             what |= NO_BITSET;
+        if (strstr(list, "waitv") != NULL)
+            what |= NO_WAITV;
         if (strstr(list, "futex") != NULL)
             what |= NO_FUTEX;
     }
@@ -160,6 +164,66 @@ int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
     }
     if (is_refusal(r))
         return poll_word(word, expected, until);
+    return (int)r;
+}
+
+/* -- Several words ---------------------------------------------------------- */
+
+/* Of this kernel interface, newer than some headers, the library has its own
+ * description. */
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+struct waitv {
+    uint64_t expected;
+    uint64_t word;
+    uint32_t flags;
+    uint32_t reserved;
+};
+
+enum { WAITV_32_BITS = 2 };
+
+bool pawl_futex_can_wait_any(void)
+{
+    return !is_refused(NO_WAITV | NO_FUTEX);
+}
+
+int pawl_futex_wait_any(const struct pawl_watch *watch, size_t n,
+                        pawl_deadline until)
+{
+    struct waitv v[PAWL_WATCH_MAX];
+    struct timespec ts = to_timespec(until);
+    int saved = errno; /* pawl never changes errno */
+    long r;
+
+    if (until <= 0)
+        return -ETIMEDOUT; /* the kernel would call it -EINVAL */
+    for (size_t i = 0; i < n; i++)
+        v[i] = (struct waitv){
+            .expected = watch[i].expected,
+            .word = (uintptr_t)watch[i].word,
+            .flags = WAITV_32_BITS |
+                     (watch[i].shared ? 0u : (unsigned)FUTEX_PRIVATE_FLAG),
+        };
+    r = syscall(SYS_futex_waitv, v, n, 0L,
+                until == PAWL_FOREVER ? NULL : &ts, CLOCK_MONOTONIC);
+    if (r >= 0)
+        return 0;
+    r = -errno;
+    errno = saved;
+    if (is_refusal(r) || r == -EINVAL) {
+        refuse(NO_WAITV);
+        return -ENOSYS;
+    }
+    if (r == -ENOMEM) { /* it copies the list: pause, and let them look */
+        pawl_deadline soon = pawl_after_ms(1);
+
+        r = poll_word(watch[0].word, watch[0].expected,
+                      soon < until ? soon : until);
+        if (r == -ETIMEDOUT && soon < until)
+            r = 0;
+    }
     return (int)r;
 }
 

@@ -20,6 +20,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <pawl/base.h>
@@ -38,6 +39,29 @@
  */
 int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
                     bool shared, uint32_t channels);
+
+/* A word to watch among several, and what is expected there. */
+struct pawl_watch {
+    pawl_u32 *word;
+    uint32_t expected;
+    bool shared;
+};
+
+/* How many the kernel can watch for one sleeper. */
+#define PAWL_WATCH_MAX 128
+
+/* Whether pawl_futex_wait_any can be used at all, as far as is known. */
+bool pawl_futex_can_wait_any(void);
+
+/* Sleep until woken on one of n words, 1 <= n <= PAWL_WATCH_MAX, on any channel,
+ * unless one of them differs.
+ *
+ * Returns    as pawl_futex_wait;  -ENOSYS the kernel cannot: from now on the
+ *            question above is answered with no.
+ *            A wake may be consumed on several of the words at once.
+ */
+int pawl_futex_wait_any(const struct pawl_watch *watch, size_t n,
+                        pawl_deadline until);
 
 /* Wake up to `count` sleepers on `channels`, longest asleep first.
  *

@@ -20,6 +20,8 @@
 
 #include "atomic/copy.h"
 #include "atomic/ops.h"
+#include "futex/waitable.h"
+#include "queue/end.h"
 #include "queue/guard.h"
 #include "queue/wait.h"
 
@@ -35,8 +37,8 @@ struct pawl_deque {
     uint64_t bytes; /* of the memory */
     uint64_t capacity;
     uint64_t element_size;
-    pawl_eventcount not_empty __attribute__((aligned(2 * PAWL_CACHE_LINE)));
-    pawl_eventcount not_full __attribute__((aligned(2 * PAWL_CACHE_LINE)));
+    struct pawl_end not_empty __attribute__((aligned(2 * PAWL_CACHE_LINE)));
+    struct pawl_end not_full __attribute__((aligned(2 * PAWL_CACHE_LINE)));
     pawl_mutex mutex __attribute__((aligned(2 * PAWL_CACHE_LINE)));
     /* These two are also read without it: how many there are outside of calls. */
     pawl_u64 published;
@@ -129,8 +131,8 @@ static pawl_deque *make(void *memory, int64_t needs,
     d->bytes = (uint64_t)needs;
     d->capacity = o->capacity;
     d->element_size = o->element_size;
-    pawl_eventcount_init(&d->not_empty, o->flags & PAWL_SHARED);
-    pawl_eventcount_init(&d->not_full, o->flags & PAWL_SHARED);
+    pawl_end_init(&d->not_empty, o->flags & PAWL_SHARED);
+    pawl_end_init(&d->not_full, o->flags & PAWL_SHARED);
     pawl_mutex_init(&d->mutex, o->flags & PAWL_SHARED);
     pawl_store64_relaxed(&d->published, 0); /* relaxed: before the magic */
     pawl_store_relaxed(&d->closed, 0);      /* relaxed: before the magic */
@@ -194,8 +196,11 @@ int pawl_deque_create(pawl_deque **deque, const pawl_deque_options *o)
 
 void pawl_deque_free(pawl_deque *d)
 {
-    if (d != NULL)
+    if (d != NULL) {
+        pawl_end_destroy(&d->not_empty);
+        pawl_end_destroy(&d->not_full);
         free(d->elements);
+    }
     free(d);
 }
 
@@ -222,9 +227,9 @@ PAWL_NO_TSA_ static void leave(pawl_deque *d)
     pawl_store64_release(&d->published, now); /* pairs with the snapshots */
     pawl_mutex_unlock(&d->mutex);
     if (now > before)
-        pawl_eventcount_signal(&d->not_empty, at_most_all(now - before));
+        pawl_end_tell(&d->not_empty, at_most_all(now - before));
     else if (now < before)
-        pawl_eventcount_signal(&d->not_full, at_most_all(before - now));
+        pawl_end_tell(&d->not_full, at_most_all(before - now));
 }
 
 /* Give an unbounded deque another array.  False: there is no memory. */
@@ -830,8 +835,8 @@ int pawl_deque_shutdown(pawl_deque *d)
         return err;
     pawl_store_release(&d->closed, 1); /* pairs with is_closed */
     leave(d);
-    pawl_eventcount_signal(&d->not_empty, UINT32_MAX);
-    pawl_eventcount_signal(&d->not_full, UINT32_MAX);
+    pawl_end_tell(&d->not_empty, UINT32_MAX);
+    pawl_end_tell(&d->not_full, UINT32_MAX);
     return 0;
 }
 
@@ -873,4 +878,79 @@ size_t pawl_deque_capacity(const pawl_deque *d)
 size_t pawl_deque_element_size(const pawl_deque *d)
 {
     return d->element_size;
+}
+
+/* ---- in a wait set -------------------------------------------------------- */
+
+static bool can_pop(const pawl_deque *d)
+{
+    return !pawl_deque_is_empty(d) || is_closed(d);
+}
+
+static bool can_push(const pawl_deque *d)
+{
+    return (d->flags & PAWL_DEQUE_DROP) != 0 || !pawl_deque_is_full(d) ||
+           is_closed(d);
+}
+
+/* Look; and once more behind those who were inside, whose answer counts. */
+static int look(pawl_deque *d, bool (*can)(const pawl_deque *d))
+{
+    int err;
+
+    if (can(d))
+        return 0;
+    err = pawl_guard_pass(&d->mutex);
+    return err == 0 && !can(d) ? -EAGAIN : err;
+}
+
+static int may_pop(pawl_wait_item *item, bool first)
+{
+    (void)first;
+    return look(item->object_, can_pop);
+}
+
+static int may_push(pawl_wait_item *item, bool first)
+{
+    (void)first;
+    return look(item->object_, can_push);
+}
+
+static struct pawl_end *end_of(const pawl_wait_item *item)
+{
+    pawl_deque *d = item->object_;
+
+    return item->how_->look == may_pop ? &d->not_empty : &d->not_full;
+}
+
+static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
+{
+    return pawl_end_watch(end_of(item), item, PAWL_EVENTCOUNT_WATCHED, w);
+}
+
+static bool arm(const pawl_wait_item *item)
+{
+    return pawl_end_watch(end_of(item), item, PAWL_EVENTCOUNT_POLLED,
+                          &(struct pawl_watch){0});
+}
+
+static pawl_u32 *fd_of(const pawl_wait_item *item)
+{
+    return pawl_end_fd(end_of(item));
+}
+
+pawl_wait_item pawl_deque_readable_wait_item(pawl_deque *d)
+{
+    static const struct pawl_waitable how = {
+        .look = may_pop, .watch = watch, .fd = fd_of, .arm = arm};
+
+    return pawl_waitable_item(d, &how);
+}
+
+pawl_wait_item pawl_deque_writable_wait_item(pawl_deque *d)
+{
+    static const struct pawl_waitable how = {
+        .look = may_push, .watch = watch, .fd = fd_of, .arm = arm};
+
+    return pawl_waitable_item(d, &how);
 }

@@ -337,6 +337,13 @@ static size_t prio_size(const void *store)
     return size_of(store);
 }
 
+static int prio_settle(void *store)
+{
+    struct heap *h = store;
+
+    return pawl_guard_pass(&h->mutex);
+}
+
 static uint64_t prio_unfinished(const void *store, uint64_t done)
 {
     const struct heap *h = store;
@@ -354,5 +361,6 @@ const struct pawl_store pawl_store_prio = {
     .is_closed = prio_is_closed,
     .drain = prio_drain,
     .size = prio_size,
+    .settle = prio_settle,
     .unfinished = prio_unfinished,
 };

@@ -20,6 +20,8 @@
 #include "atomic/ring_self.h"
 #include "base/compiler.h"
 #include "futex/eventcount.h"
+#include "futex/waitable.h"
+#include "queue/end.h"
 #include "queue/store.h"
 #include "queue/wait.h"
 
@@ -45,8 +47,8 @@ struct pawl_queue {
     uint64_t capacity;
     uint64_t element_size;
     /* Who finds it empty, who finds it full. */
-    pawl_eventcount not_empty __attribute__((aligned(2 * PAWL_CACHE_LINE)));
-    pawl_eventcount not_full __attribute__((aligned(2 * PAWL_CACHE_LINE)));
+    struct pawl_end not_empty __attribute__((aligned(2 * PAWL_CACHE_LINE)));
+    struct pawl_end not_full __attribute__((aligned(2 * PAWL_CACHE_LINE)));
     /* Elements that were reported done, and who waits for the others. */
     pawl_u64 done __attribute__((aligned(2 * PAWL_CACHE_LINE)));
     pawl_eventcount all_done;
@@ -133,8 +135,8 @@ static pawl_queue *make(void *memory, int64_t needs,
     q->store = (uint64_t)choose(o);
     q->capacity = o->capacity;
     q->element_size = o->element_size;
-    pawl_eventcount_init(&q->not_empty, flags);
-    pawl_eventcount_init(&q->not_full, flags);
+    pawl_end_init(&q->not_empty, flags);
+    pawl_end_init(&q->not_full, flags);
     pawl_eventcount_init(&q->all_done, flags);
     pawl_store64_relaxed(&q->done, 0); /* relaxed: before the magic */
     store_of(q)->init(at(q), (size_t)needs - sizeof *q, o);
@@ -197,8 +199,12 @@ int pawl_queue_create(pawl_queue **queue, const pawl_queue_options *o)
 
 void pawl_queue_free(pawl_queue *q)
 {
-    if (q != NULL && store_of(q)->destroy != NULL)
-        store_of(q)->destroy(at(q));
+    if (q != NULL) {
+        pawl_end_destroy(&q->not_empty);
+        pawl_end_destroy(&q->not_full);
+        if (store_of(q)->destroy != NULL)
+            store_of(q)->destroy(at(q));
+    }
     free(q);
 }
 
@@ -234,13 +240,13 @@ static inline int64_t pop(pawl_queue *q, void *elements, size_t n)
 /* The two ends differ in what the store is asked, who sleeps there, and who is
  * waked at the other end. */
 static inline int64_t attempt(pawl_queue *q, attempt_fn fn, void *elements,
-                              size_t n, pawl_eventcount *others)
+                              size_t n, struct pawl_end *others)
 {
     int64_t done = fn(q, elements, n);
 
     if (pawl_likely(done > 0))
-        pawl_eventcount_signal(others,
-                               done < UINT32_MAX ? (uint32_t)done : UINT32_MAX);
+        pawl_end_tell(others,
+                      done < UINT32_MAX ? (uint32_t)done : UINT32_MAX);
     return done;
 }
 
@@ -249,7 +255,7 @@ struct call {
     attempt_fn fn;
     void *elements;
     size_t n;
-    pawl_eventcount *others;
+    struct pawl_end *others;
     pawl_deadline until;
 };
 
@@ -486,8 +492,8 @@ int pawl_queue_shutdown(pawl_queue *q)
 
     if (err != 0)
         return err;
-    pawl_eventcount_signal(&q->not_empty, UINT32_MAX);
-    pawl_eventcount_signal(&q->not_full, UINT32_MAX);
+    pawl_end_tell(&q->not_empty, UINT32_MAX);
+    pawl_end_tell(&q->not_full, UINT32_MAX);
     return 0;
 }
 
@@ -553,4 +559,80 @@ size_t pawl_queue_capacity(const pawl_queue *q)
 size_t pawl_queue_element_size(const pawl_queue *q)
 {
     return q->element_size;
+}
+
+/* ---- in a wait set -------------------------------------------------------- */
+
+/* Whether a put, or a get, would have to wait. */
+typedef bool (*blocks_fn)(const pawl_queue *q);
+
+/* In this order: what is put before the shutdown is found. */
+static bool goes_on(const pawl_queue *q, blocks_fn blocks)
+{
+    return !blocks(q) || pawl_queue_is_shutdown(q);
+}
+
+static int look(const pawl_queue *q, blocks_fn blocks)
+{
+    int err = -EAGAIN;
+
+    if (goes_on(q, blocks))
+        return 0;
+    if (store_of(q)->settle != NULL) {
+        err = store_of(q)->settle(at(q));
+        if (err == 0 && !goes_on(q, blocks))
+            err = -EAGAIN;
+    }
+    return err;
+}
+
+static int may_get(pawl_wait_item *item, bool first)
+{
+    (void)first;
+    return look(item->object_, pawl_queue_is_empty);
+}
+
+static int may_put(pawl_wait_item *item, bool first)
+{
+    (void)first;
+    return look(item->object_, pawl_queue_is_full);
+}
+
+static struct pawl_end *end_of(const pawl_wait_item *item)
+{
+    pawl_queue *q = item->object_;
+
+    return item->how_->look == may_get ? &q->not_empty : &q->not_full;
+}
+
+static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
+{
+    return pawl_end_watch(end_of(item), item, PAWL_EVENTCOUNT_WATCHED, w);
+}
+
+static bool arm(const pawl_wait_item *item)
+{
+    return pawl_end_watch(end_of(item), item, PAWL_EVENTCOUNT_POLLED,
+                          &(struct pawl_watch){0});
+}
+
+static pawl_u32 *fd_of(const pawl_wait_item *item)
+{
+    return pawl_end_fd(end_of(item));
+}
+
+pawl_wait_item pawl_queue_readable_wait_item(pawl_queue *q)
+{
+    static const struct pawl_waitable how = {
+        .look = may_get, .watch = watch, .fd = fd_of, .arm = arm};
+
+    return pawl_waitable_item(q, &how);
+}
+
+pawl_wait_item pawl_queue_writable_wait_item(pawl_queue *q)
+{
+    static const struct pawl_waitable how = {
+        .look = may_put, .watch = watch, .fd = fd_of, .arm = arm};
+
+    return pawl_waitable_item(q, &how);
 }

@@ -46,6 +46,10 @@ struct pawl_store {
     void (*drain)(void *store, pawl_queue_discard_fn dispose, void *context);
 
     size_t (*size)(const void *store);
+    /* Where size and is_closed are not seq_cst, else NULL: after this they show
+     * what anybody did who does not see afterwards what the caller did before.
+     * Returns 0; the errors of pawl_guard_lock. */
+    int (*settle)(void *store);
     /* How many have been pushed, less `done`. */
     uint64_t (*unfinished)(const void *store, uint64_t done);
 };

@@ -191,6 +191,13 @@ static size_t pile_size(const void *store)
     return size_of(store);
 }
 
+static int pile_settle(void *store)
+{
+    struct pile *p = store;
+
+    return pawl_guard_pass(&p->mutex);
+}
+
 static uint64_t pile_unfinished(const void *store, uint64_t done)
 {
     const struct pile *p = store;
@@ -208,5 +215,6 @@ const struct pawl_store pawl_store_unbounded_lifo = {
     .is_closed = pile_is_closed,
     .drain = pile_drain,
     .size = pile_size,
+    .settle = pile_settle,
     .unfinished = pile_unfinished,
 };

@@ -9,14 +9,15 @@
 
 #include "futex/eventcount.h"
 #include "futex/spin.h"
+#include "queue/end.h"
 
 /* Attempt until that gives anything but -EAGAIN, or the deadline passes:
- * -ETIMEDOUT.  Those who can change the answer notify `own`.  Either the answer
+ * -ETIMEDOUT.  Those who can change the answer tell `own`.  Either the answer
  * is seq_cst, as the event count demands, or it is given under a lock that those
  * hold too: then who comes second in the lock has seen the other, the waiter the
  * change, or the notifier the waiter. */
 static inline int64_t pawl_wait_for(int64_t (*attempt)(void *call), void *call,
-                                    pawl_eventcount *own, pawl_deadline until)
+                                    struct pawl_end *own, pawl_deadline until)
 {
     struct pawl_spin spin;
     int64_t done = -EAGAIN;
@@ -32,13 +33,13 @@ static inline int64_t pawl_wait_for(int64_t (*attempt)(void *call), void *call,
 
         if (err == -ETIMEDOUT)
             return err;
-        key = pawl_eventcount_prepare(own);
+        key = pawl_eventcount_prepare(&own->waiters);
         done = attempt(call);
         if (done != -EAGAIN) {
-            pawl_eventcount_cancel(own, key);
+            pawl_eventcount_cancel(&own->waiters, key);
             break;
         }
-        err = pawl_eventcount_wait_until(own, key, until);
+        err = pawl_eventcount_wait_until(&own->waiters, key, until);
         done = attempt(call);
     }
     return done;

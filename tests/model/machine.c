@@ -40,6 +40,7 @@
 #include "futex/self.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
+#include "futex/waitable.h"
 
 #define LOCATIONS 58
 #define VIEW (MODEL_THREADS + LOCATIONS)
@@ -1109,6 +1110,17 @@ bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wakes,
         TRACE("moves T%td", t - M.threads);
     }
     return woken > 0;
+}
+
+/* No scenario has wait sets, so nothing has their marks. */
+void pawl_watchers_wake(pawl_u32 *word, bool shared)
+{
+    model_fail("watchers of %s, %s", name_of(word), shared ? "shared" : "local");
+}
+
+void pawl_fd_write(uint32_t fd_plus_1)
+{
+    model_fail("a write to the fd %u", fd_plus_1 - 1);
 }
 
 /* -- Time -------------------------------------------------------------------------------- */

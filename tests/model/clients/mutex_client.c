@@ -5,6 +5,7 @@
 #include "client.h"
 
 #include "futex/mutex.c"
+#include "futex/mutex_many.c"
 
 static pawl_mutex m;
 static int n; /* guarded by m */

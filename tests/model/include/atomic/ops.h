@@ -114,7 +114,12 @@ static inline void pawl_order_for_signals(void)
 {
 }
 
-/* The futex. */
+/* The futexes. */
+static inline pawl_u32 *pawl_high_half(const pawl_u64 *w)
+{
+    return (pawl_u32 *)(uintptr_t)w + 1;
+}
+
 static inline pawl_u32 *pawl_low_half(const pawl_u64 *w)
 {
     return (pawl_u32 *)(uintptr_t)w;

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * end.h - one end of a queue or a deque: those who wait there, by its own
+ * functions (wait.h), by a wait set, or by an fd (futex/waitable.h).
+ */
+#ifndef PAWL_QUEUE_END_H
+#define PAWL_QUEUE_END_H
+
+#include "base/compiler.h"
+#include "futex/eventcount.h"
+#include "futex/waitable.h"
+
+struct pawl_end {
+    pawl_eventcount waiters;
+    pawl_u32 fd; /* of pawl/wait.h, + 1; 0: none */
+};
+
+void pawl_end_init(struct pawl_end *end, unsigned flags);
+void pawl_end_destroy(struct pawl_end *end);
+
+PAWL_COLD void pawl_end_wake(struct pawl_end *end, uint64_t seen, uint32_t n);
+
+/* The structure has changed: n at this end can go on, and whoever watches it. */
+static inline void pawl_end_tell(struct pawl_end *end, uint32_t n)
+{
+    uint64_t seen;
+
+    if (pawl_unlikely(pawl_eventcount_is_heeded(&end->waiters, &seen)))
+        pawl_end_wake(end, seen, n);
+}
+
+/* Leave the mark PAWL_EVENTCOUNT_WATCHED, as `watch` of waitable.h, or POLLED,
+ * as `arm`.  The look of the item is seq_cst, or under a lock, as in wait.h. */
+bool pawl_end_watch(struct pawl_end *end, const pawl_wait_item *item,
+                    uint64_t mark, struct pawl_watch *watch);
+
+/* As `fd` of waitable.h. */
+pawl_u32 *pawl_end_fd(struct pawl_end *end);
+
+#endif /* PAWL_QUEUE_END_H */
