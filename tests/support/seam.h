@@ -88,6 +88,17 @@ static inline int seam_wait(pawl_u32 *word, uint32_t expected,
     return err;
 }
 
+static inline int seam_wait_any(const struct pawl_watch *watch, size_t n,
+                                pawl_deadline until)
+{
+    int err;
+
+    stop_here(&stop_before_wait);
+    err = pawl_futex_wait_any(watch, n, sleeps_soundly ? PAWL_FOREVER : until);
+    stop_here(&stop_after_wait);
+    return err;
+}
+
 /* Nobody spins, but who is to be stopped there. */
 static inline bool seam_spin_begins(struct pawl_spin *s,
                                     enum pawl_spin_kind kind)
@@ -121,6 +132,7 @@ static inline void seam_spin_ends(struct pawl_spin *s, bool paid)
 }
 
 #define pawl_futex_wait seam_wait
+#define pawl_futex_wait_any seam_wait_any
 #define pawl_wait_begins seam_wait_begins
 #define pawl_thread_is_here seam_thread_is_here
 #define pawl_spin_begins seam_spin_begins

@@ -129,7 +129,7 @@ PUPPET_INLINE void make_ready(struct world *w, int kind)
 }
 
 /* Whether success takes something. */
-PUPPET_INLINE bool takes(int kind)
+PUPPET_INLINE bool is_taken(int kind)
 {
     return kind == A_SEM || kind == A_MUTEX;
 }

@@ -105,7 +105,7 @@ TEST(wait.finds_what_is_ready)
                 else
                     CHECK_OK(pawl_wait_any(items, KINDS, &which));
                 CHECK_EQ(which, k);
-                CHECK_EQ(is_there(w, k), !takes(k));
+                CHECK_EQ(is_there(w, k), !is_taken(k));
                 if (k == A_MUTEX)
                     CHECK_OK(pawl_mutex_unlock(&w->mutex));
                 world_end(w);
@@ -153,7 +153,7 @@ static void check_woken_by_each_kind(unsigned flags)
         make_ready(w, k);
         CHECK_OK(waiter_end(&waiter));
         CHECK_EQ(waiter.which, k);
-        CHECK_EQ(is_there(w, k), !takes(k));
+        CHECK_EQ(is_there(w, k), !is_taken(k));
         world_end(w);
     }
 }
@@ -177,7 +177,7 @@ TEST(wait.for_one_is_woken_by_each_kind)
             make_ready(w, k);
             CHECK_OK(waiter_end(&waiter));
             CHECK_EQ(waiter.which, 0);
-            CHECK_EQ(is_there(w, k), !takes(k));
+            CHECK_EQ(is_there(w, k), !is_taken(k));
             world_end(w);
         }
     }
@@ -577,7 +577,7 @@ TEST(wait.all_need_all)
             make_ready(w, last);
             CHECK_OK(puppet_result(&waiter.puppet));
             for (int k = 0; k < KINDS; k++)
-                CHECK_EQ(is_there(w, k), !takes(k));
+                CHECK_EQ(is_there(w, k), !is_taken(k));
             CHECK_OK(puppet_call(&waiter.puppet, unlock_, &w->mutex));
             puppet_end(&waiter.puppet);
             make_ready(w, A_SEM);
