@@ -225,6 +225,7 @@ void bench_latch(void);
 void bench_queue(void);
 void bench_ring(void);
 void bench_ring_cxx(void); /* what exists in C++ only */
+void bench_wait(void);
 void bench_cxx(void); /* std:: and absl::, for all objects */
 
 #ifdef __cplusplus

@@ -272,6 +272,7 @@ void add_rows()
     bench_queue();
     bench_ring();
     bench_ring_cxx();
+    bench_wait();
     bench_cxx();
     sort_rows();
 }
