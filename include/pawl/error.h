@@ -16,6 +16,10 @@
  *   -EOWNERDEAD       acquired; the last holder died holding it
  *   -ENOTRECOVERABLE  nobody repaired it after -EOWNERDEAD; init it again
  *   -EBUSY            somebody holds it or waits on it
+ *   -EALREADY         it has happened already
+ *   -EBADF            there is no such descriptor, or none any more
+ *   -EMFILE, -ENFILE  the process, the system has too many descriptors
+ *   -EOPNOTSUPP       this object, kernel or build cannot do that
  *   -ESHUTDOWN        orderly end: nothing more is accepted, or will come
  *   -ENOENT           it is not there
  *   -ENOMEM           no memory, or no block of it, is left

@@ -7,14 +7,19 @@
 /* Every code that some function of pawl returns, and no other. */
 #define ERRORS(X)                                                              \
     X(EAGAIN)                                                                  \
+    X(EALREADY)                                                                \
+    X(EBADF)                                                                   \
     X(EBUSY)                                                                   \
     X(ECANCELED)                                                               \
     X(EDEADLK)                                                                 \
     X(EINVAL)                                                                  \
+    X(EMFILE)                                                                  \
+    X(ENFILE)                                                                  \
     X(ENOENT)                                                                  \
     X(ENOMEM)                                                                  \
     X(ENOSPC)                                                                  \
     X(ENOTRECOVERABLE)                                                         \
+    X(EOPNOTSUPP)                                                              \
     X(EOVERFLOW)                                                               \
     X(EOWNERDEAD)                                                              \
     X(EPERM)                                                                   \

@@ -52,8 +52,8 @@ struct pawl_waitable {
     bool (*arm)(const pawl_wait_item *item);
 };
 
-static inline pawl_wait_item
-pawl_waitable_item(void *object, const struct pawl_waitable *how)
+static inline pawl_wait_item pawl_waitable_item(void *object,
+                                                const struct pawl_waitable *how)
 {
     return (pawl_wait_item){.object_ = object, .how_ = how};
 }

@@ -56,10 +56,11 @@ enum { FORKS = 5, EATERS = 5 };
 
 struct table {
     pawl_mutex fork[FORKS];
-    pawl_sem seats; /* fewer than eaters */
+    pawl_sem seats;
     pawl_event open;
     int eating[FORKS];
     int meals;
+    bool timed;
 };
 
 static void eat(struct member *me)
@@ -72,9 +73,9 @@ static void eat(struct member *me)
         PAWL_WAIT_EVENT(&t->open), PAWL_WAIT_MUTEX(&t->fork[right])};
 
     for (int i = 0; i < t->meals;) {
-        bool timed = test_rand_below(&me->random, 2) == 0;
-        int err = pawl_wait_all_until(items, 4,
-                                      timed ? team_soon(me, 100) : PAWL_FOREVER);
+        bool timed = t->timed && test_rand_below(&me->random, 2) == 0;
+        int err = pawl_wait_all_until(
+            items, 4, timed ? team_soon(me, 100) : PAWL_FOREVER);
 
         if (err != 0) {
             CHECK_ERR(err, -ETIMEDOUT);
@@ -96,16 +97,24 @@ static void eat(struct member *me)
     }
 }
 
-/* Invariant: who has all has them alone, who gives up has none; no deadlock. */
-TEST(wait_stress.all_or_nothing_at_the_table)
+/* Invariant: who has all has them alone, who gives up has none; no deadlock, even
+ * if all may sit down. */
+static void dine(int seats, bool timed)
 {
-    struct table t = {.seats = PAWL_SEM_INIT(4),
+    struct table t = {.seats = PAWL_SEM_INIT(seats),
                       .open = PAWL_EVENT_INIT,
-                      .meals = test_iterations(5000)};
+                      .meals = test_iterations(5000),
+                      .timed = timed};
 
     pawl_event_set(&t.open);
     team_of_threads(EATERS, eat, &t);
-    CHECK_EQ(pawl_sem_value(&t.seats), 4);
+    CHECK_EQ(pawl_sem_value(&t.seats), seats);
     for (int i = 0; i < FORKS; i++)
         CHECK(!pawl_mutex_is_locked(&t.fork[i]));
+}
+
+TEST(wait_stress.all_or_nothing_at_the_table)
+{
+    dine(EATERS, false);
+    dine(EATERS - 2, true);
 }

@@ -44,6 +44,7 @@ static inline void stop_release(struct stop *s)
 }
 
 /* Where this thread stops, once. */
+static _Thread_local struct stop *stop_before_marks;
 static _Thread_local struct stop *stop_before_announcement;
 static _Thread_local struct stop *stop_before_wait;
 static _Thread_local struct stop *stop_after_wait;
@@ -86,6 +87,13 @@ static inline int seam_wait(pawl_u32 *word, uint32_t expected,
                           shared, channels);
     stop_here(&stop_after_wait);
     return err;
+}
+
+/* Asked before a wait set leaves its marks. */
+static inline bool seam_can_wait_any(void)
+{
+    stop_here(&stop_before_marks);
+    return pawl_futex_can_wait_any();
 }
 
 static inline int seam_wait_any(const struct pawl_watch *watch, size_t n,
@@ -133,6 +141,7 @@ static inline void seam_spin_ends(struct pawl_spin *s, bool paid)
 
 #define pawl_futex_wait seam_wait
 #define pawl_futex_wait_any seam_wait_any
+#define pawl_futex_can_wait_any seam_can_wait_any
 #define pawl_wait_begins seam_wait_begins
 #define pawl_thread_is_here seam_thread_is_here
 #define pawl_spin_begins seam_spin_begins

@@ -67,8 +67,7 @@ TEAM_INLINE void wait_rig_init(struct wait_rig *r, struct wait_plan plan,
     for (int i = 0; i < RIG_MUTEXES; i++)
         CHECK_OK(pawl_mutex_init(&r->mutex[i], flags));
     for (int i = 0; i < RIG_QUEUES; i++)
-        CHECK_OK(
-            pawl_queue_init(&q, r->memory[i], sizeof r->memory[i], &o));
+        CHECK_OK(pawl_queue_init(&q, r->memory[i], sizeof r->memory[i], &o));
     CHECK_OK(pawl_event_init(&r->done, flags));
     CHECK_OK(pawl_event_init(&r->idle, flags));
     atomic_store(&r->untaken, (int64_t)plan.producers * plan.each);
@@ -187,8 +186,7 @@ TEAM_INLINE void rig_watch_(struct wait_rig *r, struct member *me)
 
     for (;;) {
         size_t which = RIG_MOST;
-        int err =
-            pawl_wait_any_until(items, n, rig_until_(r, me), &which);
+        int err = pawl_wait_any_until(items, n, rig_until_(r, me), &which);
         uint64_t v;
 
         if (err == -ETIMEDOUT) {
@@ -247,8 +245,8 @@ TEAM_INLINE void rig_wait_direct_(struct wait_rig *r, struct member *me)
             if (err == 0 && !rig_took_permit_(r, &r->sem[which]))
                 return;
         } else {
-            err = pawl_queue_get_until(rig_queue(r, which - RIG_SEMS), &v,
-                                       until);
+            err =
+                pawl_queue_get_until(rig_queue(r, which - RIG_SEMS), &v, until);
             if (err == 0)
                 rig_took_(r, &r->elements);
         }

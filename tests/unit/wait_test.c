@@ -2,8 +2,13 @@
  *
  * wait_test.c - waiting for any, and for all, of several objects, call by call.
  */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
 
 #include "wait_cases.h"
 
@@ -727,6 +732,52 @@ TEST(wait.for_many_of_each_kind)
     }
 }
 
+/* ---- asleep --------------------------------------------------------------------- */
+
+static int64_t cpu_ns(void)
+{
+    struct timespec t;
+
+    CHECK_EQ(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+/* W-14: a wait is a sleep, however it is done. */
+static void check_sleeps(pawl_wait_item *items, size_t n)
+{
+    int64_t before = cpu_ns();
+
+    CHECK_ERR(pawl_wait_any_until(items, n, pawl_after_ms(60), NULL),
+              -ETIMEDOUT);
+    CHECK(cpu_ns() - before < 15000000);
+}
+
+static void check_worlds_sleep(void)
+{
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
+        struct world *w = world_make(flags);
+        pawl_wait_item items[KINDS];
+
+        world_items(w, items);
+        check_sleeps(items, KINDS);
+        check_sleeps(items, 1);
+        world_end(w);
+    }
+}
+
+TEST(wait.is_a_sleep)
+{
+    check_worlds_sleep();
+    check_sleeps(NULL, 0);
+}
+
+TEST(wait.without_futex_waitv_is_a_sleep)
+{
+    CHECK_EQ(setenv("PAWL_FALLBACK", "waitv", 1), 0);
+    check_worlds_sleep();
+    check_sleeps(NULL, 0);
+}
+
 /* ---- without the kernel's help ------------------------------------------------ */
 
 static void check_everything(void)
@@ -766,4 +817,54 @@ TEST(wait.without_any_futex)
         world_end(v);
     }
     world_end(w);
+}
+
+enum { FUTEX_WAITV = 449 }; /* on every machine */
+
+/* In a process of its own, which has no other threads yet. */
+static void wait_in_a_sandbox(void *arg)
+{
+    const int *err = arg;
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAITV, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)*err),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {.len = sizeof code / sizeof *code,
+                                .filter = code};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+        TEST_SKIP("no seccomp here");
+    check_worlds_sleep();
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
+        for (int k = 0; k < KINDS; k++) {
+            struct world *w = world_make(flags);
+            pawl_wait_item items[KINDS];
+            pawl_deadline until = pawl_after_ms(3);
+            struct waiter waiter;
+
+            world_items(w, items);
+            errno = 0;
+            CHECK_ERR(pawl_wait_any_until(items, KINDS, until, NULL),
+                      -ETIMEDOUT);
+            CHECK(pawl_now() >= until);
+            CHECK_EQ(errno, 0);
+            waiter_begin(&waiter, any_until, items, KINDS);
+            make_ready(w, k);
+            CHECK_OK(waiter_end(&waiter));
+            CHECK_EQ(waiter.which, k);
+            world_end(w);
+        }
+    }
+}
+
+/* As on old kernels, in containers, and short of memory. */
+TEST(wait.where_futex_waitv_is_refused)
+{
+    static int errors[] = {ENOSYS, EPERM, EINVAL, ENOMEM};
+
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        test_wait_child(test_spawn_child(wait_in_a_sandbox, &errors[i]));
 }

@@ -36,6 +36,12 @@ static int any_of(void *object)
     return pawl_wait_any(w->items, w->n, &w->which);
 }
 
+static int any_stop_before_marks(void *w)
+{
+    stop_before_marks = &here;
+    return any_of(w);
+}
+
 static int any_stop_before(void *w)
 {
     stop_before_wait = &here;
@@ -125,6 +131,26 @@ static void for_each(void (*check)(unsigned flags, int kind, int only))
             check(flags, kind, KINDS);
             check(flags, kind, kind);
         }
+}
+
+/* ---- about to leave marks ---------------------------------------------------- */
+
+/* What becomes ready after the look and before the mark has no mark to find. */
+TEST(wait_window.ready_just_before_the_marks_is_seen)
+{
+    for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
+        for (int kind = 0; kind < KINDS; kind++) {
+            struct world *w = make(flags);
+            struct watcher watcher;
+
+            watcher_start(&watcher, any_stop_before_marks, w, KINDS);
+            stop_await(&here);
+            make_ready(w, kind);
+            stop_release(&here);
+            check_gets(&watcher, w, kind);
+            world_end(w);
+        }
+    }
 }
 
 /* ---- about to sleep -------------------------------------------------------- */
