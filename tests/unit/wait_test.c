@@ -634,6 +634,36 @@ TEST(wait.all_tell_of_a_death_and_hold_all)
     CHECK_EQ(pawl_sem_value(&w->sem), 0);
 }
 
+/* The order in which it is taken is not that of the items: what comes first is
+ * waited for with the rest left free. */
+TEST(wait.all_take_in_an_order_of_their_own)
+{
+    struct {
+        pawl_mutex low;
+        pawl_sem sem;
+        pawl_mutex high;
+    } s = {PAWL_MUTEX_INIT, PAWL_SEM_INIT(0), PAWL_MUTEX_INIT};
+    pawl_wait_item items[3] = {PAWL_WAIT_MUTEX(&s.high),
+                               PAWL_WAIT_MUTEX(&s.low), PAWL_WAIT_SEM(&s.sem)};
+    struct puppet holder;
+    struct waiter waiter;
+
+    puppet_begin(&holder);
+    CHECK_OK(puppet_call(&holder, lock_, &s.low));
+    waiter_begin_asleep(&waiter, all_until, items, 3);
+    CHECK(!pawl_mutex_is_locked(&s.high)); /* waits for the permit */
+    CHECK_OK(puppet_call(&holder, unlock_, &s.low));
+    CHECK(!pawl_mutex_is_locked(&s.low));
+    CHECK_OK(puppet_call(&holder, lock_, &s.low));
+    CHECK_OK(pawl_sem_release(&s.sem));
+    while (pawl_sem_value(&s.sem) != 0)
+        sched_yield();
+    puppet_until_asleep(&waiter.puppet);
+    CHECK(!pawl_mutex_is_locked(&s.high)); /* waits for the lower one */
+    CHECK_OK(puppet_call(&holder, unlock_, &s.low));
+    CHECK_OK(waiter_end(&waiter));
+}
+
 /* A death found by a wait that gives up must be found again. */
 TEST(wait.all_pass_a_death_on_when_they_give_up)
 {
