@@ -107,13 +107,21 @@ TEST(wait_fd.no_descriptor_is_left)
 {
     struct world *w = world_make(PAWL_LOCAL);
     pawl_wait_item item = world_item(w, READABLE);
-    struct rlimit none = {0, 0};
+    struct rlimit usual;
+    struct rlimit none;
 
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 0;
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
     errno = 0;
     CHECK_ERR(pawl_wait_fd(&item), -EMFILE);
     CHECK_EQ(errno, 0);
     CHECK_ERR(pawl_wait_arm(&item), -EBADF);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    CHECK(pawl_wait_fd(&item) >= 0);
+    CHECK_OK(pawl_wait_close(&item));
+    world_end(w);
 }
 
 /* W-14: not one system call while nobody polls, and one per arming however much
