@@ -20,20 +20,28 @@ struct waiter {
     pawl_wait_item *items;
     size_t n;
     size_t which;
+    int seen; /* what was written before it became ready */
 };
+
+static int written;
 
 static int any_until(void *object, pawl_deadline until)
 {
     struct waiter *w = object;
 
-    return pawl_wait_any_until(w->items, w->n, until, &w->which);
+    int err = pawl_wait_any_until(w->items, w->n, until, &w->which);
+
+    w->seen = written;
+    return err;
 }
 
 static int all_until(void *object, pawl_deadline until)
 {
     struct waiter *w = object;
+    int err = pawl_wait_all_until(w->items, w->n, until);
 
-    return pawl_wait_all_until(w->items, w->n, until);
+    w->seen = written;
+    return err;
 }
 
 static void waiter_begin(struct waiter *w, puppet_fn fn, pawl_wait_item *items,
@@ -155,9 +163,11 @@ static void check_woken_by_each_kind(unsigned flags)
 
         world_items(w, items);
         waiter_begin_asleep(&waiter, any_until, items, KINDS);
+        written = k + 1; /* */
         make_ready(w, k);
         CHECK_OK(waiter_end(&waiter));
         CHECK_EQ(waiter.which, k);
+        CHECK_EQ(waiter.seen, k + 1);
         CHECK_EQ(is_there(w, k), !is_taken(k));
         world_end(w);
     }
@@ -579,8 +589,10 @@ TEST(wait.all_need_all)
             for (int k = 0; k < KINDS; k++)
                 CHECK_EQ(is_there(w, k), k != last);
             waiter_begin_asleep(&waiter, all_until, items, KINDS);
+            written = last + 1; /* */
             make_ready(w, last);
             CHECK_OK(puppet_result(&waiter.puppet));
+            CHECK_EQ(waiter.seen, last + 1);
             for (int k = 0; k < KINDS; k++)
                 CHECK_EQ(is_there(w, k), !is_taken(k));
             CHECK_OK(puppet_call(&waiter.puppet, unlock_, &w->mutex));
