@@ -2,6 +2,8 @@
  *
  * wait_stress.c - wait sets among many threads.
  */
+#include <stdlib.h>
+
 #include "wait_rig.h"
 
 static void run(struct wait_plan plan)
@@ -48,6 +50,88 @@ TEST(wait_stress.with_many_objects)
 {
     run((struct wait_plan){2, 3, 6, 3000, .padded = true});
     run((struct wait_plan){2, 3, 6, 2000, .padded = true, .timed = true});
+}
+
+/* ---- the end of an object ------------------------------------------------------- */
+
+struct thing {
+    pawl_event event;
+    pawl_latch latch;
+    pawl_sem sem;
+    pawl_mutex mutex;
+};
+
+struct relay {
+    struct thing *_Atomic next;
+    int rounds;
+};
+
+static void send_things(struct relay *r)
+{
+    for (int i = 0; i < r->rounds; i++) {
+        struct thing *t = calloc(1, sizeof *t);
+        struct thing *sent = t;
+
+        CHECK(t != NULL);
+        CHECK_OK(pawl_latch_init(&t->latch, 1, 0));
+        if (i % 4 == 3)
+            CHECK_OK(pawl_mutex_lock(&t->mutex));
+        atomic_store(&r->next, t);
+        if (i % 3 == 0)
+            sched_yield();
+        if (i % 4 == 0)
+            pawl_event_set(&t->event);
+        else if (i % 4 == 1)
+            CHECK_OK(pawl_latch_count_down(&t->latch, 1));
+        else if (i % 4 == 2)
+            CHECK_OK(pawl_sem_release(&t->sem));
+        else
+            CHECK_OK(pawl_mutex_unlock(&t->mutex));
+        while (atomic_load(&r->next) == sent)
+            sched_yield();
+    }
+}
+
+static void end_things(struct relay *r)
+{
+    for (int i = 0; i < r->rounds; i++) {
+        struct thing *t;
+        pawl_wait_item items[4];
+        size_t which;
+
+        while ((t = atomic_load(&r->next)) == NULL)
+            sched_yield();
+        items[0] = PAWL_WAIT_EVENT(&t->event);
+        items[1] = PAWL_WAIT_LATCH(&t->latch);
+        items[2] = PAWL_WAIT_SEM(&t->sem);
+        items[3] = PAWL_WAIT_MUTEX(&t->mutex);
+        CHECK_OK(pawl_wait_any(items, i % 4 == 3 ? 4 : 3, &which));
+        CHECK_EQ(which, i % 4);
+        if (which == 3) {
+            CHECK_OK(pawl_mutex_unlock(&t->mutex));
+            CHECK_OK(pawl_mutex_destroy(&t->mutex));
+        }
+        memset(t, 0xff, sizeof *t);
+        free(t);
+        atomic_store(&r->next, NULL);
+    }
+}
+
+static void relay(struct member *me)
+{
+    if (me->index == 0)
+        send_things(me->rig);
+    else
+        end_things(me->rig);
+}
+
+/* Invariant: what makes an object ready touches it no more, so whoever is told may
+ * end it (AddressSanitizer, ThreadSanitizer). */
+TEST(wait_stress.who_is_told_may_free_it)
+{
+    struct relay r = {.rounds = test_iterations(40000)};
+
+    team_of_threads(2, relay, &r);
 }
 
 /* ---- all or nothing ----------------------------------------------------------- */
