@@ -57,6 +57,8 @@ TEAM_INLINE pawl_queue *rig_queue(struct wait_rig *r, uint32_t i)
 TEAM_INLINE void wait_rig_init(struct wait_rig *r, struct wait_plan plan,
                                unsigned flags)
 {
+    static const enum pawl_queue_kind kinds[RIG_QUEUES] = {
+        PAWL_QUEUE_FIFO, PAWL_QUEUE_LIFO, PAWL_QUEUE_PRIORITY};
     pawl_queue_options o = {.capacity = 2, .element_size = 8, .flags = flags};
     pawl_queue *q;
 
@@ -66,8 +68,10 @@ TEAM_INLINE void wait_rig_init(struct wait_rig *r, struct wait_plan plan,
         CHECK_OK(pawl_sem_init(&r->sem[i], 0, flags));
     for (int i = 0; i < RIG_MUTEXES; i++)
         CHECK_OK(pawl_mutex_init(&r->mutex[i], flags));
-    for (int i = 0; i < RIG_QUEUES; i++)
+    for (int i = 0; i < RIG_QUEUES; i++) {
+        o.kind = kinds[i];
         CHECK_OK(pawl_queue_init(&q, r->memory[i], sizeof r->memory[i], &o));
+    }
     CHECK_OK(pawl_event_init(&r->done, flags));
     CHECK_OK(pawl_event_init(&r->idle, flags));
     atomic_store(&r->untaken, (int64_t)plan.producers * plan.each);
