@@ -168,7 +168,7 @@ static void check_right(const struct history_queue *queue, enum wrong how,
     int rounds = test_iterations(2);
 
     TEST_TIMEOUT(120);
-    wrong = how;
+    wrong = (int)how;
     for (int i = 0; i < rounds * SHAPES; i++) {
         const struct shape *shape = &shapes[i % SHAPES];
         struct history_verdict v =
@@ -221,7 +221,7 @@ static void check_wrong(const struct history_queue *queue, enum wrong how,
 {
     size_t found = 0;
 
-    wrong = how;
+    wrong = (int)how;
     for (int s = 0; s < SHAPES; s++) {
         struct history_verdict v = history_queue_verdict(
             queue, shapes[s].capacity, HISTORY_THREADS, shapes[s].members,
