@@ -1112,10 +1112,11 @@ bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wakes,
     return woken > 0;
 }
 
-/* No scenario has wait sets, so nothing has their marks. */
+/* Events and latches wake by it, watched or not.  No scenario has wait sets: there
+ * is no bell to ring, and nothing to poll. */
 void pawl_watchers_wake(pawl_u32 *word, bool shared)
 {
-    model_fail("watchers of %s, %s", name_of(word), shared ? "shared" : "local");
+    pawl_futex_wake(word, PAWL_WAKE_ALL, shared, PAWL_CHANNEL_ANY);
 }
 
 void pawl_fd_write(uint32_t fd_plus_1)

@@ -93,12 +93,11 @@ int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels)
     return woken;
 }
 
-/* No client has wait sets, so nothing has their marks. */
+/* Events and latches wake by it, watched or not.  No client has wait sets: there
+ * is no bell to ring, and nothing to poll. */
 void pawl_watchers_wake(pawl_u32 *word, bool shared)
 {
-    (void)word;
-    (void)shared;
-    assert(!"nobody watches");
+    pawl_futex_wake(word, PAWL_WAKE_ALL, shared, PAWL_CHANNEL_ANY);
 }
 
 void pawl_fd_write(uint32_t fd_plus_1)
