@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * pawl/wait.h - waiting for several objects at once, of different kinds, with one
- * deadline; and a file descriptor of a queue or an event, for epoll.
+ * deadline; and a file descriptor of a queue, a deque or an event, for epoll.
  *
  *     pawl_wait_item items[] = {
  *         PAWL_WAIT_READABLE(jobs),
@@ -171,8 +171,8 @@ PAWL_API PAWL_NODISCARD int pawl_wait_try_all(pawl_wait_item *items, size_t n);
  * The descriptor is for polling alone: do not read from it or write to it.
  */
 
-/* The descriptor of an event, or of one end of a queue or deque, all local.  Made by the
- * first call; the same for all items of that object and end, and for all
+/* The descriptor of an event, or of one end of a queue or deque, all local.  Made
+ * by the first call; the same for all items of that object and end, and for all
  * threads.
  *
  * Returns    a descriptor >= 0, close-on-exec;  -EINVAL another kind of item;
