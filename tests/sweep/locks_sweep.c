@@ -356,20 +356,10 @@ TEST(mutex.survives_sweeps)
     SWEEP_TABLE(mutexes);
 }
 
-/* A mark of the spinner is left behind; those who sleep wake up by themselves
- * after a millisecond. */
-static void mutex_join_in_time(void *object)
-{
-    mutex_can_be_had_if_free(object);
-    sleeper_join();
-}
-
-static void mutex_make_held_with_sleeper(void *object)
-{
-    mutex_make_held(object);
-    sleeper_start(mutex_lock_unlock, object);
-}
-
+/* Not swept: one that spins while another sleeps.  Its mark keeps releases from
+ * waking, for a millisecond as a rule; but now and then at one point the sleeper
+ * sleeps on, so the line would be good in one run and bad in the next.  Waits
+ * until issue 6. */
 static const struct swept spun_mutexes[] = {
     {{.name = "mutex lock, spinning",
       .size = sizeof(struct scene),
@@ -377,14 +367,6 @@ static const struct swept spun_mutexes[] = {
       .warm = warm,
       .victim = mutex_lock,
       .others = mutex_can_be_had},
-     KILLED,
-     NULL},
-    {{.name = "mutex lock, spinning, one sleeps",
-      .size = sizeof(struct scene),
-      .prepare = mutex_make_held_with_sleeper,
-      .warm = warm,
-      .victim = mutex_lock,
-      .others = mutex_join_in_time},
      KILLED,
      NULL},
 };
