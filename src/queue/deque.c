@@ -907,50 +907,27 @@ static int look(pawl_deque *d, bool (*can)(const pawl_deque *d))
 static int may_pop(pawl_wait_item *item, bool first)
 {
     (void)first;
-    return look(item->object_, can_pop);
+    return look(pawl_container_of(item->object_, pawl_deque, not_empty),
+                can_pop);
 }
 
 static int may_push(pawl_wait_item *item, bool first)
 {
     (void)first;
-    return look(item->object_, can_push);
-}
-
-static struct pawl_end *end_of(const pawl_wait_item *item)
-{
-    pawl_deque *d = item->object_;
-
-    return item->how_->look == may_pop ? &d->not_empty : &d->not_full;
-}
-
-static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
-{
-    return pawl_end_watch(end_of(item), item, PAWL_EVENTCOUNT_WATCHED, w);
-}
-
-static bool arm(const pawl_wait_item *item)
-{
-    return pawl_end_watch(end_of(item), item, PAWL_EVENTCOUNT_POLLED,
-                          &(struct pawl_watch){0});
-}
-
-static pawl_u32 *fd_of(const pawl_wait_item *item)
-{
-    return pawl_end_fd(end_of(item));
+    return look(pawl_container_of(item->object_, pawl_deque, not_full),
+                can_push);
 }
 
 pawl_wait_item pawl_deque_readable_wait_item(pawl_deque *d)
 {
-    static const struct pawl_waitable how = {
-        .look = may_pop, .watch = watch, .fd = fd_of, .arm = arm};
+    static const struct pawl_waitable how = PAWL_END_WAITABLE(may_pop);
 
-    return pawl_waitable_item(d, &how);
+    return pawl_waitable_item(&d->not_empty, &how);
 }
 
 pawl_wait_item pawl_deque_writable_wait_item(pawl_deque *d)
 {
-    static const struct pawl_waitable how = {
-        .look = may_push, .watch = watch, .fd = fd_of, .arm = arm};
+    static const struct pawl_waitable how = PAWL_END_WAITABLE(may_push);
 
-    return pawl_waitable_item(d, &how);
+    return pawl_waitable_item(&d->not_full, &how);
 }

@@ -28,16 +28,32 @@ void pawl_end_wake(struct pawl_end *end, uint64_t seen, uint32_t n)
         pawl_fd_write(pawl_load_relaxed(&end->fd));
 }
 
-bool pawl_end_watch(struct pawl_end *end, const pawl_wait_item *item,
-                    uint64_t mark, struct pawl_watch *watch)
+/* Leave a mark, and look. */
+static bool leave(const pawl_wait_item *item, uint64_t mark,
+                  struct pawl_watch *watch)
 {
+    struct pawl_end *end = item->object_;
     pawl_wait_item copy = *item;
 
     pawl_eventcount_watch(&end->waiters, mark, watch);
     return item->how_->look(&copy, false) == -EAGAIN;
 }
 
-pawl_u32 *pawl_end_fd(struct pawl_end *end)
+bool pawl_end_watch(const pawl_wait_item *item, struct pawl_watch *watch)
 {
+    return leave(item, PAWL_EVENTCOUNT_WATCHED, watch);
+}
+
+bool pawl_end_arm(const pawl_wait_item *item)
+{
+    struct pawl_watch unused;
+
+    return leave(item, PAWL_EVENTCOUNT_POLLED, &unused);
+}
+
+pawl_u32 *pawl_end_fd(const pawl_wait_item *item)
+{
+    struct pawl_end *end = item->object_;
+
     return (end->waiters.mode_ & PAWL_SHARED) != 0 ? NULL : &end->fd;
 }

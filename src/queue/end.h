@@ -29,12 +29,15 @@ static inline void pawl_end_tell(struct pawl_end *end, uint32_t n)
         pawl_end_wake(end, seen, n);
 }
 
-/* Leave the mark PAWL_EVENTCOUNT_WATCHED, as `watch` of waitable.h, or POLLED,
- * as `arm`.  The look of the item is seq_cst, or under a lock, as in wait.h. */
-bool pawl_end_watch(struct pawl_end *end, const pawl_wait_item *item,
-                    uint64_t mark, struct pawl_watch *watch);
-
-/* As `fd` of waitable.h. */
-pawl_u32 *pawl_end_fd(struct pawl_end *end);
+/* What a wait set does at an end, which is the object of the item; but for the
+ * look, which is seq_cst, or under a lock, as in wait.h. */
+#define PAWL_END_WAITABLE(look_)                                               \
+    {                                                                          \
+        .look = look_, .watch = pawl_end_watch, .fd = pawl_end_fd,             \
+        .arm = pawl_end_arm                                                    \
+    }
+bool pawl_end_watch(const pawl_wait_item *item, struct pawl_watch *watch);
+pawl_u32 *pawl_end_fd(const pawl_wait_item *item);
+bool pawl_end_arm(const pawl_wait_item *item);
 
 #endif /* PAWL_QUEUE_END_H */

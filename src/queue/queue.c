@@ -589,50 +589,27 @@ static int look(const pawl_queue *q, blocks_fn blocks)
 static int may_get(pawl_wait_item *item, bool first)
 {
     (void)first;
-    return look(item->object_, pawl_queue_is_empty);
+    return look(pawl_container_of(item->object_, pawl_queue, not_empty),
+                pawl_queue_is_empty);
 }
 
 static int may_put(pawl_wait_item *item, bool first)
 {
     (void)first;
-    return look(item->object_, pawl_queue_is_full);
-}
-
-static struct pawl_end *end_of(const pawl_wait_item *item)
-{
-    pawl_queue *q = item->object_;
-
-    return item->how_->look == may_get ? &q->not_empty : &q->not_full;
-}
-
-static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
-{
-    return pawl_end_watch(end_of(item), item, PAWL_EVENTCOUNT_WATCHED, w);
-}
-
-static bool arm(const pawl_wait_item *item)
-{
-    return pawl_end_watch(end_of(item), item, PAWL_EVENTCOUNT_POLLED,
-                          &(struct pawl_watch){0});
-}
-
-static pawl_u32 *fd_of(const pawl_wait_item *item)
-{
-    return pawl_end_fd(end_of(item));
+    return look(pawl_container_of(item->object_, pawl_queue, not_full),
+                pawl_queue_is_full);
 }
 
 pawl_wait_item pawl_queue_readable_wait_item(pawl_queue *q)
 {
-    static const struct pawl_waitable how = {
-        .look = may_get, .watch = watch, .fd = fd_of, .arm = arm};
+    static const struct pawl_waitable how = PAWL_END_WAITABLE(may_get);
 
-    return pawl_waitable_item(q, &how);
+    return pawl_waitable_item(&q->not_empty, &how);
 }
 
 pawl_wait_item pawl_queue_writable_wait_item(pawl_queue *q)
 {
-    static const struct pawl_waitable how = {
-        .look = may_put, .watch = watch, .fd = fd_of, .arm = arm};
+    static const struct pawl_waitable how = PAWL_END_WAITABLE(may_put);
 
-    return pawl_waitable_item(q, &how);
+    return pawl_waitable_item(&q->not_full, &how);
 }

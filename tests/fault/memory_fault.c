@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,7 +142,7 @@ static void use_all(void *arg, int me)
 
     atomic_fetch_add(&s->ready, 1);
     while (!atomic_load(&s->go)) /* without a lock, which would register it */
-        usleep(100);
+        sched_yield();
     CHECK_OK(pawl_once_run(&s->once, count_run, s));
     for (int i = 0; i < 3; i++) {
         CHECK_OK(pawl_mutex_lock(&s->mutex));

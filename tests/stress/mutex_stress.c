@@ -292,7 +292,7 @@ static void watch(struct crowded *c, struct crowd *all)
                       turns, (unsigned long long)c->g.mutex.word_.v_, asleep,
                       atomic_load(&c->left));
         }
-        usleep(20000);
+        usleep(20000); /* how often it looks; nothing waits for it */
     }
 }
 

@@ -202,7 +202,8 @@ TEAM_INLINE void rig_watch_(struct wait_rig *r, struct member *me)
             return;
         if (meaning[which] == 1)
             rig_took_permit_(r, items[which].object_);
-        else if (pawl_queue_try_get(items[which].object_, &v) == 0)
+        else if (pawl_queue_try_get(
+                     rig_queue(r, (uint32_t)meaning[which] - 2), &v) == 0)
             rig_took_(r, &r->elements);
     }
 }
