@@ -38,6 +38,7 @@
 #include "atomic/ring_core.h"
 #include "atomic/ring_self.h"
 #include "base/compiler.h"
+#include "base/place.h"
 #include "base/tsan.h"
 
 #define CLOSED UINT64_C(1)
@@ -884,12 +885,7 @@ static size_t stride_of(size_t element_size)
 {
     size_t unit = element_size <= 8 ? 8 : element_size <= 48 ? 16 : 64;
 
-    return (element_size + unit - 1) / unit * unit;
-}
-
-static uint64_t round_up(uint64_t n, uint64_t unit)
-{
-    return (n + unit - 1) / unit * unit;
+    return pawl_round_up(element_size, unit);
 }
 
 /* The constants of a ring.  Returns 0, -EINVAL or -EOVERFLOW. */
@@ -923,10 +919,10 @@ static int design(struct pawl_ring *r, enum pawl_ring_format format,
     r->full = UINT64_C(1) << r->shift;
     r->laps = ~UINT64_C(0) << r->shift << 1;
     /* Nothing here exceeds 2^64: 2^31 blocks of 2^32 bytes are the most. */
-    r->records_at = round_up(sizeof *r + ((uint64_t)capacity << r->slot_shift),
-                             PAWL_CACHE_LINE);
+    r->records_at = pawl_round_up(
+        sizeof *r + ((uint64_t)capacity << r->slot_shift), PAWL_CACHE_LINE);
     r->blocks_at = r->records_at + r->records * sizeof(record);
-    r->bytes = round_up(r->blocks_at + blocks * r->stride, PAWL_RING_ALIGN);
+    r->bytes = pawl_round_up(r->blocks_at + blocks * r->stride, PAWL_RING_ALIGN);
     return r->bytes > PTRDIFF_MAX ? -EOVERFLOW : 0;
 }
 
@@ -956,10 +952,9 @@ int pawl_ring_init_as(enum pawl_ring_format format, pawl_ring **ring,
 
     if (err != 0)
         return err;
-    if (memory == NULL || (uintptr_t)memory % PAWL_RING_ALIGN != 0)
-        return -EINVAL;
-    if (bytes < plan.bytes)
-        return -ENOSPC;
+    err = pawl_check_place(memory, PAWL_RING_ALIGN, bytes, (int64_t)plan.bytes);
+    if (err != 0)
+        return err;
     *r = plan;
     first = lap << r->shift << 1;
     /* relaxed: nobody else is here yet, down to the end. */
@@ -1005,8 +1000,7 @@ int pawl_ring_attach(pawl_ring **ring, void *memory, size_t bytes)
 {
     struct pawl_ring *r = memory;
 
-    if (memory == NULL || (uintptr_t)memory % PAWL_RING_ALIGN != 0 ||
-        bytes < sizeof *r)
+    if (!pawl_is_place(memory, PAWL_RING_ALIGN, bytes, sizeof *r))
         return -EINVAL;
     /* acquire: pairs with init. */
     if (pawl_load_acquire(&r->magic) != PAWL_RING_MAGIC ||

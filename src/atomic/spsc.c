@@ -25,6 +25,7 @@
 #include "atomic/copy.h"
 #include "atomic/ops.h"
 #include "base/compiler.h"
+#include "base/place.h"
 #include "base/tsan.h"
 
 #define MAGIC UINT32_C(0x70737063) /* "pspc" */
@@ -90,22 +91,19 @@ int64_t pawl_spsc_bytes(size_t capacity, size_t element_size)
         element_size == 0 || element_size > PAWL_SPSC_ELEMENT_MAX)
         return -EINVAL;
     return (int64_t)(sizeof(pawl_spsc) +
-                     ((uint64_t)capacity * element_size + PAWL_SPSC_ALIGN - 1) /
-                         PAWL_SPSC_ALIGN * PAWL_SPSC_ALIGN);
+                     pawl_round_up((uint64_t)capacity * element_size,
+                                   PAWL_SPSC_ALIGN));
 }
 
 int pawl_spsc_init(pawl_spsc **spsc, void *memory, size_t bytes,
                    size_t capacity, size_t element_size)
 {
     int64_t needs = pawl_spsc_bytes(capacity, element_size);
+    int err = pawl_check_place(memory, PAWL_SPSC_ALIGN, bytes, needs);
     pawl_spsc *q = memory;
 
-    if (needs < 0)
-        return (int)needs;
-    if ((uintptr_t)memory % PAWL_SPSC_ALIGN != 0)
-        return -EINVAL;
-    if (bytes < (uint64_t)needs)
-        return -ENOSPC;
+    if (err != 0)
+        return err;
     pawl_store_relaxed(&q->magic, 0); /* relaxed: none yet */
     q->layout = LAYOUT;
     q->capacity = (uint32_t)capacity;
@@ -123,7 +121,7 @@ int pawl_spsc_attach(pawl_spsc **spsc, void *memory, size_t bytes)
 {
     pawl_spsc *q = memory;
 
-    if ((uintptr_t)memory % PAWL_SPSC_ALIGN != 0 || bytes < sizeof *q)
+    if (!pawl_is_place(memory, PAWL_SPSC_ALIGN, bytes, sizeof *q))
         return -EINVAL;
     /* acquire: pairs with the release in init. */
     if (pawl_load_acquire(&q->magic) != MAGIC || q->layout != LAYOUT ||

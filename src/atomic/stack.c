@@ -36,6 +36,7 @@
 #include "atomic/ops.h"
 #include "atomic/stack_core.h"
 #include "base/compiler.h"
+#include "base/place.h"
 #include "base/tsan.h"
 
 #define MAGIC UINT32_C(0x7073746b) /* "pstk" */
@@ -74,7 +75,7 @@ static inline struct node *node_at(const pawl_stack *s, uint32_t number)
 
 static uint64_t stride_of(size_t element_size)
 {
-    return sizeof(struct node) + (element_size + 7) / 8 * 8;
+    return sizeof(struct node) + pawl_round_up(element_size, 8);
 }
 
 /* ---- making one --------------------------------------------------------- */
@@ -90,24 +91,20 @@ int64_t pawl_stack_bytes(size_t capacity, size_t element_size,
         return -EINVAL;
     /* At most 2^31 nodes of 2^31 bytes and a few. */
     return (int64_t)(sizeof(pawl_stack) +
-                     ((capacity + participants) * stride +
-                      PAWL_STACK_ALIGN - 1) /
-                         PAWL_STACK_ALIGN * PAWL_STACK_ALIGN);
+                     pawl_round_up((capacity + participants) * stride,
+                                   PAWL_STACK_ALIGN));
 }
 
 int pawl_stack_init(pawl_stack **stack, void *memory, size_t bytes,
                     size_t capacity, size_t element_size, size_t participants)
 {
     int64_t needs = pawl_stack_bytes(capacity, element_size, participants);
+    int err = pawl_check_place(memory, PAWL_STACK_ALIGN, bytes, needs);
     uint32_t nodes = (uint32_t)(capacity + participants);
     pawl_stack *s = memory;
 
-    if (needs < 0)
-        return (int)needs;
-    if ((uintptr_t)memory % PAWL_STACK_ALIGN != 0)
-        return -EINVAL;
-    if (bytes < (uint64_t)needs)
-        return -ENOSPC;
+    if (err != 0)
+        return err;
     pawl_store_relaxed(&s->magic, 0); /* relaxed: none yet */
     s->layout = LAYOUT;
     s->capacity = (uint32_t)capacity;
@@ -132,7 +129,7 @@ int pawl_stack_attach(pawl_stack **stack, void *memory, size_t bytes)
 {
     pawl_stack *s = memory;
 
-    if ((uintptr_t)memory % PAWL_STACK_ALIGN != 0 || bytes < sizeof *s)
+    if (!pawl_is_place(memory, PAWL_STACK_ALIGN, bytes, sizeof *s))
         return -EINVAL;
     /* acquire: pairs with the release in init. */
     if (pawl_load_acquire(&s->magic) != MAGIC || s->layout != LAYOUT ||

@@ -21,6 +21,7 @@
 
 #include "atomic/ops.h"
 #include "base/compiler.h"
+#include "base/place.h"
 #include "base/tsan.h"
 
 struct pawl_wsdeque {
@@ -43,22 +44,19 @@ int64_t pawl_wsdeque_bytes(size_t capacity)
         (capacity & (capacity - 1)) != 0)
         return -EINVAL;
     return (int64_t)(sizeof(pawl_wsdeque) +
-                     (capacity * sizeof(pawl_u64) + PAWL_WSDEQUE_ALIGN - 1) /
-                         PAWL_WSDEQUE_ALIGN * PAWL_WSDEQUE_ALIGN);
+                     pawl_round_up(capacity * sizeof(pawl_u64),
+                                   PAWL_WSDEQUE_ALIGN));
 }
 
 int pawl_wsdeque_init(pawl_wsdeque **deque, void *memory, size_t bytes,
                       size_t capacity)
 {
     int64_t needs = pawl_wsdeque_bytes(capacity);
+    int err = pawl_check_place(memory, PAWL_WSDEQUE_ALIGN, bytes, needs);
     pawl_wsdeque *d = memory;
 
-    if (needs < 0)
-        return (int)needs;
-    if ((uintptr_t)memory % PAWL_WSDEQUE_ALIGN != 0)
-        return -EINVAL;
-    if (bytes < (uint64_t)needs)
-        return -ENOSPC;
+    if (err != 0)
+        return err;
     d->capacity = capacity;
     d->top_seen = 0;
     pawl_store64_relaxed(&d->top, 0);    /* relaxed: nobody uses it yet */

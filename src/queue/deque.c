@@ -20,6 +20,7 @@
 
 #include "atomic/copy.h"
 #include "atomic/ops.h"
+#include "base/place.h"
 #include "futex/waitable.h"
 #include "queue/end.h"
 #include "queue/guard.h"
@@ -115,8 +116,8 @@ static int64_t bytes_of(const pawl_deque_options *o)
         return -EINVAL;
     /* At most 2^30 elements of 2^31 bytes, and a few. */
     return (int64_t)(sizeof(pawl_deque) +
-                     (o->capacity * o->element_size + PAWL_DEQUE_ALIGN - 1) /
-                         PAWL_DEQUE_ALIGN * PAWL_DEQUE_ALIGN);
+                     pawl_round_up(o->capacity * o->element_size,
+                                   PAWL_DEQUE_ALIGN));
 }
 
 /* `needs` is of bytes_of, and there are so many. */
@@ -153,13 +154,10 @@ int pawl_deque_init(pawl_deque **deque, void *memory, size_t bytes,
                     const pawl_deque_options *o)
 {
     int64_t needs = pawl_deque_bytes(o);
+    int err = pawl_check_place(memory, PAWL_DEQUE_ALIGN, bytes, needs);
 
-    if (needs < 0)
-        return (int)needs;
-    if ((uintptr_t)memory % PAWL_DEQUE_ALIGN != 0)
-        return -EINVAL;
-    if (bytes < (uint64_t)needs)
-        return -ENOSPC;
+    if (err != 0)
+        return err;
     *deque = make(memory, needs, o);
     return 0;
 }
@@ -168,7 +166,7 @@ int pawl_deque_attach(pawl_deque **deque, void *memory, size_t bytes)
 {
     pawl_deque *d = memory;
 
-    if ((uintptr_t)memory % PAWL_DEQUE_ALIGN != 0 || bytes < sizeof *d)
+    if (!pawl_is_place(memory, PAWL_DEQUE_ALIGN, bytes, sizeof *d))
         return -EINVAL;
     /* acquire: pairs with the release in make. */
     if (pawl_load_acquire(&d->magic) != MAGIC || d->layout != LAYOUT ||

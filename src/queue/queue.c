@@ -19,6 +19,7 @@
 #include "atomic/ring_core.h"
 #include "atomic/ring_self.h"
 #include "base/compiler.h"
+#include "base/place.h"
 #include "futex/eventcount.h"
 #include "futex/waitable.h"
 #include "queue/end.h"
@@ -118,8 +119,8 @@ static int64_t bytes_of(const pawl_queue_options *o)
         return bytes;
     if (bytes > INT64_MAX - (int64_t)sizeof(pawl_queue) - PAWL_QUEUE_ALIGN)
         return -EOVERFLOW;
-    return ((int64_t)sizeof(pawl_queue) + bytes + PAWL_QUEUE_ALIGN - 1) /
-           PAWL_QUEUE_ALIGN * PAWL_QUEUE_ALIGN;
+    return (int64_t)pawl_round_up(sizeof(pawl_queue) + (uint64_t)bytes,
+                                  PAWL_QUEUE_ALIGN);
 }
 
 /* `needs` is of bytes_of, and there are so many. */
@@ -153,13 +154,10 @@ int pawl_queue_init(pawl_queue **queue, void *memory, size_t bytes,
                     const pawl_queue_options *o)
 {
     int64_t needs = pawl_queue_bytes(o);
+    int err = pawl_check_place(memory, PAWL_QUEUE_ALIGN, bytes, needs);
 
-    if (needs < 0)
-        return (int)needs;
-    if ((uintptr_t)memory % PAWL_QUEUE_ALIGN != 0)
-        return -EINVAL;
-    if (bytes < (uint64_t)needs)
-        return -ENOSPC;
+    if (err != 0)
+        return err;
     *queue = make(memory, needs, o);
     return 0;
 }
@@ -168,7 +166,7 @@ int pawl_queue_attach(pawl_queue **queue, void *memory, size_t bytes)
 {
     pawl_queue *q = memory;
 
-    if ((uintptr_t)memory % PAWL_QUEUE_ALIGN != 0 || bytes < sizeof *q)
+    if (!pawl_is_place(memory, PAWL_QUEUE_ALIGN, bytes, sizeof *q))
         return -EINVAL;
     /* acquire: pairs with the release in make. */
     if (pawl_load_acquire(&q->magic) != MAGIC || q->layout != LAYOUT ||

@@ -134,6 +134,8 @@ TEST(queue.init_and_attach_check_the_memory)
     CHECK_ERR(pawl_queue_attach(&q, memory, (size_t)bytes), -EINVAL);
     CHECK_ERR(pawl_queue_init(&q, memory + 8, (size_t)bytes - 8, &o), -EINVAL);
     CHECK_ERR(pawl_queue_init(&q, memory, (size_t)bytes - 1, &o), -ENOSPC);
+    CHECK_ERR(pawl_queue_init(&q, NULL, (size_t)bytes, &o), -EINVAL);
+    CHECK_ERR(pawl_queue_attach(&q, NULL, (size_t)bytes), -EINVAL);
     CHECK(q == NULL);
     CHECK_OK(pawl_queue_init(&q, memory, (size_t)bytes, &o));
     CHECK((char *)q == memory);

@@ -61,6 +61,8 @@ TEST(spsc.init_and_attach_check_the_memory)
               -EINVAL);
     CHECK_ERR(pawl_spsc_init(&q, memory, (size_t)bytes - 1, 3, 24), -ENOSPC);
     CHECK_ERR(pawl_spsc_init(&q, memory, (size_t)bytes, 0, 24), -EINVAL);
+    CHECK_ERR(pawl_spsc_init(&q, NULL, (size_t)bytes, 3, 24), -EINVAL);
+    CHECK_ERR(pawl_spsc_attach(&q, NULL, (size_t)bytes), -EINVAL);
     CHECK(q == NULL);
     CHECK_OK(pawl_spsc_init(&q, memory, (size_t)bytes, 3, 24));
     CHECK((char *)q == memory);

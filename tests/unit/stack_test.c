@@ -67,6 +67,8 @@ TEST(stack.init_and_attach_check_the_memory)
     CHECK_ERR(pawl_stack_init(&s, memory, (size_t)bytes - 1, 3, 24, 2),
               -ENOSPC);
     CHECK_ERR(pawl_stack_init(&s, memory, (size_t)bytes, 0, 24, 2), -EINVAL);
+    CHECK_ERR(pawl_stack_init(&s, NULL, (size_t)bytes, 3, 24, 2), -EINVAL);
+    CHECK_ERR(pawl_stack_attach(&s, NULL, (size_t)bytes), -EINVAL);
     CHECK(s == NULL);
     CHECK_OK(pawl_stack_init(&s, memory, (size_t)bytes, 3, 24, 2));
     CHECK((char *)s == memory);

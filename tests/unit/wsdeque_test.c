@@ -45,6 +45,7 @@ TEST(wsdeque.init_checks_the_memory)
     CHECK_ERR(pawl_wsdeque_init(&d, memory + 8, (size_t)bytes, 4), -EINVAL);
     CHECK_ERR(pawl_wsdeque_init(&d, memory, (size_t)bytes - 1, 4), -ENOSPC);
     CHECK_ERR(pawl_wsdeque_init(&d, memory, (size_t)bytes, 5), -EINVAL);
+    CHECK_ERR(pawl_wsdeque_init(&d, NULL, (size_t)bytes, 4), -EINVAL);
     CHECK(d == NULL);
     CHECK_OK(pawl_wsdeque_init(&d, memory, (size_t)bytes, 4));
     CHECK_EQ(pawl_wsdeque_size(d), 0);
