@@ -14,6 +14,7 @@
 #include <pawl/error.h>
 #include <pawl/event.h>
 #include <pawl/eventcount.h>
+#include <pawl/future.h>
 #include <pawl/latch.h>
 #include <pawl/mutex.h>
 #include <pawl/once.h>

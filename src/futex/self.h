@@ -49,6 +49,7 @@ enum pawl_spin_kind {
     PAWL_SPIN_RWLOCK,
     PAWL_SPIN_QUEUE,
     PAWL_SPIN_WAIT, /* on several objects */
+    PAWL_SPIN_FUTURE,
     PAWL_SPIN_YIELD, /* where threads outnumber CPUs */
     PAWL_SPIN_KINDS,
 };

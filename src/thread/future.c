@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * future.c - the future of pawl/future.h, where the word is drawn.
+ *
+ * I1  A state is left only for a higher one, and a done one never: the word of a
+ *     future that is done does not change any more.
+ * I2  Somebody sleeps for the end  =>  SLEEPERS is set, or it is done and a wake
+ *     of everybody is on its way.  Somebody sleeps for the lock  =>  QUEUED is
+ *     set, or the lock was released and a wake is on its way.
+ * I3  The outcome and the list of callbacks are touched only by who holds LOCKED;
+ *     the outcome is read by who has seen that it is finished.
+ * I4  The swap that makes it done gives up the lock too, and is the last access
+ *     to *f: the list was detached before, and a wake needs no more than the
+ *     address.
+ *
+ * A thread that holds LOCKED runs a few instructions of this file, and sleeps
+ * nowhere.
+ */
+#include <pawl/error.h>
+
+#include "atomic/ops.h"
+#include "base/compiler.h"
+#include "base/tsan.h"
+#include "futex/self.h"
+#include "futex/spin.h"
+#include "futex/sys.h"
+#include "futex/waitable.h"
+#include "thread/future_core.h"
+
+#define STATE UINT32_C(0x3)
+#define DONE UINT32_C(0x2) /* a bit of both states that are done */
+#define LOCKED UINT32_C(0x8)
+#define SLEEPERS UINT32_C(0x10)
+#define QUEUED UINT32_C(0x20)
+#define STOP UINT32_C(0x40)
+#define FORK_SHIFT 8
+#define FORK (PAWL_FORK_MASK << FORK_SHIFT)
+
+/* Those who wait for the end, and those who wait for the lock. */
+#define END_CHANNEL UINT32_C(1)
+#define LOCK_CHANNEL UINT32_C(2)
+
+static bool is_done(uint32_t word)
+{
+    return (word & DONE) != 0;
+}
+
+static enum pawl_future_state state_of(uint32_t word)
+{
+    return (enum pawl_future_state)(word & STATE);
+}
+
+static uint32_t fork_mark(const pawl_future *f)
+{
+    return pawl_fork_mark(pawl_future_is_shared(f)) << FORK_SHIFT;
+}
+
+/* By a thread that exists. */
+static bool is_locked(const pawl_future *f, uint32_t word)
+{
+    return (word & LOCKED) != 0 && (word & FORK) == fork_mark(f);
+}
+
+/* acquire: pairs with the release in finish, unlock and request_stop. */
+static uint32_t word_of(const pawl_future *f)
+{
+    uint32_t word = pawl_load_acquire(&f->word_);
+
+    pawl_tsan_acquire(f);
+    return word;
+}
+
+int pawl_future_init(pawl_future *f, unsigned flags)
+{
+    if ((flags & ~(unsigned)PAWL_SHARED) != 0)
+        return -EINVAL;
+    *f = (pawl_future){.mode_ = flags};
+    return 0;
+}
+
+/* -- The lock ---------------------------------------------------------------- */
+
+static uint32_t spin_while_locked(const pawl_future *f)
+{
+    struct pawl_spin spin;
+    uint32_t seen = word_of(f);
+
+    if (pawl_spin_begins(&spin, PAWL_SPIN_MUTEX)) {
+        while (is_locked(f, seen) && pawl_spin_again(&spin))
+            seen = word_of(f);
+        pawl_spin_ends(&spin, !is_locked(f, seen));
+    }
+    return seen;
+}
+
+/* Returns the word, in which nobody holds the lock. */
+static PAWL_COLD uint32_t await_lock(pawl_future *f)
+{
+    uint32_t seen = spin_while_locked(f);
+
+    while (is_locked(f, seen)) {
+        /* relaxed: publishes nothing.  The kernel compares the word under its
+         * queue lock: it sees the unlock, or the unlock sees QUEUED. */
+        if ((seen & QUEUED) != 0 ||
+            pawl_cas_relaxed(&f->word_, &seen, seen | QUEUED))
+            pawl_futex_wait(&f->word_, seen | QUEUED, PAWL_FOREVER,
+                            pawl_future_is_shared(f), LOCK_CHANNEL);
+        seen = word_of(f);
+    }
+    return seen;
+}
+
+/* Returns the word as it was before, without the lock if *f is done. */
+static uint32_t lock(pawl_future *f)
+{
+    uint32_t seen = word_of(f);
+
+    while (!is_done(seen)) {
+        if (pawl_unlikely(is_locked(f, seen))) {
+            seen = await_lock(f);
+            continue;
+        }
+        /* acquire: pairs with cas_release in unlock. */
+        if (pawl_cas_acquire(&f->word_, &seen,
+                             (seen & ~FORK) | LOCKED | fork_mark(f))) {
+            /* What a fork has cut off may be half a list, and lies in the stacks
+             * of threads that are gone. */
+            if (pawl_unlikely((seen & LOCKED) != 0))
+                f->first_ = NULL;
+            pawl_tsan_acquire(f);
+            return seen;
+        }
+        seen = is_done(seen) ? word_of(f) : seen; /* for the order */
+    }
+    return seen;
+}
+
+static void unlock(pawl_future *f)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint32_t seen = pawl_load_relaxed(&f->word_);
+    bool shared = pawl_future_is_shared(f);
+
+    pawl_tsan_release(f);
+    /* release: pairs with cas_acquire in lock. */
+    while (!pawl_cas_release(&f->word_, &seen, seen & ~(LOCKED | QUEUED)))
+        ;
+    if (pawl_unlikely((seen & QUEUED) != 0))
+        pawl_futex_wake(&f->word_, PAWL_WAKE_ALL, shared, LOCK_CHANNEL);
+}
+
+/* -- The end ----------------------------------------------------------------- */
+
+/* Call them in order, each after the last look at its node. */
+static PAWL_COLD void call_all(pawl_future *f, pawl_future_callback *first)
+{
+    pawl_future_callback *next;
+
+    first->prev_->next_ = NULL; /* the list was a ring */
+    for (pawl_future_callback *cb = first; cb != NULL; cb = next) {
+        next = cb->next_;
+        cb->fn_(f, cb->context_);
+    }
+}
+
+/* Under the lock, which is given up. */
+static void finish(pawl_future *f, enum pawl_future_state state)
+{
+    pawl_future_callback *first = f->first_;
+    bool shared = pawl_future_is_shared(f);
+    uint32_t seen;
+
+    pawl_tsan_release(f);
+    /* release: pairs with word_of. */
+    seen = pawl_swap_release(&f->word_, (uint32_t)state);
+    if ((seen & (SLEEPERS | QUEUED)) != 0)
+        pawl_watchers_wake(&f->word_, shared);
+    if (first != NULL)
+        call_all(f, first);
+}
+
+int pawl_future_begin(pawl_future *f)
+{
+    uint32_t seen = word_of(f);
+
+    for (;;) {
+        if (state_of(seen) != PAWL_FUTURE_PENDING)
+            return state_of(seen) == PAWL_FUTURE_CANCELLED ? -ECANCELED
+                                                           : -EALREADY;
+        if (pawl_unlikely(is_locked(f, seen)))
+            seen = await_lock(f);
+        /* acquire: as in word_of. */
+        else if (pawl_cas_acquire(&f->word_, &seen, seen | PAWL_FUTURE_RUNNING))
+            return 0;
+    }
+}
+
+int pawl_future_set(pawl_future *f, int status, void *value)
+{
+    if (is_done(lock(f)))
+        return -EALREADY;
+    f->status_ = status;
+    f->value_ = value;
+    finish(f, PAWL_FUTURE_FINISHED);
+    return 0;
+}
+
+/* Cancel it, or say in which state it is. */
+static enum pawl_future_state try_cancel(pawl_future *f)
+{
+    uint32_t seen = lock(f);
+
+    if (state_of(seen) == PAWL_FUTURE_PENDING) {
+        finish(f, PAWL_FUTURE_CANCELLED);
+        return PAWL_FUTURE_CANCELLED;
+    }
+    if (!is_done(seen))
+        unlock(f);
+    return state_of(seen);
+}
+
+int pawl_future_cancel(pawl_future *f)
+{
+    switch (try_cancel(f)) {
+    case PAWL_FUTURE_RUNNING:
+        return -EBUSY;
+    case PAWL_FUTURE_FINISHED:
+        return -EALREADY;
+    default:
+        return 0;
+    }
+}
+
+int pawl_future_request_stop(pawl_future *f)
+{
+    enum pawl_future_state state = try_cancel(f);
+    uint32_t seen;
+
+    if (state == PAWL_FUTURE_RUNNING) {
+        pawl_tsan_release(f);
+        do {
+            seen = word_of(f);
+            state = state_of(seen);
+            /* release: pairs with word_of in stop_requested. */
+        } while (!is_done(seen) &&
+                 !pawl_cas_release(&f->word_, &seen, seen | STOP));
+    }
+    return state == PAWL_FUTURE_FINISHED ? -EALREADY : 0;
+}
+
+bool pawl_future_stop_requested(const pawl_future *f)
+{
+    return (word_of(f) & STOP) != 0;
+}
+
+/* -- Queries ------------------------------------------------------------------ */
+
+enum pawl_future_state pawl_future_state(const pawl_future *f)
+{
+    return state_of(word_of(f));
+}
+
+bool pawl_future_is_done(const pawl_future *f)
+{
+    return is_done(word_of(f));
+}
+
+bool pawl_future_is_running(const pawl_future *f)
+{
+    return pawl_future_state(f) == PAWL_FUTURE_RUNNING;
+}
+
+bool pawl_future_is_cancelled(const pawl_future *f)
+{
+    return pawl_future_state(f) == PAWL_FUTURE_CANCELLED;
+}
+
+/* -- Waiting ------------------------------------------------------------------ */
+
+/* Say in the word that somebody is going to sleep on it as *as; false: done. */
+static bool mark(pawl_future *f, uint32_t *as)
+{
+    for (;;) {
+        uint32_t seen = word_of(f);
+
+        if (is_done(seen))
+            return false;
+        *as = seen | SLEEPERS;
+        /* relaxed: publishes nothing.  The kernel compares the word under its
+         * queue lock: it sees the end, or the end sees SLEEPERS. */
+        if (*as == seen || pawl_cas_relaxed(&f->word_, &seen, *as))
+            return true;
+    }
+}
+
+static bool spin(const pawl_future *f)
+{
+    struct pawl_spin spin;
+    bool done;
+
+    if (!pawl_spin_begins(&spin, PAWL_SPIN_FUTURE))
+        return false;
+    while (!(done = pawl_future_is_done(f)) && pawl_spin_again(&spin))
+        ;
+    pawl_spin_ends(&spin, done);
+    return done;
+}
+
+static PAWL_COLD int wait_slow(pawl_future *f, pawl_deadline until)
+{
+    int err = until <= 0 ? -ETIMEDOUT : 0;
+    uint32_t as;
+
+    if (err == 0 && spin(f))
+        return 0;
+    while (!pawl_future_is_done(f)) {
+        if (err == -ETIMEDOUT)
+            return err;
+        if (mark(f, &as))
+            err = pawl_futex_wait(&f->word_, as, until,
+                                  pawl_future_is_shared(f), END_CHANNEL);
+    }
+    return 0;
+}
+
+int pawl_future_result_until(pawl_future *f, int *status, void **value,
+                             pawl_deadline until)
+{
+    int err = pawl_likely(pawl_future_is_done(f)) ? 0 : wait_slow(f, until);
+
+    if (err != 0)
+        return err;
+    if (pawl_future_is_cancelled(f))
+        return -ECANCELED;
+    if (status != NULL)
+        *status = f->status_;
+    if (value != NULL)
+        *value = f->value_;
+    return 0;
+}
+
+int pawl_future_result(pawl_future *f, int *status, void **value)
+{
+    return pawl_future_result_until(f, status, value, PAWL_FOREVER);
+}
+
+int pawl_future_try_result(pawl_future *f, int *status, void **value)
+{
+    int err = pawl_future_result_until(f, status, value, 0);
+
+    return err == -ETIMEDOUT ? -EAGAIN : err;
+}
+
+/* -- Callbacks ----------------------------------------------------------------- */
+
+/* Put cb into the ring, as the first or the last; false: *f is done. */
+static bool enlist(pawl_future *f, pawl_future_callback *cb, pawl_future_fn fn,
+                   void *context, bool as_first)
+{
+    if (is_done(lock(f)))
+        return false;
+    *cb = (pawl_future_callback){cb, cb, fn, context};
+    if (f->first_ != NULL) {
+        cb->next_ = f->first_;
+        cb->prev_ = f->first_->prev_;
+        cb->next_->prev_ = cb;
+        cb->prev_->next_ = cb;
+    }
+    if (as_first || f->first_ == NULL)
+        f->first_ = cb;
+    unlock(f);
+    return true;
+}
+
+bool pawl_future_link(pawl_future *f, pawl_future_callback *cb,
+                      pawl_future_fn fn, void *context)
+{
+    return enlist(f, cb, fn, context, true);
+}
+
+int pawl_future_add_callback(pawl_future *f, pawl_future_callback *cb,
+                             pawl_future_fn fn, void *context)
+{
+    if (pawl_future_is_shared(f))
+        return -EOPNOTSUPP;
+    if (!enlist(f, cb, fn, context, false))
+        fn(f, context);
+    return 0;
+}
+
+int pawl_future_remove_callback(pawl_future *f, pawl_future_callback *cb)
+{
+    int err = 0;
+
+    if (is_done(lock(f)))
+        return -EALREADY;
+    if (cb->next_ == NULL) {
+        err = -ENOENT;
+    } else {
+        cb->next_->prev_ = cb->prev_;
+        cb->prev_->next_ = cb->next_;
+        if (f->first_ == cb)
+            f->first_ = cb->next_ != cb ? cb->next_ : NULL;
+        cb->next_ = NULL;
+    }
+    unlock(f);
+    return err;
+}
+
+/* -- In a wait set ------------------------------------------------------------- */
+
+static int look(pawl_wait_item *item, bool first)
+{
+    (void)first;
+    return pawl_future_is_done(item->object_) ? 0 : -EAGAIN;
+}
+
+static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
+{
+    pawl_future *f = item->object_;
+
+    *w = (struct pawl_watch){.word = &f->word_,
+                             .shared = pawl_future_is_shared(f)};
+    return mark(f, &w->expected);
+}
+
+pawl_wait_item pawl_future_wait_item(pawl_future *f)
+{
+    static const struct pawl_waitable how = {.look = look, .watch = watch};
+
+    return pawl_waitable_item(f, &how);
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * future_windows_test.c - what happens between two instructions of a future:
+ * threads are held where a wake-up could be lost, or memory touched too late
+ * (see seam.h).
+ */
+#include <string.h>
+
+#include "seam.h"
+
+#include "futex/waitable.h"
+
+/* Who completes a future stops after that, before it tells anybody. */
+static _Thread_local struct stop *stop_before_telling;
+
+static inline void seam_watchers_wake(pawl_u32 *word, bool shared)
+{
+    stop_here(&stop_before_telling);
+    pawl_watchers_wake(word, shared);
+}
+
+#define pawl_watchers_wake seam_watchers_wake
+
+#include "thread/future.c"
+#undef LOCKED
+#undef STOP
+#include "thread/future_many.c"
+
+#include "puppet.h"
+
+static struct stop here;
+
+static int result(void *f)
+{
+    int status = 0;
+    int err = pawl_future_result(f, &status, NULL);
+
+    return err != 0 ? err : status;
+}
+
+static int result_stop_before(void *f)
+{
+    stop_before_wait = &here;
+    return result(f);
+}
+
+static int result_soon_stop_after(void *f)
+{
+    stop_after_wait = &here;
+    return pawl_future_result_until(f, NULL, NULL, pawl_after_us(500));
+}
+
+static int nothing(void *f)
+{
+    (void)f;
+    return 0;
+}
+
+/* The end comes between the mark and the sleep. */
+TEST(future_window.set_before_the_sleep_is_not_missed)
+{
+    struct visitor v;
+    pawl_future f = PAWL_FUTURE_INIT;
+
+    stop_make(&here);
+    visitor_start(&v, result_stop_before, nothing, &f);
+    stop_await(&here);
+    CHECK_OK(pawl_future_set(&f, 4, NULL));
+    stop_release(&here);
+    CHECK_EQ(visitor_passes(&v), 4);
+}
+
+/* The end comes between the time-out and the last look. */
+TEST(future_window.late_waiter_looks_once_more)
+{
+    struct visitor v;
+    pawl_future f = PAWL_FUTURE_INIT;
+
+    stop_make(&here);
+    visitor_start(&v, result_soon_stop_after, nothing, &f);
+    stop_await(&here);
+    CHECK_OK(pawl_future_set(&f, 0, NULL));
+    stop_release(&here);
+    CHECK_OK(visitor_passes(&v));
+}
+
+/* ---- the lock ------------------------------------------------------------------ */
+
+static int set_1(void *f)
+{
+    return pawl_future_set(f, 1, NULL);
+}
+
+static int cancel(void *f)
+{
+    return pawl_future_cancel(f);
+}
+
+static int begin(void *f)
+{
+    return pawl_future_begin(f);
+}
+
+static void count_call(pawl_future *f, void *context)
+{
+    (void)f;
+    ++*(int *)context;
+}
+
+static int called;
+static pawl_future_callback queued_cb;
+
+static int add(void *f)
+{
+    return pawl_future_add_callback(f, &queued_cb, count_call, &called);
+}
+
+enum { CHANGES = 4 };
+static const visitor_fn changes[CHANGES] = {set_1, cancel, begin, add};
+
+/* Who changes a future sleeps while somebody else does; who waits for it is not
+ * woken by the end of that. */
+TEST(future_window.changes_queue_for_the_lock)
+{
+    for (int i = 0; i < CHANGES; i++) {
+        struct visitor waiter;
+        struct visitor v[2];
+        pawl_future f = PAWL_FUTURE_INIT;
+
+        CHECK(!is_done(lock(&f)));
+        CHECK_EQ(pawl_future_state(&f), PAWL_FUTURE_PENDING);
+        CHECK_ERR(pawl_future_try_result(&f, NULL, NULL), -EAGAIN);
+        visitor_start_asleep(&waiter, result, nothing, &f);
+        visitor_start_asleep(&v[0], changes[i], nothing, &f);
+        visitor_start_asleep(&v[1], begin, nothing, &f);
+        CHECK_EQ(pawl_future_state(&f), PAWL_FUTURE_PENDING);
+        unlock(&f);
+        visitor_passes(&v[0]);
+        visitor_passes(&v[1]);
+        if (!pawl_future_is_done(&f)) {
+            test_until_asleep(test_tid(waiter.thread));
+            CHECK_OK(pawl_future_set(&f, 1, NULL));
+        }
+        visitor_passes(&waiter);
+    }
+}
+
+/* The end gives up the lock too, and wakes those who queue for it. */
+TEST(future_window.end_releases_who_queues_for_the_lock)
+{
+    static const int want[CHANGES] = {-EALREADY, -EALREADY, -EALREADY, 0};
+    struct visitor v[CHANGES];
+    pawl_future f = PAWL_FUTURE_INIT;
+
+    called = 0;
+    CHECK(!is_done(lock(&f)));
+    for (int i = 0; i < CHANGES; i++)
+        visitor_start_asleep(&v[i], changes[i], nothing, &f);
+    f.status_ = 6;
+    finish(&f, PAWL_FUTURE_FINISHED);
+    for (int i = 0; i < CHANGES; i++)
+        CHECK_ERR(visitor_passes(&v[i]), want[i]);
+    CHECK_EQ(result(&f), 6);
+    CHECK_EQ(called, 1);
+}
+
+static void find_it_locked_by_nobody(void *arg)
+{
+    pawl_future *f = arg;
+
+    CHECK_EQ(pawl_future_state(f), PAWL_FUTURE_PENDING);
+    CHECK_OK(pawl_future_begin(f));
+    CHECK_OK(add(f));
+    CHECK_OK(pawl_future_set(f, 0, NULL));
+    CHECK_EQ(called, 1);
+}
+
+/* K-04: who held the lock at a fork does not exist in the child; what it did to
+ * the list is not looked at. */
+TEST(future_window.child_of_a_fork_finds_it_free)
+{
+    pawl_future f = PAWL_FUTURE_INIT;
+    pawl_future_callback cb;
+    int called_here = 0;
+
+    called = 0;
+    CHECK_OK(pawl_future_add_callback(&f, &cb, count_call, &called_here));
+    (void)pawl_self_local(); /* installs the handlers */
+    CHECK(!is_done(lock(&f)));
+    cb.next_ = NULL; /* half a list */
+    test_wait_child(test_spawn_child(find_it_locked_by_nobody, &f));
+    cb.next_ = &cb;
+    unlock(&f);
+    CHECK_OK(pawl_future_set(&f, 0, NULL));
+    CHECK_EQ(called_here, 1);
+}
+
+/* ---- deliveries to those who wait for many --------------------------------------- */
+
+enum { N = 3 };
+
+struct scene {
+    pawl_future f[N];
+    pawl_future_entry e[N];
+    pawl_as_completed c;
+    enum pawl_future_when when;
+};
+
+static int set_stop_before_telling(void *f)
+{
+    stop_before_telling = &here;
+    return pawl_future_set(f, -EIO, NULL);
+}
+
+static void scene_make(struct scene *s)
+{
+    uint32_t as;
+
+    stop_make(&here);
+    memset(s, 0, sizeof *s);
+    for (int i = 0; i < N; i++)
+        s->e[i].future = &s->f[i];
+    CHECK(mark(&s->f[1], &as)); /* somebody sleeps, so the end tells */
+}
+
+static int end(void *scene)
+{
+    struct scene *s = scene;
+
+    pawl_as_completed_end(&s->c);
+    memset(s, 0xa5, sizeof *s);
+    return 0;
+}
+
+/* F-11: an early end waits for who is about to deliver. */
+TEST(future_window.as_completed_ends_after_the_delivery)
+{
+    struct visitor deliverer;
+    struct visitor ender;
+    struct scene s;
+
+    scene_make(&s);
+    CHECK_OK(pawl_as_completed_begin(&s.c, s.e, N));
+    visitor_start(&deliverer, set_stop_before_telling, nothing, &s.f[1]);
+    stop_await(&here);
+    CHECK(pawl_future_is_done(&s.f[1]));
+    visitor_start_asleep(&ender, end, nothing, &s);
+    stop_release(&here);
+    CHECK_OK(visitor_passes(&ender));
+    CHECK_OK(visitor_passes(&deliverer));
+}
+
+static struct stop late;
+
+static int wait_soon(void *scene)
+{
+    struct scene *s = scene;
+    int err;
+
+    stop_after_wait = &late;
+    err = pawl_future_wait_until(s->e, N, s->when, pawl_after_us(500));
+    CHECK(!s->e[0].done && s->e[1].done && !s->e[2].done);
+    memset(s->e, 0xa5, sizeof s->e);
+    return err;
+}
+
+/* F-08: so does a wait whose time is up; and its answer is the newest. */
+TEST(future_window.late_wait_ends_after_the_delivery)
+{
+    static const struct {
+        enum pawl_future_when when;
+        int want;
+    } cases[] = {{PAWL_FUTURE_ALL_COMPLETED, -ETIMEDOUT},
+                 {PAWL_FUTURE_FIRST_FAILED, 0},
+                 {PAWL_FUTURE_FIRST_COMPLETED, 0}};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct visitor deliverer;
+        struct visitor waiter;
+        struct scene s;
+
+        scene_make(&s);
+        stop_make(&late);
+        s.when = cases[i].when;
+        visitor_start(&waiter, wait_soon, nothing, &s);
+        stop_await(&late);
+        visitor_start(&deliverer, set_stop_before_telling, nothing, &s.f[1]);
+        stop_await(&here);
+        stop_release(&late);
+        test_until_asleep(test_tid(waiter.thread));
+        stop_release(&here);
+        CHECK_ERR(visitor_passes(&waiter), cases[i].want);
+        CHECK_OK(visitor_passes(&deliverer));
+    }
+}
+
+static int wait_stop_before(void *scene)
+{
+    struct scene *s = scene;
+
+    stop_before_wait = &late;
+    return pawl_future_wait(s->e, N, s->when);
+}
+
+/* The last delivery comes between the mark and the sleep. */
+TEST(future_window.delivery_before_the_sleep_is_not_missed)
+{
+    struct visitor waiter;
+    struct scene s;
+
+    scene_make(&s);
+    stop_make(&late);
+    s.when = PAWL_FUTURE_ALL_COMPLETED;
+    visitor_start(&waiter, wait_stop_before, nothing, &s);
+    stop_await(&late);
+    for (int i = 0; i < N; i++)
+        CHECK_OK(pawl_future_set(&s.f[i], 0, NULL));
+    stop_release(&late);
+    CHECK_OK(visitor_passes(&waiter));
+}
+
+static int next_stop_before(void *scene)
+{
+    struct scene *s = scene;
+    size_t which = 99;
+
+    stop_before_wait = &late;
+    CHECK_OK(pawl_as_completed_next(&s->c, &which));
+    return (int)which;
+}
+
+TEST(future_window.arrival_before_the_sleep_is_not_missed)
+{
+    struct visitor waiter;
+    struct scene s;
+
+    scene_make(&s);
+    stop_make(&late);
+    CHECK_OK(pawl_as_completed_begin(&s.c, s.e, N));
+    visitor_start(&waiter, next_stop_before, nothing, &s);
+    stop_await(&late);
+    CHECK_OK(pawl_future_set(&s.f[2], 0, NULL));
+    stop_release(&late);
+    CHECK_EQ(visitor_passes(&waiter), 2);
+    pawl_as_completed_end(&s.c);
+}
