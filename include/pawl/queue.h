@@ -50,8 +50,9 @@
  *   only put), try forms only: more threads than `participants` are inside, or
  *   died there; the other forms wait (LIFO: for ever, if all of them died).
  *   Unbounded, put: no memory; all forms.
- *   -EDEADLK, PRIORITY: called from its own comparator.  -ENOTRECOVERABLE: a
- *   thread ended, or was left behind by a fork, while it held a lock.
+ *   -EDEADLK, kinds with a lock: called from their own comparator or visitor.
+ *   -ENOTRECOVERABLE: a thread ended, or was left behind by a fork, while it held
+ *   a lock.
  *   A call that fails has put or taken nothing.
  * Memory      freed when no call is inside: a consumer that got the last element
  *   may not free the queue while its producer may still be in put.  Unbounded:
@@ -210,6 +211,22 @@ PAWL_API PAWL_NODISCARD int64_t pawl_queue_try_get_many(pawl_queue *queue,
 PAWL_API PAWL_NODISCARD int64_t
 pawl_queue_get_many_until(pawl_queue *queue, void *elements, size_t n,
                           pawl_deadline until);
+
+/* Look at each element that is inside, with the queue locked: PRIORITY and
+ * unbounded kinds.  They come in the order of their gets; PRIORITY: in none.
+ *
+ * visitor     has to return: 0 to see the next one, anything else to end.
+ *
+ * Returns    0;  what visitor returned, if it was not 0;  -EOPNOTSUPP a
+ *            lock-free kind, which has no such moment;  -EDEADLK called from a
+ *            visitor or a comparator;  -ENOTRECOVERABLE: see the top.
+ * Order      acquire.
+ * Progress   blocking, and so are all other calls until it returns; those that a
+ *            visitor makes return -EDEADLK.
+ */
+typedef int (*pawl_queue_visit_fn)(const void *element, void *context);
+PAWL_API int pawl_queue_visit(pawl_queue *queue, pawl_queue_visit_fn visitor,
+                              void *context);
 
 /* ---- the end ------------------------------------------------------------ */
 

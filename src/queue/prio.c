@@ -332,6 +332,21 @@ static void prio_drain(void *store, pawl_queue_discard_fn dispose,
     } while (element != NULL);
 }
 
+static int prio_visit(void *store, pawl_queue_visit_fn visitor, void *context)
+{
+    struct heap *h = store;
+    uint64_t size;
+    int err = pawl_guard_lock(&h->mutex);
+
+    if (err != 0)
+        return err;
+    size = size_of(h);
+    for (uint64_t i = 0; i < size && err == 0; i++)
+        err = visitor(block_at(h, entries_of(h)[i].block), context);
+    pawl_mutex_unlock(&h->mutex);
+    return err;
+}
+
 static size_t prio_size(const void *store)
 {
     return size_of(store);
@@ -360,6 +375,7 @@ const struct pawl_store pawl_store_prio = {
     .close = prio_close,
     .is_closed = prio_is_closed,
     .drain = prio_drain,
+    .visit = prio_visit,
     .size = prio_size,
     .settle = prio_settle,
     .unfinished = prio_unfinished,

@@ -524,6 +524,14 @@ int64_t pawl_queue_shutdown_now(pawl_queue *q, pawl_queue_discard_fn discard,
     return d.count;
 }
 
+int pawl_queue_visit(pawl_queue *q, pawl_queue_visit_fn visitor, void *context)
+{
+    const struct pawl_store *store = store_of(q);
+
+    return store->visit != NULL ? store->visit(at(q), visitor, context)
+                                : -EOPNOTSUPP;
+}
+
 bool pawl_queue_is_shutdown(const pawl_queue *q)
 {
     return store_of(q)->is_closed(at(q));

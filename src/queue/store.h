@@ -44,6 +44,8 @@ struct pawl_store {
     /* Take out all elements of a closed one, and show each of them to `dispose`
      * while nothing is locked. */
     void (*drain)(void *store, pawl_queue_discard_fn dispose, void *context);
+    /* As pawl_queue_visit; NULL: it has no lock for that. */
+    int (*visit)(void *store, pawl_queue_visit_fn visitor, void *context);
 
     size_t (*size)(const void *store);
     /* Where size and is_closed are not seq_cst, else NULL: after this they show

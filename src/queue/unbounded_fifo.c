@@ -209,6 +209,17 @@ static bool chain_is_closed(const void *store)
     return pawl_load_seq(&c->closed) != 0; /* seq_cst: pairs with close */
 }
 
+/* The element at *index of *segment; both go on to the next. */
+static void *next_of(const struct chain *c, struct pawl_segment **segment,
+                     size_t *index)
+{
+    if (*index == c->length) {
+        *segment = (*segment)->link;
+        *index = 0;
+    }
+    return pawl_segment_at(*segment, (*index)++, c->element_size);
+}
+
 static void chain_drain(void *store, pawl_queue_discard_fn dispose,
                         void *context)
 {
@@ -230,14 +241,35 @@ static void chain_drain(void *store, pawl_queue_discard_fn dispose,
     pawl_store64_seq(&c->head.count,
                      pawl_load64_relaxed(&c->head.count) + inside);
     pawl_mutex_unlock(&c->head.mutex);
-    for (struct pawl_segment *s = first; inside > 0; inside--) {
-        if (index == c->length) {
-            s = s->link;
-            index = 0;
-        }
-        dispose(pawl_segment_at(s, index++, c->element_size), context);
-    }
+    for (struct pawl_segment *s = first; inside > 0; inside--)
+        dispose(next_of(c, &s, &index), context);
     free_from(first);
+}
+
+/* Under both locks, so that a visitor's calls are refused. */
+static int chain_visit(void *store, pawl_queue_visit_fn visitor, void *context)
+{
+    struct chain *c = store;
+    struct pawl_segment *s;
+    uint64_t inside;
+    size_t index;
+    int err = pawl_guard_lock(&c->head.mutex);
+
+    if (err != 0)
+        return err;
+    err = pawl_guard_lock(&c->tail.mutex);
+    if (err == 0) {
+        s = c->head.segment;
+        index = c->head.index;
+        /* relaxed: under their locks. */
+        inside = pawl_load64_relaxed(&c->tail.count) -
+                 pawl_load64_relaxed(&c->head.count);
+        for (; inside > 0 && err == 0; inside--)
+            err = visitor(next_of(c, &s, &index), context);
+        pawl_mutex_unlock(&c->tail.mutex);
+    }
+    pawl_mutex_unlock(&c->head.mutex);
+    return err;
 }
 
 /* ---- snapshots ----------------------------------------------------------- */
@@ -275,6 +307,7 @@ const struct pawl_store pawl_store_unbounded_fifo = {
     .close = chain_close,
     .is_closed = chain_is_closed,
     .drain = chain_drain,
+    .visit = chain_visit,
     .size = chain_size,
     .unfinished = chain_unfinished,
 };

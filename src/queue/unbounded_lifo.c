@@ -186,6 +186,26 @@ static void pile_drain(void *store, pawl_queue_discard_fn dispose,
     }
 }
 
+static int pile_visit(void *store, pawl_queue_visit_fn visitor, void *context)
+{
+    struct pile *p = store;
+    size_t used;
+    int err = pawl_guard_lock(&p->mutex);
+
+    if (err != 0)
+        return err;
+    used = p->used;
+    for (struct pawl_segment *s = p->top; s != NULL; s = s->link) {
+        while (used > 0 && err == 0)
+            err = visitor(pawl_segment_at(s, --used, p->element_size), context);
+        if (err != 0)
+            break;
+        used = p->length;
+    }
+    pawl_mutex_unlock(&p->mutex);
+    return err;
+}
+
 static size_t pile_size(const void *store)
 {
     return size_of(store);
@@ -214,6 +234,7 @@ const struct pawl_store pawl_store_unbounded_lifo = {
     .close = pile_close,
     .is_closed = pile_is_closed,
     .drain = pile_drain,
+    .visit = pile_visit,
     .size = pile_size,
     .settle = pile_settle,
     .unfinished = pile_unfinished,

@@ -548,6 +548,78 @@ TEST(queue_kinds.shutdown_now_discards)
     }
 }
 
+/* ---- looking inside -------------------------------------------------- */
+
+struct tour {
+    pawl_queue *q;
+    int ids[1000];
+    int n;
+    int most; /* ends with 42 after so many */
+};
+
+static int visit(const void *at, void *context)
+{
+    struct tour *t = context;
+    struct element e;
+
+    memcpy(&e, at, sizeof e);
+    if (t->n == 0) {
+        CHECK_ERR(pawl_queue_try_put(t->q, &e), -EDEADLK);
+        CHECK_ERR(pawl_queue_try_get(t->q, &e), -EDEADLK);
+        CHECK_ERR(pawl_queue_get_until(t->q, &e, pawl_after_s(60)), -EDEADLK);
+        CHECK_ERR(pawl_queue_shutdown(t->q), -EDEADLK);
+        CHECK_ERR(pawl_queue_visit(t->q, visit, t), -EDEADLK);
+    }
+    t->ids[t->n++] = e.id;
+    return t->n == t->most ? 42 : 0;
+}
+
+/* Q-19: a visit shows what is inside, in the order in which it comes out, and
+ * leaves it there; kinds without a lock have none. */
+TEST(queue_kinds.visit_shows_what_is_inside)
+{
+    for (int i = 0; i < ALL; i++) {
+        pawl_queue *q = make(options(i));
+        int n = i < BOUNDED ? 5 : 600; /* some segments */
+        struct tour t = {.q = q};
+        bool seen[600] = {false};
+
+        if (options(i)->kind != PAWL_QUEUE_PRIORITY && i < BOUNDED) {
+            CHECK_ERR(pawl_queue_visit(q, visit, &t), -EOPNOTSUPP);
+            pawl_queue_free(q);
+            continue;
+        }
+        CHECK_OK(pawl_queue_visit(q, visit, &t));
+        CHECK_EQ(t.n, 0);
+        for (int k = 0; k < n; k++)
+            put(q, 0, k);
+        for (int k = 0; k < n / 2; k++)
+            put(q, 0, get(q));
+        CHECK_OK(pawl_queue_visit(q, visit, &t));
+        CHECK_EQ(t.n, n);
+        for (int k = 0; k < n; k++) {
+            CHECK(!seen[t.ids[k]]);
+            seen[t.ids[k]] = true;
+        }
+        t.n = 0;
+        t.most = 3;
+        CHECK_EQ(pawl_queue_visit(q, visit, &t), 42);
+        CHECK_EQ(t.n, 3);
+        t.n = 0;
+        t.most = 0;
+        CHECK_OK(pawl_queue_shutdown(q));
+        CHECK_OK(pawl_queue_visit(q, visit, &t));
+        CHECK_EQ(t.n, n);
+        for (int k = 0; k < n; k++) {
+            int id = get(q);
+
+            if (options(i)->kind != PAWL_QUEUE_PRIORITY)
+                CHECK_EQ(id, t.ids[k]);
+        }
+        pawl_queue_free(q);
+    }
+}
+
 /* ---- priorities ------------------------------------------------------ */
 
 /* by key, in all its readings. */
@@ -673,6 +745,7 @@ static int calls_back(const void *a, const void *b, void *context)
     CHECK_ERR(pawl_queue_try_get(compared, &e), -EDEADLK);
     CHECK_ERR(pawl_queue_get_until(compared, &e, pawl_after_s(60)), -EDEADLK);
     CHECK_ERR(pawl_queue_shutdown(compared), -EDEADLK);
+    CHECK_ERR(pawl_queue_visit(compared, NULL, NULL), -EDEADLK);
     CHECK_EQ(pawl_queue_shutdown_now(compared, NULL, NULL), -EDEADLK);
     refusals++;
     return by_key(a, b, context);
@@ -733,6 +806,7 @@ TEST(queue_kinds.priority_is_lost_with_a_thread_that_ends_inside)
         CHECK_ERR(pawl_queue_try_put(q, &e), -ENOTRECOVERABLE);
         CHECK_ERR(pawl_queue_get(q, &e), -ENOTRECOVERABLE);
         CHECK_ERR(pawl_queue_shutdown(q), -ENOTRECOVERABLE);
+        CHECK_ERR(pawl_queue_visit(q, NULL, NULL), -ENOTRECOVERABLE);
         CHECK_EQ(pawl_queue_shutdown_now(q, NULL, NULL), -ENOTRECOVERABLE);
     }
     pawl_queue_free(q);
