@@ -2,6 +2,9 @@
  *
  * queue_shared_test.c - the blocking queue between processes.
  */
+#include <sched.h>
+#include <signal.h>
+
 #include "queue_cases.h"
 
 enum { MEMORY = 1 << 16 };
@@ -75,4 +78,132 @@ TEST(queue_shared.shutdown_loses_nothing)
         run(1 + (size_t)i % 4,
             (struct queue_plan){2, 2, 60, .words = 1, .early = true,
                                 .kind = (enum pawl_queue_kind)(i % 3)});
+}
+
+/* ---- killed at any moment --------------------------------------------- */
+
+enum { HOPPERS = 3, GENERATIONS = 60, ROOM = 4, NUMBERS = 1 << 22 };
+
+enum { UNSEEN, DOUBTFUL, SEEN };
+
+struct yard {
+    _Alignas(PAWL_QUEUE_ALIGN) unsigned char memory[MEMORY];
+    uint32_t words;
+    _Atomic uint64_t put[HOPPERS]; /* so many puts have returned 0 */
+    _Atomic unsigned char fate[HOPPERS][NUMBERS]; /* of each element */
+};
+
+struct hopper {
+    struct yard *yard;
+    int me;
+};
+
+static void see(struct yard *y, const uint64_t *e)
+{
+    uint64_t number = e[0] >> 8;
+
+    for (uint32_t i = 1; i < y->words; i++)
+        CHECK_EQ(e[i], e[0] + i);
+    CHECK((e[0] & 0xff) < HOPPERS && number < NUMBERS);
+    /* none comes twice. */
+    CHECK(atomic_exchange(&y->fate[e[0] & 0xff][number], SEEN) != SEEN);
+}
+
+/* Put and get for ever. */
+static void hop(void *arg)
+{
+    struct hopper *h = arg;
+    struct yard *y = h->yard;
+    uint64_t first = atomic_load(&y->put[h->me]) + 1;
+    pawl_queue *q = NULL;
+    uint64_t e[QUEUE_WORDS];
+
+    CHECK_OK(pawl_queue_attach(&q, y->memory, MEMORY));
+    for (uint64_t n = first;;) {
+        int err;
+
+        for (uint32_t i = 0; i < y->words; i++)
+            e[i] = (n << 8 | (unsigned)h->me) + i;
+        err = pawl_queue_put_until(q, e, pawl_after_us(200));
+        if (err == 0)
+            atomic_store(&y->put[h->me], n++);
+        else
+            CHECK_ERR(err, -ETIMEDOUT);
+        err = pawl_queue_get_until(q, e, pawl_after_us(200));
+        if (err == 0)
+            see(y, e);
+        else
+            CHECK_ERR(err, -ETIMEDOUT);
+    }
+}
+
+/* The next element of one that was killed: it may have put it. */
+static void doubt(struct yard *y, int me)
+{
+    uint64_t number = atomic_fetch_add(&y->put[me], 1) + 1;
+    unsigned char unseen = UNSEEN;
+
+    atomic_compare_exchange_strong(&y->fate[me][number], &unseen, DOUBTFUL);
+}
+
+/* Who is killed takes one element with it at most, the one that it was getting;
+ * what was put is delivered, and there is room for as much as before. */
+static void kill_some(uint32_t words)
+{
+    struct yard *y = test_shared_alloc(sizeof *y);
+    uint64_t random = test_seed(words);
+    struct hopper hopper[HOPPERS];
+    pid_t child[HOPPERS];
+    uint64_t e[QUEUE_WORDS] = {0};
+    pawl_queue *q = NULL;
+    int lost = 0;
+
+    TEST_TIMEOUT(120);
+    y->words = words;
+    CHECK_OK(pawl_queue_init(
+        &q, y->memory, MEMORY,
+        &(pawl_queue_options){.capacity = ROOM,
+                              .element_size = words * sizeof(uint64_t),
+                              .flags = PAWL_SHARED,
+                              .participants = HOPPERS + 1}));
+    for (int i = 0; i < HOPPERS; i++) {
+        hopper[i] = (struct hopper){.yard = y, .me = i};
+        child[i] = test_spawn_child(hop, &hopper[i]);
+    }
+    for (int g = 0; g < GENERATIONS + HOPPERS; g++) {
+        int i = g % HOPPERS;
+        uint64_t before = atomic_load(&y->put[i]);
+
+        while (g < GENERATIONS && atomic_load(&y->put[i]) < before + 3)
+            sched_yield();
+        for (uint32_t n = test_rand_below(&random, 5000); n > 0; n--)
+            (void)atomic_load(&y->put[i]);
+        CHECK_EQ(kill(child[i], SIGKILL), 0);
+        test_reap_child(child[i]);
+        doubt(y, i);
+        if (g < GENERATIONS)
+            child[i] = test_spawn_child(hop, &hopper[i]);
+    }
+    while (pawl_queue_try_get(q, e) == 0)
+        see(y, e);
+    for (int i = 0; i < HOPPERS; i++)
+        for (uint64_t n = 1; n <= atomic_load(&y->put[i]); n++)
+            lost += atomic_load(&y->fate[i][n]) == UNSEEN;
+    CHECK(lost <= GENERATIONS + HOPPERS);
+    for (int lap = 0; lap < 3; lap++) {
+        for (int i = 0; i < ROOM; i++)
+            CHECK_OK(pawl_queue_put_until(q, e, pawl_after_s(60)));
+        CHECK_ERR(pawl_queue_try_put(q, e), -EAGAIN);
+        for (int i = 0; i < ROOM; i++)
+            CHECK_OK(pawl_queue_get_until(q, e, pawl_after_s(60)));
+        CHECK_ERR(pawl_queue_try_get(q, e), -EAGAIN);
+    }
+}
+
+TEST(queue_shared.kills_lose_what_was_in_a_hand)
+{
+    for (int i = test_iterations(1); i > 0; i--) {
+        kill_some(1);
+        kill_some(3);
+    }
 }

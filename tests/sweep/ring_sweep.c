@@ -368,6 +368,8 @@ static void all(const char *name, sweep_fn victim)
     all_modes(name, victim);
 }
 
+/* Q-03, Q-23: a producer that stands still, or died, keeps nobody out; all that
+ * was put before is delivered. */
 TEST(ring.push_stopped_anywhere)
 {
     plan.most = 1;
@@ -375,6 +377,7 @@ TEST(ring.push_stopped_anywhere)
     all("push", victim_push);
 }
 
+/* a consumer takes with it what it had in its hand, and no more. */
 TEST(ring.pop_stopped_anywhere)
 {
     plan.most = 1;

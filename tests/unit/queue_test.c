@@ -152,7 +152,7 @@ TEST(queue.init_and_attach_check_the_memory)
 
 /* ---- put and get, size ------------------------------------- */
 
-/* exact capacity, in order, exact in one thread. */
+/* exact capacity, in order, exact in one thread. */
 TEST(queue.holds_exactly_its_capacity_in_order)
 {
     for (int capacity = 1; capacity <= 9; capacity++) {
@@ -204,7 +204,7 @@ TEST(queue.elements_of_any_size)
     }
 }
 
-/* Q-06, R-04, R-06: a deadline in the past takes what is there, and gives up
+/* Q-06, Q-15, R-04, R-06: a deadline in the past takes what is there, and gives up
  * otherwise. */
 TEST(queue.past_deadline_tries_once)
 {
@@ -331,6 +331,20 @@ TEST(queue.batches_take_what_fits)
     CHECK_EQ(pawl_queue_get_many(q, out + 2, 5), 3);
     for (int i = 0; i < 5; i++)
         CHECK_EQ(out[i], i);
+    pawl_queue_free(q);
+}
+
+/* a batch drains what is there. */
+TEST(queue.batch_drains)
+{
+    pawl_queue *q = make_ints(8);
+    int out[8];
+
+    fill(q);
+    CHECK_EQ(pawl_queue_try_get_many(q, out, 8), 8);
+    for (int i = 0; i < 8; i++)
+        CHECK_EQ(out[i], i);
+    CHECK(pawl_queue_is_empty(q));
     pawl_queue_free(q);
 }
 
@@ -534,20 +548,32 @@ TEST(queue.shutdown_now_after_shutdown)
     pawl_queue_free(q);
 }
 
-/* a joiner is released by the discarding. */
+/* Q-13: a joiner is released by the discarding; if something was fetched and not
+ * reported, by the report. */
 TEST(queue.shutdown_now_releases_joiners)
 {
-    pawl_queue *q = make_ints(2);
     struct puppet p;
 
-    put(q, 1);
     puppet_begin(&p);
-    puppet_do(&p, join_until, q, PAWL_FOREVER);
-    puppet_until_asleep(&p);
-    CHECK_EQ(pawl_queue_shutdown_now(q, NULL, NULL), 1);
-    CHECK_OK(puppet_result(&p));
+    for (int fetched = 0; fetched <= 1; fetched++) {
+        pawl_queue *q = make_ints(2);
+
+        put(q, 1);
+        put(q, 2);
+        if (fetched)
+            CHECK_EQ(get(q), 1);
+        puppet_do(&p, join_until, q, PAWL_FOREVER);
+        puppet_until_asleep(&p);
+        CHECK_EQ(pawl_queue_shutdown_now(q, NULL, NULL), 2 - fetched);
+        if (fetched) {
+            puppet_until_asleep(&p);
+            CHECK(!puppet_has_result(&p));
+            CHECK_OK(pawl_queue_task_done(q));
+        }
+        CHECK_OK(puppet_result(&p));
+        pawl_queue_free(q);
+    }
     puppet_end(&p);
-    pawl_queue_free(q);
 }
 
 /* ---- signal handlers ------------------------------------------------- */

@@ -46,6 +46,7 @@ static void make_unready(struct world *w, int kind)
         CHECK_OK(pawl_queue_try_put(w->full, &v));
 }
 
+/* an fd per queue. */
 TEST(wait_fd.is_one_per_object_and_end)
 {
     struct world *w = world_make(PAWL_LOCAL);
@@ -124,7 +125,7 @@ TEST(wait_fd.no_descriptor_is_left)
     world_end(w);
 }
 
-/* W-14: not one system call while nobody polls, and one per arming however much
+/* Q-20, W-14: not one system call while nobody polls, and one per arming however much
  * happens. */
 TEST(wait_fd.is_written_on_the_edge_while_armed)
 {

@@ -96,7 +96,7 @@ static int mutex_any_once(void *object, pawl_deadline until)
 
 /* ---- any: ready at entry, later, never ------------------------------------- */
 
-/* R-03, R-06: what is there is found by every form, and only what takes is
+/* Q-20, R-03, R-06: what is there is found by every form, and only what takes is
  * taken. */
 TEST(wait.finds_what_is_ready)
 {
@@ -127,7 +127,7 @@ TEST(wait.finds_what_is_ready)
     }
 }
 
-/* nothing happens by the deadline, and nothing is kept. */
+/* nothing happens by the deadline, and nothing is kept. */
 TEST(wait.ends_at_its_deadline)
 {
     for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
@@ -173,6 +173,7 @@ static void check_woken_by_each_kind(unsigned flags)
     }
 }
 
+/* any of queues, events, semaphores, ... ends the wait. */
 TEST(wait.is_woken_by_each_kind)
 {
     check_woken_by_each_kind(PAWL_LOCAL);
@@ -478,6 +479,7 @@ TEST(wait.a_new_set_begins_anywhere)
 
 /* ---- errors ----------------------------------------------------------------------- */
 
+/* nothing to wait for, for ever, is refused. */
 TEST(wait.an_empty_set)
 {
     pawl_deadline until = pawl_after_ms(5);
@@ -568,6 +570,7 @@ TEST(wait.is_woken_when_a_mutex_is_lost)
 
 /* ---- all -------------------------------------------------------------------------- */
 
+/* */
 TEST(wait.all_need_all)
 {
     for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
