@@ -15,7 +15,7 @@ static struct {
     pawl_u32 y;
     pawl_u32 z;
     pawl_u64 wide;
-    _Alignas(16) model_value pair;
+    pawl_pair pair;
     unsigned r[4];
 } s;
 
@@ -226,12 +226,10 @@ static void halves(void)
 }
 LITMUS(halves_of_a_word, halves, "00 01 10 11", half_low, half_high, half_read)
 
-/* A 16-byte word, its halves read one by one, changed as a whole. */
-THREAD(pair_swap, model_value seen = 0;
-       model_cas(&s.pair, MODEL_WORD_128, &seen, (model_value)1 << 64 | 1,
-                 MODEL_ACQ_REL, "pair_cas");)
-THREAD(pair_read, s.r[0] = (unsigned)model_load(&s.pair, MODEL_LOW_64,
-                                                MODEL_ACQUIRE, "pair_low");
-       s.r[1] = (unsigned)model_load(&s.pair, MODEL_HIGH_64, MODEL_ACQUIRE,
-                                     "pair_high");)
+/* Two words, read one by one, changed at once. */
+THREAD(pair_swap, const struct pawl_pair_value seen = {0, 0};
+       const struct pawl_pair_value one = {1, 1};
+       pawl_cas_pair_seq(&s.pair, seen, one);)
+THREAD(pair_read, s.r[0] = (unsigned)pawl_load64_acquire(&s.pair.first);
+       s.r[1] = (unsigned)pawl_load64_relaxed(&s.pair.second);)
 LITMUS(halves_of_a_pair, two_registers, "00 01 11", pair_swap, pair_read)

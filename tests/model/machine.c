@@ -565,17 +565,21 @@ static struct slot *slot_of(struct slot *slots, const void *address)
     }
 }
 
+/* Whatever the type of the word. */
+typedef uint32_t __attribute__((may_alias)) model_half;
+typedef uint64_t __attribute__((may_alias)) model_word;
+
 static model_value read_memory(const void *word, uint32_t size)
 {
-    model_value value = 0;
-
-    memcpy(&value, word, size); /* little endian, as all of pawl's platforms */
-    return value;
+    return size == 4 ? *(const model_half *)word : *(const model_word *)word;
 }
 
 static void write_memory(const void *word, uint32_t size, model_value value)
 {
-    memcpy((void *)(uintptr_t)word, &value, size);
+    if (size == 4)
+        *(model_half *)(uintptr_t)word = (uint32_t)value;
+    else
+        *(model_word *)(uintptr_t)word = value;
 }
 
 static void check_freed(const void *word)
@@ -626,9 +630,7 @@ static struct message *newest(struct location *l)
 
 static model_value part_of(model_value word, struct model_part part)
 {
-    return part.bits == 128
-               ? word
-               : word >> part.shift & (((model_value)1 << part.bits) - 1);
+    return part.bits == 64 ? word : word >> part.shift & UINT32_MAX;
 }
 
 static model_value with_part(model_value word, struct model_part part,
@@ -636,9 +638,9 @@ static model_value with_part(model_value word, struct model_part part,
 {
     model_value mask;
 
-    if (part.bits == 128)
+    if (part.bits == 64)
         return value;
-    mask = (((model_value)1 << part.bits) - 1) << part.shift;
+    mask = (model_value)UINT32_MAX << part.shift;
     return (word & ~mask) | (value << part.shift & mask);
 }
 
@@ -926,6 +928,57 @@ bool model_cas(void *word, struct model_part part, model_value *seen,
     value = with_part(old, part, value);
     modify(l, i, value, order);
     trace_write(what, l, old, value);
+    return true;
+}
+
+/* It finds the newest stores, as the swaps of the ring do, which are all
+ * seq_cst. */
+bool model_cas_pair(void *first, void *second, const model_value seen[2],
+                    const model_value values[2], const char *what)
+{
+    void *words[2] = {first, second};
+    struct location *l[2];
+    struct message *m[2];
+    uint32_t carried;
+
+    if (is_plain(first, true)) {
+        if (read_memory(first, 8) != seen[0] ||
+            read_memory(second, 8) != seen[1])
+            return false;
+        write_memory(first, 8, values[0]);
+        write_memory(second, 8, values[1]);
+        return true;
+    }
+    point();
+    for (int i = 0; i < 2; i++)
+        l[i] = location_of(words[i], 8);
+    for (int i = 0; i < 2; i++) {
+        if (newest(l[i])->value != seen[i]) {
+            read_message(l[i], newest(l[i]), MODEL_RELAXED);
+            trace_read(what, l[i], newest(l[i]), newest(l[i])->value);
+            return false;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        newest(l[i])->followed = true;
+        read_message(l[i], newest(l[i]), MODEL_ACQUIRE);
+    }
+    carried = carry(newest(l[0])->carried);
+    if (newest(l[1])->carried != 0)
+        join_view(&M.carried[carried], &M.carried[newest(l[1])->carried]);
+    for (int i = 0; i < 2; i++) {
+        model_value old = newest(l[i])->value;
+
+        m[i] = insert(l[i], l[i]->count - 1u);
+        write_message(l[i], m[i], values[i], MODEL_RELAXED, carried);
+        l[i]->strong = m[i]->stamp;
+        trace_write(what, l[i], old, values[i]);
+    }
+    /* What each carries shows both. */
+    for (int i = 0; i < 2; i++)
+        M.carried[carried].at[MODEL_THREADS + (l[i] - M.locations)] =
+            m[i]->stamp;
+    ME->view.at[M.current]++; /* what comes next is not released */
     return true;
 }
 

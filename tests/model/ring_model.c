@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Scenarios of the ring, in the format that swaps blocks; the positions and
- * hints of the other format are the same code.
+ * Scenarios of the ring, in both formats.
  */
 #include "model.h"
 
@@ -20,6 +19,7 @@ static struct {
     int got[ITEMS]; /* how often it came out */
     int last[MODEL_THREADS + 1][MODEL_THREADS + 1]; /* order, by consumer */
     int empties[2];
+    enum pawl_ring_format format;
     int checking;
 } s;
 
@@ -42,18 +42,27 @@ struct pawl_ring_seat *pawl_ring_seat(const void *ring)
 
 /* ---- parts --------------------------------------------------------------- */
 
-static void begin_for(size_t participants, size_t capacity, uint64_t lap)
+static void begin_as(enum pawl_ring_format format, size_t participants,
+                     size_t capacity, uint64_t lap)
 {
+    size_t slot = format == PAWL_RING_VALUE ? 16 : 8;
+
     memset(&s, 0, sizeof s);
+    s.format = format;
     s.checking = 1;
     for (int i = 0; i < RINGS; i++) {
-        CHECK_OK(pawl_ring_init_as(PAWL_RING_SWAP, &s.r[i], s.memory[i], BYTES,
+        CHECK_OK(pawl_ring_init_as(format, &s.r[i], s.memory[i], BYTES,
                                    capacity, 8, participants, lap));
         model_name(&s.r[i]->tail, 8, "tail");
         model_name(&s.r[i]->head, 8, "head");
-        model_name(s.r[i] + 1, 8 * capacity, "slot");
+        model_name(s.r[i] + 1, slot * capacity, "slot");
     }
     s.checking = 0;
+}
+
+static void begin_for(size_t participants, size_t capacity, uint64_t lap)
+{
+    begin_as(PAWL_RING_SWAP, participants, capacity, lap);
 }
 
 static void begin(size_t capacity, uint64_t lap)
@@ -61,8 +70,8 @@ static void begin(size_t capacity, uint64_t lap)
     begin_for(PARTICIPANTS, capacity, lap);
 }
 
-/* Item n = 4 * producer + number. */
-static int put(int ring, int item)
+/* In place: what is in the block must not race. */
+static int put_in_place(int ring, int item)
 {
     pawl_ring_loan loan;
     int err;
@@ -72,25 +81,50 @@ static int put(int ring, int item)
     err = pawl_ring_commit(s.r[ring], &loan);
     if (err != 0)
         CHECK_OK(pawl_ring_cancel(s.r[ring], &loan));
-    else
-        s.put[item]++;
     return err;
 }
 
-static int get(int ring)
+/* Item n = 4 * producer + number. */
+static int put(int ring, int item)
+{
+    uint64_t value = (uint64_t)item;
+    int err = s.format == PAWL_RING_VALUE ? pawl_ring_push(s.r[ring], &value)
+                                          : put_in_place(ring, item);
+
+    s.put[item] += err == 0;
+    return err;
+}
+
+static void has_got(int item)
+{
+    CHECK(item >= 0 && item < ITEMS);
+    s.got[item]++;
+    CHECK(s.last[me()][item / 4] <= item % 4);
+    s.last[me()][item / 4] = item % 4 + 1;
+}
+
+static int get_in_place(int ring)
 {
     pawl_ring_loan loan;
     int err = pawl_ring_borrow(s.r[ring], &loan);
 
     if (err == 0) {
-        int item = (int)MODEL_GET(*(uint64_t *)loan.data);
-
-        CHECK(item >= 0 && item < ITEMS);
-        s.got[item]++;
-        CHECK(s.last[me()][item / 4] <= item % 4);
-        s.last[me()][item / 4] = item % 4 + 1;
+        has_got((int)MODEL_GET(*(uint64_t *)loan.data));
         CHECK_OK(pawl_ring_give_back(s.r[ring], &loan));
     }
+    return err;
+}
+
+static int get(int ring)
+{
+    uint64_t value;
+    int err;
+
+    if (s.format == PAWL_RING_SWAP)
+        return get_in_place(ring);
+    err = pawl_ring_pop(s.r[ring], &value);
+    if (err == 0)
+        has_got((int)value);
     return err;
 }
 
@@ -181,6 +215,29 @@ static void get_two(void)
     get_any();
 }
 
+/* Two at a time, or as many as fit. */
+static void put_both(void)
+{
+    uint64_t values[2] = {(uint64_t)(4 * model_self()), 0};
+    int64_t n;
+
+    values[1] = values[0] + 1;
+    n = pawl_ring_push_many(s.r[0], values, 2);
+    CHECK(n == 1 || n == 2 || n == -EAGAIN);
+    for (int64_t i = 0; i < n; i++)
+        s.put[values[i]]++;
+}
+
+static void get_both(void)
+{
+    uint64_t values[2];
+    int64_t n = pawl_ring_pop_many(s.r[0], values, 2);
+
+    CHECK(n == 1 || n == 2 || n == -EAGAIN);
+    for (int64_t i = 0; i < n; i++)
+        has_got((int)values[i]);
+}
+
 /* ---- scenarios ----------------------------------------------------------- */
 
 MODEL(ring.two_put_and_get_capacity_1, .setup = one,
@@ -208,9 +265,8 @@ MODEL(ring.blocks_are_passed_on, .setup = nobody_keeps,
       .threads = {put_get, put_get}, .check = whole)
 
 /* Both hints some positions behind. */
-static void stale_hints(void)
+static void let_hints_stale(void)
 {
-    begin(2, 0);
     s.checking = 1;
     for (int i = 0; i < 5; i++) {
         CHECK_OK(put(0, 15));
@@ -221,6 +277,12 @@ static void stale_hints(void)
     s.r[0]->tail.v_ = 1;
     s.r[0]->head.v_ = 0;
     s.checking = 0;
+}
+
+static void stale_hints(void)
+{
+    two();
+    let_hints_stale();
 }
 
 MODEL(ring.stale_hints, .setup = stale_hints,
@@ -247,13 +309,18 @@ static void not_both(void)
 MODEL(ring.empty_is_in_one_order, .setup = one,
       .threads = {put_a_get_b, put_b_get_a}, .check = not_both)
 
-static void both_full(void)
+static void fill_both(void)
 {
-    one();
     s.checking = 1;
     CHECK_OK(put(0, 14));
     CHECK_OK(put(1, 15));
     s.checking = 0;
+}
+
+static void both_full(void)
+{
+    one();
+    fill_both();
 }
 
 static void get_a_put_b(void)
@@ -309,3 +376,74 @@ MODEL(ring.close_capacity_1, .setup = one,
 MODEL(ring.close_capacity_2, .setup = two,
       .threads = {close_it, put_or_closed, get_or_closed},
       .check = whole_and_closed)
+
+/* Batches of blocks. */
+MODEL(ring.batches, .setup = two, .threads = {put_both, get_both, put_one},
+      .check = whole)
+
+/* ---- the format with the elements in the slots ------------------------------ */
+
+static void values_of(size_t capacity, uint64_t lap)
+{
+    begin_as(PAWL_RING_VALUE, 0, capacity, lap);
+}
+
+static void one_value(void)
+{
+    values_of(1, 0);
+}
+
+static void two_values(void)
+{
+    values_of(2, 0);
+}
+
+static void three_values_about_to_wrap(void)
+{
+    values_of(3, UINT64_MAX);
+}
+
+MODEL(ring_values.two_put_and_get_capacity_1, .setup = one_value,
+      .threads = {put_get, put_get}, .check = whole, .bounds = {3, 2, 0})
+MODEL(ring_values.two_put_and_get_twice_capacity_1, .setup = one_value,
+      .threads = {put_get_twice, put_get_twice}, .check = whole, .bounds = {3, 2, 0})
+MODEL(ring_values.two_put_and_get_twice_capacity_2, .setup = two_values,
+      .threads = {put_get_twice, put_get_twice}, .check = whole, .bounds = {3, 2, 0})
+MODEL(ring_values.three_put_and_get, .setup = two_values,
+      .threads = {put_get, put_get, put_get}, .check = whole, .bounds = {2, 2, 0})
+MODEL(ring_values.two_put_one_gets, .setup = two_values,
+      .threads = {put_one, put_one, get_two}, .check = whole, .bounds = {3, 2, 0})
+MODEL(ring_values.one_puts_two_get, .setup = one_value,
+      .threads = {put_two, get_two, get_two}, .check = whole, .bounds = {3, 2, 0})
+MODEL(ring_values.laps_wrap, .setup = three_values_about_to_wrap,
+      .threads = {put_get_twice, put_get_twice}, .check = whole, .bounds = {3, 2, 0})
+MODEL(ring_values.batches_capacity_1, .setup = one_value,
+      .threads = {put_both, get_both, put_one}, .check = whole, .bounds = {3, 2, 0})
+MODEL(ring_values.batches_capacity_2, .setup = two_values,
+      .threads = {put_both, get_both, put_one}, .check = whole, .bounds = {3, 2, 0})
+
+static void stale_hints_of_values(void)
+{
+    two_values();
+    let_hints_stale();
+}
+
+MODEL(ring_values.stale_hints, .setup = stale_hints_of_values,
+      .threads = {put_two, get_two, get_any}, .check = whole, .bounds = {3, 2, 0})
+MODEL(ring_values.empty_is_in_one_order, .setup = one_value,
+      .threads = {put_a_get_b, put_b_get_a}, .check = not_both, .bounds = {3, 2, 0})
+
+static void both_full_of_values(void)
+{
+    one_value();
+    fill_both();
+}
+
+MODEL(ring_values.full_is_in_one_order, .setup = both_full_of_values,
+      .threads = {get_a_put_b, get_b_put_a}, .check = not_both, .bounds = {3, 2, 0})
+MODEL(ring_values.close_capacity_1, .setup = one_value,
+      .threads = {close_it, put_or_closed, get_or_closed},
+      .check = whole_and_closed, .bounds = {3, 2, 0})
+MODEL(ring_values.close_capacity_2, .setup = two_values,
+      .threads = {close_it, put_or_closed, get_or_closed},
+      .check = whole_and_closed, .bounds = {3, 2, 0})

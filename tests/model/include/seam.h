@@ -22,12 +22,11 @@ enum model_order {
     MODEL_SEQ = 7,
 };
 
-/* Values of words up to 16 bytes. */
-__extension__ typedef unsigned __int128 model_value;
+typedef uint64_t model_value;
 
 /* A part of a word: a word is one location, whatever part is accessed. */
 struct model_part {
-    uint8_t size;  /* of the word, in bytes: 4, 8 or 16 */
+    uint8_t size;  /* of the word, in bytes: 4 or 8 */
     uint8_t shift; /* the part, in bits */
     uint8_t bits;
 };
@@ -36,9 +35,6 @@ struct model_part {
 #define MODEL_WORD_64 ((struct model_part){8, 0, 64})
 #define MODEL_LOW_32 ((struct model_part){8, 0, 32})
 #define MODEL_HIGH_32 ((struct model_part){8, 32, 32})
-#define MODEL_WORD_128 ((struct model_part){16, 0, 128})
-#define MODEL_LOW_64 ((struct model_part){16, 0, 64})
-#define MODEL_HIGH_64 ((struct model_part){16, 64, 64})
 
 /* `what` is the name of the operation, for the trace. */
 model_value model_load(const void *word, struct model_part part,
@@ -52,6 +48,11 @@ model_value model_add(void *word, struct model_part part, model_value value,
 /* Relaxed if it fails; *seen is then what it saw. */
 bool model_cas(void *word, struct model_part part, model_value *seen,
                model_value value, enum model_order order, const char *what);
+
+/* Two words of 8 bytes at once; seq_cst.  What is seen if it fails is not
+ * told. */
+bool model_cas_pair(void *first, void *second, const model_value seen[2],
+                    const model_value values[2], const char *what);
 
 /* A pause in a bounded loop: others may run, and need not. */
 void model_pause(void);

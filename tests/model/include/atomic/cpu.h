@@ -14,10 +14,9 @@ static inline void pawl_cpu_relax(void)
     model_pause();
 }
 
-/* ops.h has none. */
 static inline bool pawl_cpu_has_pairs(void)
 {
-    return false;
+    return true;
 }
 
 #endif /* PAWL_ATOMIC_CPU_H */
