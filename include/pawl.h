@@ -25,6 +25,7 @@
 #include <pawl/sem.h>
 #include <pawl/spsc.h>
 #include <pawl/stack.h>
+#include <pawl/thread.h>
 #include <pawl/time.h>
 #include <pawl/wait.h>
 #include <pawl/wsdeque.h>

@@ -20,6 +20,8 @@
  *   -EBADF            there is no such descriptor, or none any more
  *   -EMFILE, -ENFILE  the process, the system has too many descriptors
  *   -EOPNOTSUPP       this object, kernel or build cannot do that
+ *   -ESRCH            it was never started
+ *   -ECHILD           it stayed behind in a fork
  *   -ESHUTDOWN        orderly end: nothing more is accepted, or will come
  *   -ENOENT           it is not there
  *   -ENOMEM           no memory, or no block of it, is left

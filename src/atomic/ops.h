@@ -66,6 +66,11 @@ static inline uint32_t pawl_add_release(pawl_u32 *w, uint32_t v)
     return __atomic_fetch_add(&w->v_, v, __ATOMIC_RELEASE);
 }
 
+static inline uint32_t pawl_add_seq(pawl_u32 *w, uint32_t v)
+{
+    return __atomic_fetch_add(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
 static inline bool pawl_cas_relaxed(pawl_u32 *w, uint32_t *seen, uint32_t v)
 {
     return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_RELAXED,
@@ -129,6 +134,11 @@ static inline void pawl_store64_seq(pawl_u64 *w, uint64_t v)
 static inline uint64_t pawl_swap64_seq(pawl_u64 *w, uint64_t v)
 {
     return __atomic_exchange_n(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
+static inline uint64_t pawl_add64_relaxed(pawl_u64 *w, uint64_t v)
+{
+    return __atomic_fetch_add(&w->v_, v, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t pawl_add64_seq(pawl_u64 *w, uint64_t v)

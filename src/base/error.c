@@ -11,6 +11,7 @@
     X(EBADF)                                                                   \
     X(EBUSY)                                                                   \
     X(ECANCELED)                                                               \
+    X(ECHILD)                                                                  \
     X(EDEADLK)                                                                 \
     X(EINVAL)                                                                  \
     X(EMFILE)                                                                  \
@@ -24,6 +25,7 @@
     X(EOWNERDEAD)                                                              \
     X(EPERM)                                                                   \
     X(ESHUTDOWN)                                                               \
+    X(ESRCH)                                                                   \
     X(ETIMEDOUT)
 
 const char *pawl_errname(int err)
