@@ -56,8 +56,9 @@ TEST(error.every_code_has_its_name)
         {ENOMEM, "ENOMEM"},
         {ENOSPC, "ENOSPC"},
         {ESHUTDOWN, "ESHUTDOWN"},
-        {ESRCH, "E?"},
-        {EINTR, "E?"},
+        {ECHILD, "ECHILD"},
+        {ESRCH, "ESRCH"},
+        {EXDEV, "E?"},
         {INT_MAX, "E?"},
     };
 
