@@ -280,14 +280,16 @@ PAWL_API PAWL_NODISCARD int pawl_queue_try_join(pawl_queue *queue);
 PAWL_API PAWL_NODISCARD int pawl_queue_join_until(pawl_queue *queue,
                                                   pawl_deadline until);
 
-/* How many elements are unfinished, at an instant within the call.  A bounded
+/* How many elements are unfinished, at an instant as said below.  A bounded
  * LIFO counts them modulo 2^(63-b), where 2^b is more than capacity +
  * participants. */
 PAWL_API uint64_t pawl_queue_unfinished(const pawl_queue *queue);
 
 /* ---- snapshots ---------------------------------------------------------- */
 
-/* The size at an instant within the call; it may be another one at the return. */
+/* The size at an instant within the call; it may be another one at the return.
+ * PRIORITY and unbounded LIFO: at an instant that may lie before the call, though
+ * not before anything that the caller has done or knows of. */
 PAWL_API size_t pawl_queue_size(const pawl_queue *queue);
 PAWL_API bool pawl_queue_is_empty(const pawl_queue *queue);
 PAWL_API bool pawl_queue_is_full(const pawl_queue *queue);

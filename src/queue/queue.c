@@ -50,8 +50,10 @@ struct pawl_queue {
     /* Who finds it empty, who finds it full. */
     struct pawl_end not_empty __attribute__((aligned(2 * PAWL_CACHE_LINE)));
     struct pawl_end not_full __attribute__((aligned(2 * PAWL_CACHE_LINE)));
-    /* Elements that were reported done, and who waits for the others. */
+    /* Elements that were reported done; how many of them there were when last
+     * nothing was unfinished; and who waits for that. */
     pawl_u64 done __attribute__((aligned(2 * PAWL_CACHE_LINE)));
+    pawl_u64 zero;
     pawl_eventcount all_done;
 } __attribute__((aligned(2 * PAWL_CACHE_LINE)));
 
@@ -140,6 +142,7 @@ static pawl_queue *make(void *memory, int64_t needs,
     pawl_end_init(&q->not_full, flags);
     pawl_eventcount_init(&q->all_done, flags);
     pawl_store64_relaxed(&q->done, 0); /* relaxed: before the magic */
+    pawl_store64_relaxed(&q->zero, 0); /* relaxed: as above */
     store_of(q)->init(at(q), (size_t)needs - sizeof *q, o);
     pawl_store_release(&q->magic, MAGIC); /* pairs with attach */
     return q;
@@ -243,8 +246,7 @@ static inline int64_t attempt(pawl_queue *q, attempt_fn fn, void *elements,
     int64_t done = fn(q, elements, n);
 
     if (pawl_likely(done > 0))
-        pawl_end_tell(others,
-                      done < UINT32_MAX ? (uint32_t)done : UINT32_MAX);
+        pawl_end_tell(others, done < UINT32_MAX ? (uint32_t)done : UINT32_MAX);
     return done;
 }
 
@@ -412,6 +414,19 @@ static inline uint64_t unfinished(const pawl_queue *q, uint64_t done)
     return pawl_ring_pushed(at(q)) - done;
 }
 
+/* Nothing was unfinished when so many were done. */
+static void tell_joiners(pawl_queue *q, uint64_t done)
+{
+    uint64_t seen =
+        pawl_load64_relaxed(&q->zero); /* relaxed: the CAS decides */
+
+    /* seq_cst: pairs with load64_seq in join, as the event count demands; a
+     * release for the joiners. */
+    while (seen < done && !pawl_cas64_seq(&q->zero, &seen, done))
+        ;
+    pawl_eventcount_signal(&q->all_done, UINT32_MAX);
+}
+
 /* Report an element done.  Returns whether one was unfinished. */
 static bool report(pawl_queue *q)
 {
@@ -424,13 +439,13 @@ static bool report(pawl_queue *q)
         done = pawl_load64_acquire(&q->done);
         if (unfinished(q, done) == 0)
             return false;
-        /* seq_cst: pairs with load64_seq in unfinished, as the event count
-         * demands; a release for the joiners. */
+        /* seq_cst: pairs with load64_seq in left_of; a release for the
+         * joiners. */
         stored = pawl_cas64_seq(&q->done, &done, done + 1);
     } while (!stored);
     /* If more came in between, let them have come before the report. */
     if (unfinished(q, done + 1) == 0)
-        pawl_eventcount_signal(&q->all_done, UINT32_MAX);
+        tell_joiners(q, done + 1);
     return true;
 }
 
@@ -439,37 +454,60 @@ int pawl_queue_task_done(pawl_queue *q)
     return report(q) ? 0 : -EOVERFLOW;
 }
 
-uint64_t pawl_queue_unfinished(const pawl_queue *q)
+/* How many are unfinished at an instant within the call, when *done were done. */
+static uint64_t left_of(const pawl_queue *q, uint64_t *done)
 {
     /* seq_cst: pairs with cas64_seq in report; before the store is asked. */
-    uint64_t done = pawl_load64_seq(&q->done);
+    *done = pawl_load64_seq(&q->done);
 
     for (;;) {
-        uint64_t left = unfinished(q, done);
+        uint64_t left = unfinished(q, *done);
         /* seq_cst: as above. */
         uint64_t again = pawl_load64_seq(&q->done);
 
-        if (again == done)
+        if (again == *done)
             return left;
-        done = again;
+        *done = again;
     }
 }
 
+uint64_t pawl_queue_unfinished(const pawl_queue *q)
+{
+    uint64_t done;
+
+    return left_of(q, &done);
+}
+
+/* Whether nothing has been unfinished since `target` had been put. */
+static bool has_been_zero(const pawl_queue *q, uint64_t target)
+{
+    /* seq_cst: pairs with cas64_seq in tell_joiners. */
+    return pawl_load64_seq(&q->zero) >= target || pawl_queue_unfinished(q) == 0;
+}
+
+/* Who is woken may have come after the zero that it is told of, and wait for what
+ * has been put since: at each zero that is meant for it, at least as many are
+ * done as had been put when it came. */
 int pawl_queue_join_until(pawl_queue *q, pawl_deadline until)
 {
-    uint32_t key;
+    uint64_t done;
+    uint64_t left = left_of(q, &done);
+    int err = 0;
 
-    if (pawl_queue_unfinished(q) == 0)
+    if (left == 0)
         return 0;
     if (until <= 0)
         return -ETIMEDOUT;
-    key = pawl_eventcount_prepare(&q->all_done);
-    if (pawl_queue_unfinished(q) == 0) {
-        pawl_eventcount_cancel(&q->all_done, key);
-        return 0;
+    for (;;) {
+        uint32_t key = pawl_eventcount_prepare(&q->all_done);
+        bool zero = has_been_zero(q, done + left);
+
+        if (zero || err != 0) {
+            pawl_eventcount_cancel(&q->all_done, key);
+            return zero ? 0 : err;
+        }
+        err = pawl_eventcount_wait_until(&q->all_done, key, until);
     }
-    /* Notified only at zero, so nothing needs to be looked at again. */
-    return pawl_eventcount_wait_until(&q->all_done, key, until);
 }
 
 int pawl_queue_join(pawl_queue *q)

@@ -33,7 +33,16 @@ static int noting_wake(pawl_u32 *word, int count, bool shared,
 #define pawl_futex_wake noting_wake
 #include "futex/eventcount.c"
 
-#include <pawl/queue.h>
+static _Thread_local struct stop *stop_before_signal;
+
+static void stopping_signal(pawl_eventcount *ec, uint32_t n)
+{
+    stop_here(&stop_before_signal);
+    pawl_eventcount_signal(ec, n);
+}
+
+#define pawl_eventcount_signal stopping_signal
+#include "queue/queue.c" // NOLINT: its own copy, with the stop
 
 #include "puppet.h"
 
@@ -47,14 +56,13 @@ struct getter {
     int value;
 };
 
-static pawl_queue *make(void)
+static pawl_queue *make_ints(void)
 {
     pawl_queue *q = NULL;
 
     stop_make(&here);
     CHECK_OK(pawl_queue_create(
-        &q,
-        &(pawl_queue_options){.capacity = 4, .element_size = sizeof(int)}));
+        &q, &(pawl_queue_options){.capacity = 4, .element_size = sizeof(int)}));
     return q;
 }
 
@@ -77,7 +85,7 @@ static int leave(void *object)
  * the deadline that it came with. */
 TEST(queue_wait_window.overtaken_keeps_its_deadline)
 {
-    struct getter g = {.q = make(), .until = pawl_after_ms(50)};
+    struct getter g = {.q = make_ints(), .until = pawl_after_ms(50)};
     int v = 7;
 
     visitor_start_asleep(&g.visitor, get_stop_after, leave, &g);
@@ -97,7 +105,7 @@ TEST(queue_wait_window.overtaken_keeps_its_deadline)
 /* what came while the deadline passed is taken. */
 TEST(queue_wait_window.ready_at_the_deadline_is_taken)
 {
-    struct getter g = {.q = make(), .until = pawl_after_ms(5)};
+    struct getter g = {.q = make_ints(), .until = pawl_after_ms(5)};
     int v = 7;
 
     visitor_start(&g.visitor, get_stop_after, leave, &g);
@@ -120,7 +128,7 @@ static int get_until(void *object, pawl_deadline until)
  * sleeps. */
 TEST(queue_wait_window.batch_is_one_wake)
 {
-    pawl_queue *q = make();
+    pawl_queue *q = make_ints();
     const int in[3] = {1, 2, 3};
     struct puppet p[3];
 
@@ -137,5 +145,38 @@ TEST(queue_wait_window.batch_is_one_wake)
     CHECK_EQ(pawl_queue_try_put_many(q, in, 3), 3);
     CHECK_EQ(wakes, 1);
     puppets_end(p, 3);
+    pawl_queue_free(q);
+}
+
+static int report_stop_before_signal(void *q)
+{
+    stop_before_signal = &here;
+    return pawl_queue_task_done(q);
+}
+
+static int join_soon(void *q)
+{
+    return pawl_queue_join_until(q, pawl_after_ms(20));
+}
+
+/* Q-10: who joins after something was put again is not released by those who
+ * were late to say that all before was done. */
+TEST(queue_wait_window.late_word_of_the_end_releases_no_newcomer)
+{
+    struct visitor reporter;
+    struct visitor joiner;
+    pawl_queue *q = make_ints();
+    int v = 1;
+
+    CHECK_OK(pawl_queue_try_put(q, &v));
+    visitor_start(&reporter, report_stop_before_signal, leave, q);
+    stop_await(&here);
+    CHECK_OK(pawl_queue_try_put(q, &v));
+    visitor_start_asleep(&joiner, join_soon, leave, q);
+    stop_release(&here);
+    CHECK_OK(visitor_passes(&reporter));
+    CHECK_ERR(visitor_passes(&joiner), -ETIMEDOUT);
+    CHECK_OK(pawl_queue_task_done(q));
+    CHECK_OK(pawl_queue_join(q));
     pawl_queue_free(q);
 }
