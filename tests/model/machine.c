@@ -36,21 +36,27 @@
 #include <sys/rseq.h>
 #include <unistd.h>
 
+#include <pawl/ring.h>
+
 #include "atomic/ops.h"
+#include "atomic/ring_self.h"
 #include "futex/self.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
 #include "futex/waitable.h"
 
-#define LOCATIONS 58
+#define LOCATIONS 90
 #define VIEW (MODEL_THREADS + LOCATIONS)
 #define HISTORY 16
 #define STEPS 65536       /* most that model_steps_max may be */
-#define CELLS 64          /* plain data */
+#define CELLS 128         /* plain data */
 #define SLOTS 256         /* of the tables of addresses: a power of two */
 #define STACK (256 << 10) /* only what is touched takes memory */
 #define REGIONS 32
 #define KEYS 4
+#define FDS 4
+#define FIRST_FD 100
+#define SEATS 4 /* of a thread at rings */
 
 /* Of a long run only so many steps at both ends are printed. */
 #define TRACED 200
@@ -112,6 +118,9 @@ struct thread {
     bool late; /* has a deadline later than the alarms of the library */
     /* While it sleeps. */
     const void *futex;
+    const struct pawl_watch *watch; /* instead, if it waits for several */
+    uint32_t watches;
+    uint64_t woken_on; /* bits of them */
     bool shared;
     uint32_t channels;
     pawl_deadline until;
@@ -150,8 +159,10 @@ static struct machine {
     uint32_t keys;
     uint32_t count; /* threads */
     uint32_t current;
-    uint32_t ready;    /* bits: can run */
-    uint32_t asleep;   /* bits: in the kernel */
+    uint32_t ready;  /* bits: can run */
+    uint32_t asleep; /* bits: in the kernel */
+    uint32_t
+        leaving; /* bits: woken on one of several, in the queues of others */
     uint32_t yielding; /* bits: want another to change something first */
     uint32_t width;    /* entries of a view in use */
     uint32_t carriers;
@@ -160,6 +171,10 @@ static struct machine {
     uint32_t names_used;
     uint32_t guarded_used;
     uint32_t steps;
+    struct pawl_ring_seat seats[MODEL_THREADS + 1][SEATS];
+    pawl_u32 fds[FDS]; /* what has been written and not read */
+    uint32_t fds_used;
+    bool waitv_failed;
     bool skipping;  /* steps in the trace */
     bool exploring; /* threads run: otherwise memory is plain */
 } M;
@@ -1046,6 +1061,12 @@ void model_free(const void *p, size_t size)
 {
     if (M.freed_used == REGIONS)
         model_fail("machine: too much freed memory");
+    for (uint32_t i = 0; i < M.cells_used && M.exploring; i++) {
+        const char *data = M.cells[i].data;
+
+        if (data >= (const char *)p && data < (const char *)p + size)
+            model_write(data);
+    }
     M.freed[M.freed_used++] = (struct region){p, (const char *)p + size, NULL};
     TRACE("frees %s", name_of(p));
 }
@@ -1068,6 +1089,19 @@ static uint32_t kernel_look(const pawl_u32 *word)
     return (uint32_t)read_memory(word, sizeof word->v_);
 }
 
+static void fall_asleep(pawl_deadline until)
+{
+    struct thread *me = ME;
+
+    me->state = ASLEEP;
+    me->until = until;
+    me->since = ++M.sleeps;
+    M.ready &= ~BIT(M.current);
+    M.asleep |= BIT(M.current);
+    M.yielding = 0;
+    go_on_with(pick(false));
+}
+
 int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
                     bool shared, uint32_t channels)
 {
@@ -1088,17 +1122,70 @@ int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
     }
     TRACE("futex wait %s == %#x%s", name_of(word), expected,
           until == PAWL_FOREVER ? "" : ", with a deadline");
-    me->state = ASLEEP;
     me->futex = word;
+    me->watches = 0;
     me->shared = shared;
     me->channels = channels;
-    me->until = until;
-    me->since = ++M.sleeps;
-    M.ready &= ~BIT(M.current);
-    M.asleep |= BIT(M.current);
-    M.yielding = 0;
-    go_on_with(pick(false));
+    fall_asleep(until);
     return me->result;
+}
+
+bool pawl_futex_can_wait_any(void)
+{
+    return M.scenario->waitv == MODEL_WAITV ||
+           (M.scenario->waitv == MODEL_WAITV_FAILS && !M.waitv_failed);
+}
+
+int pawl_futex_wait_any(const struct pawl_watch *watch, size_t n,
+                        pawl_deadline until)
+{
+    struct thread *me = ME;
+
+    if (until <= 0)
+        return -ETIMEDOUT;
+    if (!M.exploring)
+        model_fail("futex wait outside of the threads");
+    point();
+    if (M.scenario->waitv != MODEL_WAITV) {
+        M.waitv_failed = true;
+        TRACE("futex waitv: there is none");
+        return -ENOSYS;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (kernel_look(watch[i].word) != watch[i].expected) {
+            TRACE("futex waitv %s: not %#x", name_of(watch[i].word),
+                  watch[i].expected);
+            return -EAGAIN;
+        }
+    }
+    if (until <= M.now) {
+        TRACE("futex waitv: too late");
+        return -ETIMEDOUT;
+    }
+    TRACE("futex waitv for %zu%s", n,
+          until == PAWL_FOREVER ? "" : ", with a deadline");
+    me->futex = NULL;
+    me->watch = watch;
+    me->watches = (uint32_t)n;
+    me->woken_on = 0;
+    fall_asleep(until);
+    M.leaving &= ~BIT(M.current);
+    return me->result;
+}
+
+/* Which of the words that t waits for, + 1; or 0. */
+static uint32_t waits_for(const struct thread *t, const pawl_u32 *word,
+                          bool shared, uint32_t channels)
+{
+    if (t->watches == 0)
+        return t->futex == word && t->shared == shared &&
+               (t->channels & channels) != 0;
+    for (uint32_t i = 0; i < t->watches; i++) {
+        if (t->watch[i].word == word && t->watch[i].shared == shared &&
+            (t->woken_on >> i & 1) == 0)
+            return i + 1;
+    }
+    return 0;
 }
 
 /* The one that has slept longest there, or NULL. */
@@ -1110,14 +1197,16 @@ static struct thread *first_sleeper(const pawl_u32 *word, bool shared,
     for (uint32_t i = 0; i < M.count; i++) {
         struct thread *t = &M.threads[i];
 
-        if ((M.asleep & BIT(i)) != 0 && t->futex == word &&
-            t->shared == shared && (t->channels & channels) != 0 &&
+        if (((M.asleep | M.leaving) & BIT(i)) != 0 &&
+            waits_for(t, word, shared, channels) != 0 &&
             (first == NULL || t->since < first->since))
             first = t;
     }
     return first;
 }
 
+/* Who waits for several words and is woken on one stays in the queues of the
+ * others until it runs, and takes wakes there. */
 static int wake(const pawl_u32 *word, int count, bool shared, uint32_t channels)
 {
     struct thread *t;
@@ -1125,8 +1214,16 @@ static int wake(const pawl_u32 *word, int count, bool shared, uint32_t channels)
 
     while (woken < count &&
            (t = first_sleeper(word, shared, channels)) != NULL) {
-        end_sleep((uint32_t)(t - M.threads), 0);
-        TRACE("wakes T%td", t - M.threads);
+        uint32_t i = (uint32_t)(t - M.threads);
+
+        if (t->watches != 0) {
+            t->woken_on |= UINT64_C(1)
+                           << (waits_for(t, word, shared, channels) - 1);
+            M.leaving |= BIT(i);
+        }
+        if ((M.asleep & BIT(i)) != 0)
+            end_sleep(i, 0);
+        TRACE("wakes T%u", i);
         woken++;
     }
     return woken;
@@ -1158,6 +1255,8 @@ bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wakes,
     woken = wake(from, wakes, shared, PAWL_CHANNEL_ANY);
     while (moves-- > 0 &&
            (t = first_sleeper(from, shared, PAWL_CHANNEL_ANY)) != NULL) {
+        if (t->watches != 0)
+            model_fail("machine: requeue of one that waits for several");
         t->futex = to;
         t->since = ++M.sleeps;
         TRACE("moves T%td", t - M.threads);
@@ -1165,16 +1264,101 @@ bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wakes,
     return woken > 0;
 }
 
-/* Events and latches wake by it, watched or not.  No scenario has wait sets: there
- * is no bell to ring, and nothing to poll. */
-void pawl_watchers_wake(pawl_u32 *word, bool shared)
+/* -- Event descriptors ------------------------------------------------------------------- */
+
+/* They order nothing in memory: whoever polls may not rely on that. */
+
+static pawl_u32 *fd_at(int fd)
 {
-    pawl_futex_wake(word, PAWL_WAKE_ALL, shared, PAWL_CHANNEL_ANY);
+    if (fd < FIRST_FD || (uint32_t)(fd - FIRST_FD) >= M.fds_used)
+        model_fail("use of a descriptor that is not open: %d", fd);
+    return &M.fds[fd - FIRST_FD];
 }
 
-void pawl_fd_write(uint32_t fd_plus_1)
+int model_eventfd(unsigned count, int flags)
 {
-    model_fail("a write to the fd %u", fd_plus_1 - 1);
+    (void)flags;
+    if (M.fds_used == FDS) {
+        errno = EMFILE;
+        return -1;
+    }
+    M.fds[M.fds_used].v_ = count;
+    return FIRST_FD + (int)M.fds_used++;
+}
+
+ssize_t model_fd_write(int fd, const void *from, size_t size)
+{
+    pawl_u32 *count = fd_at(fd);
+
+    (void)from;
+    if (M.exploring)
+        point();
+    count->v_++;
+    TRACE("writes to fd %d", fd);
+    wake(count, INT_MAX, false, PAWL_CHANNEL_ANY);
+    return (ssize_t)size;
+}
+
+ssize_t model_fd_read(int fd, void *to, size_t size)
+{
+    pawl_u32 *count = fd_at(fd);
+
+    (void)to;
+    if (M.exploring)
+        point();
+    TRACE("reads from fd %d: %u", fd, count->v_);
+    if (count->v_ == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    count->v_ = 0;
+    return (ssize_t)size;
+}
+
+int model_fd_close(int fd)
+{
+    fd_at(fd);
+    return 0;
+}
+
+uint32_t model_fd_written(int fd)
+{
+    return fd_at(fd)->v_;
+}
+
+void model_poll(int fd)
+{
+    while (model_fd_written(fd) == 0)
+        pawl_futex_wait(fd_at(fd), 0, PAWL_FOREVER, false, PAWL_CHANNEL_ANY);
+}
+
+/* -- Rings ------------------------------------------------------------------------------- */
+
+static uint32_t participant(void)
+{
+    return M.exploring ? M.current : MODEL_THREADS;
+}
+
+uint64_t pawl_ring_identity(void)
+{
+    return participant() + 1;
+}
+
+int pawl_ring_identify(uint64_t id)
+{
+    (void)id;
+    return 0;
+}
+
+struct pawl_ring_seat *pawl_ring_seat(const void *ring)
+{
+    struct pawl_ring_seat *seats = M.seats[participant()];
+
+    for (uint32_t i = 0; i < SEATS; i++) {
+        if (seats[i].ring == ring || seats[i].ring == NULL)
+            return &seats[i];
+    }
+    return &seats[0];
 }
 
 /* -- Time -------------------------------------------------------------------------------- */
@@ -1313,7 +1497,7 @@ void model_fork(void)
             M.threads[i].state = ENDED;
     }
     M.ready = BIT(M.current);
-    M.asleep = 0;
+    M.asleep = M.leaving = 0;
     /* Copying the pages orders them. */
     for (uint32_t i = MODEL_THREADS; i < M.width; i++)
         ME->view.at[i] = newest(&M.locations[i - MODEL_THREADS])->stamp;
@@ -1389,7 +1573,12 @@ static void begin(const struct model_scenario *scenario)
     M.carriers = 0;
     M.cells_used = M.freed_used = M.names_used = M.guarded_used = 0;
     M.steps = 0;
-    M.yielding = M.asleep = 0;
+    M.yielding = M.asleep = M.leaving = 0;
+    M.fds_used = 0;
+    M.waitv_failed = false;
+    memset(M.seats, 0, sizeof M.seats);
+    model_heap_restore();
+    model_wait_restore();
     M.keys = scenario->births ? 0 : 1;
     model_spin = scenario->spin;
     model_spin_cpus = scenario->cpus == 0 ? 2 : scenario->cpus - 1;

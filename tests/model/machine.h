@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "model.h"
 #include "seam.h"
@@ -78,5 +79,20 @@ int model_atfork(void (*prepare)(void), void (*parent)(void),
                  void (*child)(void));
 int model_sched_yield(void);
 long model_syscall(long number, ...);
+
+/* -- The library's other static data, and its memory -------------------------- */
+
+void model_wait_restore(void);
+void model_heap_restore(void);
+
+void *model_malloc(size_t size);
+void *model_aligned_alloc(size_t align, size_t size);
+void *model_realloc(void *block, size_t size);
+void model_heap_free(void *block);
+
+int model_eventfd(unsigned count, int flags);
+ssize_t model_fd_read(int fd, void *to, size_t size);
+ssize_t model_fd_write(int fd, const void *from, size_t size);
+int model_fd_close(int fd);
 
 #endif /* MODEL_MACHINE_H */

@@ -55,6 +55,13 @@ struct model_bounds {
                         the clock, each although others could go on */
 };
 
+/* Whether the kernel can wait for several words at once. */
+enum model_waitv {
+    MODEL_WAITV,
+    MODEL_WAITV_MISSES, /* and that is known */
+    MODEL_WAITV_FAILS,  /* the first call finds out */
+};
+
 struct model_scenario {
     const char *name;
     void (*setup)(void);
@@ -64,6 +71,7 @@ struct model_scenario {
     uint32_t spin;         /* looks of a spinner; 0: nobody spins */
     uint32_t cpus;         /* CPUs + 1, as pawl_spin_cpus says; 0: two */
     bool one_cpu;          /* all threads seem to run on one CPU */
+    enum model_waitv waitv;
     bool births;           /* threads have no ids before they need them */
     bool no_stray;         /* no wakes and signals without reason */
     bool weak_only;        /* must_fail: cannot be found without stale loads */
@@ -138,6 +146,9 @@ int model_choose(int n);
 /* Whatever touches these bytes from now on fails. */
 void model_free(const void *p, size_t size);
 
+/* How many blocks of the library's memory are not freed. */
+int model_heap_live(void);
+
 /* Names for the trace. */
 void model_name(const void *p, size_t size, const char *name);
 #define MODEL_NAME(x) model_name(&(x), sizeof(x), #x)
@@ -157,6 +168,11 @@ int model_self(void);
 
 /* How many threads are in a futex wait. */
 int model_sleepers(void);
+
+/* Sleep until the descriptor of pawl_wait_fd is readable; what has been written
+ * to it and not been read. */
+void model_poll(int fd);
+uint32_t model_fd_written(int fd);
 
 /* The calling thread ends here, as a thread of a process does: what it holds is
  * orphaned. */

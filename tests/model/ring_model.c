@@ -7,14 +7,12 @@
 #include <pawl/ring.h>
 
 #include "atomic/ring_core.h"
-#include "atomic/ring_self.h"
 
 enum { RINGS = 2, BYTES = 4096, PARTICIPANTS = 4, ITEMS = 16 };
 
 static struct {
     _Alignas(PAWL_RING_ALIGN) unsigned char memory[RINGS][BYTES];
     pawl_ring *r[RINGS];
-    struct pawl_ring_seat seats[MODEL_THREADS + 1][RINGS];
     int put[ITEMS]; /* whether item i was accepted */
     int got[ITEMS]; /* how often it came out */
     int last[MODEL_THREADS + 1][MODEL_THREADS + 1]; /* order, by consumer */
@@ -23,21 +21,9 @@ static struct {
     int checking;
 } s;
 
-/* ---- what the ring asks of threads --------------------------------------- */
-
 static int me(void)
 {
     return s.checking ? MODEL_THREADS : model_self();
-}
-
-uint64_t pawl_ring_identity(void)
-{
-    return (uint64_t)me() + 1;
-}
-
-struct pawl_ring_seat *pawl_ring_seat(const void *ring)
-{
-    return &s.seats[me()][ring != s.memory[0]];
 }
 
 /* ---- parts --------------------------------------------------------------- */
@@ -406,21 +392,29 @@ static void three_values_about_to_wrap(void)
 MODEL(ring_values.two_put_and_get_capacity_1, .setup = one_value,
       .threads = {put_get, put_get}, .check = whole, .bounds = {3, 2, 0})
 MODEL(ring_values.two_put_and_get_twice_capacity_1, .setup = one_value,
-      .threads = {put_get_twice, put_get_twice}, .check = whole, .bounds = {3, 2, 0})
+      .threads = {put_get_twice, put_get_twice}, .check = whole,
+      .bounds = {3, 2, 0})
 MODEL(ring_values.two_put_and_get_twice_capacity_2, .setup = two_values,
-      .threads = {put_get_twice, put_get_twice}, .check = whole, .bounds = {3, 2, 0})
+      .threads = {put_get_twice, put_get_twice}, .check = whole,
+      .bounds = {3, 2, 0})
 MODEL(ring_values.three_put_and_get, .setup = two_values,
-      .threads = {put_get, put_get, put_get}, .check = whole, .bounds = {2, 2, 0})
+      .threads = {put_get, put_get, put_get}, .check = whole,
+      .bounds = {2, 2, 0})
 MODEL(ring_values.two_put_one_gets, .setup = two_values,
-      .threads = {put_one, put_one, get_two}, .check = whole, .bounds = {3, 2, 0})
+      .threads = {put_one, put_one, get_two}, .check = whole,
+      .bounds = {3, 2, 0})
 MODEL(ring_values.one_puts_two_get, .setup = one_value,
-      .threads = {put_two, get_two, get_two}, .check = whole, .bounds = {3, 2, 0})
+      .threads = {put_two, get_two, get_two}, .check = whole,
+      .bounds = {3, 2, 0})
 MODEL(ring_values.laps_wrap, .setup = three_values_about_to_wrap,
-      .threads = {put_get_twice, put_get_twice}, .check = whole, .bounds = {3, 2, 0})
+      .threads = {put_get_twice, put_get_twice}, .check = whole,
+      .bounds = {3, 2, 0})
 MODEL(ring_values.batches_capacity_1, .setup = one_value,
-      .threads = {put_both, get_both, put_one}, .check = whole, .bounds = {3, 2, 0})
+      .threads = {put_both, get_both, put_one}, .check = whole,
+      .bounds = {3, 2, 0})
 MODEL(ring_values.batches_capacity_2, .setup = two_values,
-      .threads = {put_both, get_both, put_one}, .check = whole, .bounds = {3, 2, 0})
+      .threads = {put_both, get_both, put_one}, .check = whole,
+      .bounds = {3, 2, 0})
 
 static void stale_hints_of_values(void)
 {
@@ -429,9 +423,11 @@ static void stale_hints_of_values(void)
 }
 
 MODEL(ring_values.stale_hints, .setup = stale_hints_of_values,
-      .threads = {put_two, get_two, get_any}, .check = whole, .bounds = {3, 2, 0})
+      .threads = {put_two, get_two, get_any}, .check = whole,
+      .bounds = {3, 2, 0})
 MODEL(ring_values.empty_is_in_one_order, .setup = one_value,
-      .threads = {put_a_get_b, put_b_get_a}, .check = not_both, .bounds = {3, 2, 0})
+      .threads = {put_a_get_b, put_b_get_a}, .check = not_both,
+      .bounds = {3, 2, 0})
 
 static void both_full_of_values(void)
 {
@@ -440,7 +436,8 @@ static void both_full_of_values(void)
 }
 
 MODEL(ring_values.full_is_in_one_order, .setup = both_full_of_values,
-      .threads = {get_a_put_b, get_b_put_a}, .check = not_both, .bounds = {3, 2, 0})
+      .threads = {get_a_put_b, get_b_put_a}, .check = not_both,
+      .bounds = {3, 2, 0})
 MODEL(ring_values.close_capacity_1, .setup = one_value,
       .threads = {close_it, put_or_closed, get_or_closed},
       .check = whole_and_closed, .bounds = {3, 2, 0})

@@ -54,6 +54,10 @@ bool model_cas(void *word, struct model_part part, model_value *seen,
 bool model_cas_pair(void *first, void *second, const model_value seen[2],
                     const model_value values[2], const char *what);
 
+/* Plain data; see model.h. */
+void model_read(const void *data);
+void model_write(const void *data);
+
 /* A pause in a bounded loop: others may run, and need not. */
 void model_pause(void);
 /* A pause in an unbounded loop: others run, if any can. */

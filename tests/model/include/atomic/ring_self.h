@@ -13,6 +13,7 @@ struct pawl_ring_seat {
     uint32_t record;
 };
 
+/* In machine.c: each thread of a scenario has an identity. */
 uint64_t pawl_ring_identity(void);
 struct pawl_ring_seat *pawl_ring_seat(const void *ring);
 

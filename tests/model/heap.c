@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * heap.c - malloc and its kin for the library under the explorer.  No block is
+ * used twice in a run, so whatever touches one that is freed is found.
+ */
+#include <stdlib.h>
+
+#include "machine.h"
+
+enum { HEAP = 1 << 18, ALIGN = 128 };
+
+static _Alignas(4096) char heap[HEAP];
+static size_t used;
+static int live;
+
+void model_heap_restore(void)
+{
+    used = 0;
+    live = 0;
+}
+
+int model_heap_live(void)
+{
+    return live;
+}
+
+/* The size stands before the block. */
+static size_t *size_of(void *block)
+{
+    return (size_t *)(void *)((char *)block - ALIGN);
+}
+
+void *model_aligned_alloc(size_t align, size_t size)
+{
+    size_t bytes = (size + 2 * ALIGN - 1) / ALIGN * ALIGN;
+    char *block = heap + used + ALIGN;
+
+    if (align > ALIGN || used + bytes > sizeof heap)
+        model_fail("machine: too much memory");
+    used += bytes;
+    live++;
+    *size_of(block) = size;
+    return block;
+}
+
+void *model_malloc(size_t size)
+{
+    return model_aligned_alloc(ALIGN, size);
+}
+
+void model_heap_free(void *block)
+{
+    if (block == NULL)
+        return;
+    model_free(block, *size_of(block));
+    live--;
+}
+
+void *model_realloc(void *block, size_t size)
+{
+    char *as = model_malloc(size);
+
+    if (block != NULL) {
+        memcpy(as, block, *size_of(block) < size ? *size_of(block) : size);
+        model_heap_free(block);
+    }
+    return as;
+}
