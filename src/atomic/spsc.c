@@ -256,8 +256,8 @@ size_t pawl_spsc_size(const pawl_spsc *q)
     for (;;) {
         /* acquire: before the second look.  Pairs with the release of push. */
         uint64_t tail = pawl_load64_acquire(&q->tail);
-        /* relaxed: only compared. */
-        uint64_t again = pawl_load64_relaxed(&q->head);
+        /* acquire: as the first, which it may take the place of. */
+        uint64_t again = pawl_load64_acquire(&q->head);
 
         if (again == head) /* so it was the head when `tail` was the tail */
             return distance(q, head, tail);
