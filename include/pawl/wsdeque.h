@@ -63,7 +63,9 @@ PAWL_API PAWL_NODISCARD int pawl_wsdeque_pop(pawl_wsdeque *deque,
 
 /* Anybody else: take the word that was added first.
  *
- * Returns    0;  -EAGAIN it was empty at an instant within the call.
+ * Returns    0;  -EAGAIN it was empty at an instant within the call, but for
+ *            what the owner pushed unknown to the caller: its push is an ordinary
+ *            store, which others see in its own time.
  */
 PAWL_API PAWL_NODISCARD int pawl_wsdeque_steal(pawl_wsdeque *deque,
                                                uint64_t *word);
