@@ -54,7 +54,7 @@ static inline uint64_t lap_of(const pawl_ring *r, uint64_t position)
 
 static inline uint64_t index_of(const pawl_ring *r, uint64_t position)
 {
-    return position & ~r->laps;
+    return position ^ lap_of(r, position);
 }
 
 /* steps <= capacity */
@@ -69,6 +69,15 @@ static inline uint64_t add(const pawl_ring *r, uint64_t position,
         lap += r->full << 1;
     }
     return lap | index;
+}
+
+static inline uint64_t next_to(const pawl_ring *r, uint64_t position)
+{
+    uint64_t lap = lap_of(r, position);
+
+    if (pawl_likely((position ^ lap) + 1 != r->capacity))
+        return position + 1;
+    return lap + (r->full << 1);
 }
 
 static inline uint32_t block_of(const pawl_ring *r, uint64_t word)
@@ -151,7 +160,7 @@ static uint64_t first_after(const pawl_ring *r, uint64_t at, uint64_t word,
         if (passed(r, add(r, at, step), side))
             at = add(r, at, step);
     }
-    return add(r, at, 1);
+    return next_to(r, at);
 }
 
 /* The end, found from its hint, and the word of its slot when it was there. */
@@ -227,8 +236,47 @@ static inline void write_element(const pawl_ring *r, void *element,
         memcpy(element, &value, r->element_size);
 }
 
+/* Put `value` at `at`, if the slot there, of which *word is seen, waits for it. */
+static inline bool put_value(pawl_ring *r, uint64_t at, uint64_t value,
+                             uint64_t *word)
+{
+    pawl_pair *slot = pair_at(r, at);
+    struct pawl_pair_value v = {lap_of(r, at) | r->full, value};
+    struct pawl_pair_value seen;
+
+    /* seq_cst: pairs with the swaps of all others (I3). */
+    seen.first = *word = pawl_load64_seq(&slot->first);
+    /* relaxed: counts only if the swap finds both words so. */
+    seen.second = pawl_load64_relaxed(&slot->second);
+    /* seq_cst: pairs with take_value, which takes the element. */
+    return pawl_likely(seen.first == lap_of(r, at)) &&
+           pawl_likely(pawl_cas_pair_seq(slot, seen, v));
+}
+
+/* Take the element of `at`, if the slot there, of which *word is seen, holds
+ * it. */
+static inline bool take_value(pawl_ring *r, uint64_t at, uint64_t *value,
+                              uint64_t *word)
+{
+    pawl_pair *slot = pair_at(r, at);
+    uint64_t filled = lap_of(r, at) + r->full;
+    uint64_t closed;
+
+    /* seq_cst: pairs with put_value (I3). */
+    *word = pawl_load64_seq(&slot->first);
+    closed = *word - filled;
+    /* relaxed: both words were written at once, and if the swap finds the first
+     * unchanged, so is the second (I1). */
+    *value = pawl_load64_relaxed(&slot->second);
+    if (pawl_unlikely(closed > CLOSED))
+        return false;
+    filled += closed;
+    /* seq_cst: pairs with put_value, of this lap and the next. */
+    return pawl_likely(pawl_cas64_seq(&slot->first, &filled, filled + r->full));
+}
+
 /* The next n elements, or as many as there is room for. */
-static inline int64_t put_values(pawl_ring *r, const char *elements, size_t n)
+static int64_t put_values(pawl_ring *r, const char *elements, size_t n)
 {
     /* acquire: pairs with the stores of the hint (I4). */
     uint64_t at = pawl_load64_acquire(&r->tail);
@@ -237,25 +285,14 @@ static inline int64_t put_values(pawl_ring *r, const char *elements, size_t n)
 
     pawl_tsan_release(r);
     do {
-        pawl_pair *slot = pair_at(r, at);
-        struct pawl_pair_value seen;
+        uint64_t word;
 
-        /* seq_cst: pairs with the swaps of all others (I3). */
-        seen.first = pawl_load64_seq(&slot->first);
-        /* relaxed: counts only if the swap finds both words so. */
-        seen.second = pawl_load64_relaxed(&slot->second);
-        if (pawl_likely(seen.first == lap_of(r, at))) {
-            struct pawl_pair_value v = {lap_of(r, at) | r->full,
-                                        read_element(r, elements)};
-
-            /* seq_cst: pairs with take_values, which takes the element. */
-            if (pawl_likely(pawl_cas_pair_seq(slot, seen, v))) {
-                at = add(r, at, 1);
-                elements += r->element_size;
-                done++;
-            }
-        } else {
-            err = tail_moved(r, &at, seen.first);
+        if (pawl_likely(put_value(r, at, read_element(r, elements), &word))) {
+            at = next_to(r, at);
+            elements += r->element_size;
+            done++;
+        } else if (word != lap_of(r, at)) {
+            err = tail_moved(r, &at, word);
         }
     } while (done < n && err == 0);
     if (pawl_unlikely(done == 0))
@@ -265,7 +302,7 @@ static inline int64_t put_values(pawl_ring *r, const char *elements, size_t n)
     return (int64_t)done;
 }
 
-static inline int64_t take_values(pawl_ring *r, char *elements, size_t n)
+static int64_t take_values(pawl_ring *r, char *elements, size_t n)
 {
     /* acquire: pairs with the stores of the hint (I4). */
     uint64_t at = pawl_load64_acquire(&r->head);
@@ -273,24 +310,15 @@ static inline int64_t take_values(pawl_ring *r, char *elements, size_t n)
     int err = 0;
 
     do {
-        pawl_pair *slot = pair_at(r, at);
-        /* seq_cst: pairs with put_values (I3). */
-        uint64_t word = pawl_load64_seq(&slot->first);
+        uint64_t value;
+        uint64_t word;
 
-        if (pawl_likely(is_filled(r, at, word))) {
-            uint64_t next = (lap_of(r, at) + consumers(r)) | (word & CLOSED);
-            /* relaxed: both words were written at once, and if the swap finds
-             * the first unchanged, so is the second (I1). */
-            uint64_t value = pawl_load64_relaxed(&slot->second);
-
-            /* seq_cst: pairs with put_values, of this lap and the next. */
-            if (pawl_likely(pawl_cas64_seq(&slot->first, &word, next))) {
-                at = add(r, at, 1);
-                write_element(r, elements, value);
-                elements += r->element_size;
-                done++;
-            }
-        } else {
+        if (pawl_likely(take_value(r, at, &value, &word))) {
+            at = next_to(r, at);
+            write_element(r, elements, value);
+            elements += r->element_size;
+            done++;
+        } else if (!is_filled(r, at, word)) {
             err = head_moved(r, &at, word);
         }
     } while (done < n && err == 0);
@@ -472,7 +500,7 @@ static inline int put_block(pawl_ring *r, record *c, uint64_t *at,
                 return err;
         }
     }
-    *at = add(r, *at, 1);
+    *at = next_to(r, *at);
     return 0;
 }
 
@@ -496,7 +524,7 @@ static inline int take_block(pawl_ring *r, record *c, uint64_t *at)
         }
     }
     pawl_tsan_acquire(r);
-    *at = add(r, *at, 1);
+    *at = next_to(r, *at);
     return 0;
 }
 
@@ -554,7 +582,14 @@ static inline bool has_values(const pawl_ring *r)
     return pawl_likely(r->format == PAWL_RING_VALUE);
 }
 
-int pawl_ring_push(pawl_ring *r, const void *element)
+/* Elements are words in the slots, and no sanitizer wants to be told. */
+static inline bool is_quick(const pawl_ring *r)
+{
+    return has_values(r) && r->element_size == sizeof(uint64_t) &&
+           !pawl_tsan_hears();
+}
+
+PAWL_NOINLINE static int push_slowly(pawl_ring *r, const void *element)
 {
     int64_t n =
         has_values(r) ? put_values(r, element, 1) : put_blocks(r, element, 1);
@@ -562,12 +597,52 @@ int pawl_ring_push(pawl_ring *r, const void *element)
     return n < 0 ? (int)n : 0;
 }
 
-int pawl_ring_pop(pawl_ring *r, void *element)
+PAWL_NOINLINE static int pop_slowly(pawl_ring *r, void *element)
 {
     int64_t n =
         has_values(r) ? take_values(r, element, 1) : take_blocks(r, element, 1);
 
     return n < 0 ? (int)n : 0;
+}
+
+int pawl_ring_push(pawl_ring *r, const void *element)
+{
+    if (pawl_likely(is_quick(r))) {
+        /* acquire: pairs with the stores of the hint (I4). */
+        uint64_t at = pawl_load64_acquire(&r->tail);
+        uint64_t next =
+            next_to(r, at); /* before the swap, which stalls loads */
+        uint64_t value;
+        uint64_t word;
+
+        memcpy(&value, element, sizeof value);
+        if (pawl_likely(put_value(r, at, value, &word))) {
+            /* release: pairs with the loads of the hint (I4). */
+            pawl_store64_release(&r->tail, next);
+            return 0;
+        }
+    }
+    return push_slowly(r, element);
+}
+
+int pawl_ring_pop(pawl_ring *r, void *element)
+{
+    if (pawl_likely(is_quick(r))) {
+        /* acquire: pairs with the stores of the hint (I4). */
+        uint64_t at = pawl_load64_acquire(&r->head);
+        uint64_t next =
+            next_to(r, at); /* before the swap, which stalls loads */
+        uint64_t value;
+        uint64_t word;
+
+        if (pawl_likely(take_value(r, at, &value, &word))) {
+            memcpy(element, &value, sizeof value);
+            /* release: pairs with the loads of the hint (I4). */
+            pawl_store64_release(&r->head, next);
+            return 0;
+        }
+    }
+    return pop_slowly(r, element);
 }
 
 int64_t pawl_ring_push_many(pawl_ring *r, const void *elements, size_t n)
@@ -922,7 +997,8 @@ static int design(struct pawl_ring *r, enum pawl_ring_format format,
     r->records_at = pawl_round_up(
         sizeof *r + ((uint64_t)capacity << r->slot_shift), PAWL_CACHE_LINE);
     r->blocks_at = r->records_at + r->records * sizeof(record);
-    r->bytes = pawl_round_up(r->blocks_at + blocks * r->stride, PAWL_RING_ALIGN);
+    r->bytes =
+        pawl_round_up(r->blocks_at + blocks * r->stride, PAWL_RING_ALIGN);
     return r->bytes > PTRDIFF_MAX ? -EOVERFLOW : 0;
 }
 

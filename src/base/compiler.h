@@ -14,6 +14,9 @@
  * no stack frame (about 1 ns of a lock and unlock). */
 #define PAWL_COLD __attribute__((cold, noinline))
 
+/* Not slow, but would cost the fast path a stack frame. */
+#define PAWL_NOINLINE __attribute__((noinline))
+
 #define PAWL_CACHE_LINE 64
 
 /* The struct that contains `member` at address `p`. */

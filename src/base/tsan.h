@@ -61,6 +61,12 @@ static inline bool pawl_tsan_on(void)
            !pawl_tsan_muted_;
 }
 
+/* Whether the next two do anything. */
+static inline bool pawl_tsan_hears(void)
+{
+    return PAWL_TSAN_HOOKS && pawl_unlikely(__tsan_acquire != NULL);
+}
+
 /* A hand-over that is no lock: pairs release by address with acquire. */
 static inline void pawl_tsan_acquire(const void *object)
 {
