@@ -22,6 +22,12 @@ static inline void pawl_cpu_relax(void)
 #endif
 }
 
+static inline void pawl_cpu_relax_for(unsigned pauses)
+{
+    while (pauses-- > 0)
+        pawl_cpu_relax();
+}
+
 /* Whether the operations on pairs of ops.h work here.  Asks the CPU, which in a
  * virtual machine takes microseconds. */
 static inline bool pawl_cpu_has_pairs(void)

@@ -179,29 +179,6 @@ static uint64_t find_end(const pawl_ring *r, const pawl_u64 *hint,
     }
 }
 
-/* A producer found the slot of *at as `word`, which does not wait for *at.
- * Returns 0, and in *at where to look next; or what to answer. */
-PAWL_COLD static int tail_moved(pawl_ring *r, uint64_t *at, uint64_t word)
-{
-    if (!has_passed(r, *at, word, producers(r)))
-        return word & CLOSED ? -ESHUTDOWN : -EAGAIN;
-    *at = first_after(r, *at, word, producers(r));
-    /* release: pairs with the loads of the hint (I4). */
-    pawl_store64_release(&r->tail, *at);
-    return 0;
-}
-
-/* The same for a consumer, and a slot that does not hold the element of *at. */
-PAWL_COLD static int head_moved(pawl_ring *r, uint64_t *at, uint64_t word)
-{
-    if (!has_passed(r, *at, word, consumers(r)))
-        return word & CLOSED ? -ESHUTDOWN : -EAGAIN;
-    *at = first_after(r, *at, word, consumers(r));
-    /* release: pairs with the loads of the hint (I4). */
-    pawl_store64_release(&r->head, *at);
-    return 0;
-}
-
 /* A slot seen as `word` waits for the element of `at`. */
 static inline bool is_vacant(const pawl_ring *r, uint64_t at, uint64_t word)
 {
@@ -212,6 +189,128 @@ static inline bool is_vacant(const pawl_ring *r, uint64_t at, uint64_t word)
 static inline bool is_filled(const pawl_ring *r, uint64_t at, uint64_t word)
 {
     return word - lap_of(r, at) - r->full < r->full;
+}
+
+/* ---- giving way ---------------------------------------------------------- */
+
+/* A cache line takes as long from one CPU to another as ten operations and more
+ * in a cache of one's own, so two who meet at every operation do less than one of
+ * them alone.  Who has met somebody pauses, once in a call, and lets the other
+ * work meanwhile.  docs/ring.md has the figures. */
+enum {
+    MEETING_PAUSES = 128, /* after somebody was at the same end */
+    DISTANCE_PAUSES = 64, /* for the other end to get ahead */
+    DISTANCE_PAYS = 4,    /* elements that come of that, if it was worth it */
+    VAIN_MOST = 63, /* ends that are met without a pause before the next */
+};
+
+/* One call's way along the slots. */
+struct walk {
+    pawl_u64 *hint; /* of the end at which it works */
+    uint64_t side;
+    uint64_t at;
+    size_t done;
+    bool gave_way;
+};
+
+/* How far it is from one position to a later one, in elements. */
+static inline uint64_t way(const pawl_ring *r, uint64_t from, uint64_t to)
+{
+    uint64_t laps = lap_of(r, to - lap_of(r, from)) >> (r->shift + 1);
+
+    return laps * r->capacity + index_of(r, to) - index_of(r, from);
+}
+
+/* The caller found the ring full, or empty, at that position: it has caught up
+ * with the other end.  If that one moves, then to leave it alone for a moment
+ * gives many elements, or places, at once, instead of a line for each.  Whether
+ * it does is learned: two threads that answer one another gain nothing, and then
+ * nearly never pause.  Returns whether it has paused. */
+static bool keep_distance(const pawl_ring *r, uint64_t at)
+{
+    struct pawl_ring_pace *p = pawl_ring_pace(r);
+    uint64_t moved;
+
+    if (r->capacity < DISTANCE_PAYS)
+        return false;
+    if (p->ring != r)
+        *p = (struct pawl_ring_pace){.ring = r, .at = at};
+    moved = way(r, p->at, at);
+    p->at = at;
+    if (moved == 0)
+        return false; /* as far as is known, nobody moves */
+    if (moved >= DISTANCE_PAYS)
+        p->vain = p->left = 0;
+    else if (p->paused)
+        p->left = p->vain = p->vain < VAIN_MOST ? p->vain * 2 + 1 : VAIN_MOST;
+    p->paused = p->left == 0;
+    if (p->paused)
+        pawl_cpu_relax_for(r->capacity / 2 < DISTANCE_PAUSES ? r->capacity / 2
+                                                             : DISTANCE_PAUSES);
+    else
+        p->left--;
+    return p->paused;
+}
+
+/* The slot of w->at was seen as `word`, with which nothing could be done, or the
+ * swap was lost.  Returns 0, and in w->at where to look next; or what to answer. */
+PAWL_COLD static int look_on(pawl_ring *r, struct walk *w, uint64_t word)
+{
+    bool behind = has_passed(r, w->at, word, w->side);
+    bool lost = w->side == producers(r) ? is_vacant(r, w->at, word)
+                                        : is_filled(r, w->at, word);
+
+    if (!behind && !lost) { /* the end (I3) */
+        if (word & CLOSED)
+            return -ESHUTDOWN;
+        if (w->gave_way || w->done != 0 || !keep_distance(r, w->at))
+            return -EAGAIN;
+        w->gave_way = true;
+    } else if (!w->gave_way) {
+        uint64_t hint;
+
+        pawl_cpu_relax_for(MEETING_PAUSES);
+        w->gave_way = true;
+        /* acquire: pairs with the stores of the hint (I4). */
+        hint = pawl_load64_acquire(w->hint);
+        if ((int64_t)(hint - w->at) > 0)
+            w->at = hint;
+    } else if (behind) {
+        w->at = first_after(r, w->at, word, w->side);
+        /* release: pairs with the loads of the hint (I4). */
+        pawl_store64_release(w->hint, w->at);
+    }
+    return 0;
+}
+
+static inline void start(struct walk *w, pawl_u64 *hint, uint64_t side)
+{
+    w->hint = hint;
+    w->side = side;
+    /* acquire: pairs with the stores of the hint (I4). */
+    w->at = pawl_load64_acquire(hint);
+    w->done = 0;
+    w->gave_way = false;
+}
+
+static inline void start_at_tail(struct walk *w, pawl_ring *r)
+{
+    start(w, &r->tail, producers(r));
+}
+
+static inline void start_at_head(struct walk *w, pawl_ring *r)
+{
+    start(w, &r->head, consumers(r));
+}
+
+/* Tell the others how far it has come.  Returns what the call answers. */
+static inline int64_t arrive(const struct walk *w, int err)
+{
+    if (pawl_unlikely(w->done == 0))
+        return err;
+    /* release: pairs with the loads of the hint (I4). */
+    pawl_store64_release(w->hint, w->at);
+    return (int64_t)w->done;
 }
 
 /* ---- elements in the slots ----------------------------------------------- */
@@ -278,56 +377,46 @@ static inline bool take_value(pawl_ring *r, uint64_t at, uint64_t *value,
 /* The next n elements, or as many as there is room for. */
 static int64_t put_values(pawl_ring *r, const char *elements, size_t n)
 {
-    /* acquire: pairs with the stores of the hint (I4). */
-    uint64_t at = pawl_load64_acquire(&r->tail);
-    size_t done = 0;
+    struct walk w;
     int err = 0;
 
+    start_at_tail(&w, r);
     pawl_tsan_release(r);
     do {
         uint64_t word;
 
-        if (pawl_likely(put_value(r, at, read_element(r, elements), &word))) {
-            at = next_to(r, at);
+        if (pawl_likely(put_value(r, w.at, read_element(r, elements), &word))) {
+            w.at = next_to(r, w.at);
             elements += r->element_size;
-            done++;
-        } else if (word != lap_of(r, at)) {
-            err = tail_moved(r, &at, word);
+            w.done++;
+        } else {
+            err = look_on(r, &w, word);
         }
-    } while (done < n && err == 0);
-    if (pawl_unlikely(done == 0))
-        return err;
-    /* release: pairs with the loads of the hint (I4). */
-    pawl_store64_release(&r->tail, at);
-    return (int64_t)done;
+    } while (w.done < n && err == 0);
+    return arrive(&w, err);
 }
 
 static int64_t take_values(pawl_ring *r, char *elements, size_t n)
 {
-    /* acquire: pairs with the stores of the hint (I4). */
-    uint64_t at = pawl_load64_acquire(&r->head);
-    size_t done = 0;
+    struct walk w;
     int err = 0;
 
+    start_at_head(&w, r);
     do {
         uint64_t value;
         uint64_t word;
 
-        if (pawl_likely(take_value(r, at, &value, &word))) {
-            at = next_to(r, at);
+        if (pawl_likely(take_value(r, w.at, &value, &word))) {
+            w.at = next_to(r, w.at);
             write_element(r, elements, value);
             elements += r->element_size;
-            done++;
-        } else if (!is_filled(r, at, word)) {
-            err = head_moved(r, &at, word);
+            w.done++;
+        } else {
+            err = look_on(r, &w, word);
         }
-    } while (done < n && err == 0);
-    if (pawl_unlikely(done == 0))
-        return err;
+    } while (w.done < n && err == 0);
     pawl_tsan_acquire(r);
-    /* release: pairs with the loads of the hint (I4). */
-    pawl_store64_release(&r->head, at);
-    return (int64_t)done;
+    return arrive(&w, err);
 }
 
 /* ---- elements in blocks -------------------------------------------------- */
@@ -475,104 +564,90 @@ static inline bool swap_block(pawl_ring *r, record *c, uint64_t at,
     return true;
 }
 
-/* Push the caller's block, into which `element` is copied unless it is NULL, at
- * the first vacant slot from *at, which moves on. */
-static inline int put_block(pawl_ring *r, record *c, uint64_t *at,
+/* Push the caller's block, into which `element` is copied unless it is NULL. */
+static inline int put_block(pawl_ring *r, record *c, struct walk *w,
                             const void *element)
 {
-    for (;;) {
-        /* seq_cst: pairs with the swaps of all others (I3). */
-        uint64_t word = pawl_load64_seq(slot_at(r, *at));
+    int err;
 
-        if (pawl_likely(is_vacant(r, *at, word))) {
+    do {
+        /* seq_cst: pairs with the swaps of all others (I3). */
+        uint64_t word = pawl_load64_seq(slot_at(r, w->at));
+
+        if (pawl_likely(is_vacant(r, w->at, word))) {
             if (element != NULL) {
                 memcpy(block_at(r, own_block(c)), element, r->element_size);
                 element = NULL; /* once */
             }
             pawl_tsan_release(r);
-            if (pawl_likely(
-                    swap_block(r, c, *at, word, lap_of(r, *at) | r->full)))
-                break;
-        } else {
-            int err = tail_moved(r, at, word);
-
-            if (err != 0)
-                return err;
+            if (pawl_likely(swap_block(r, c, w->at, word,
+                                       lap_of(r, w->at) | r->full))) {
+                w->at = next_to(r, w->at);
+                w->done++;
+                return 0;
+            }
         }
-    }
-    *at = next_to(r, *at);
-    return 0;
+        err = look_on(r, w, word);
+    } while (err == 0);
+    return err;
 }
 
 /* Pop the first full slot's block into the caller's hand. */
-static inline int take_block(pawl_ring *r, record *c, uint64_t *at)
+static inline int take_block(pawl_ring *r, record *c, struct walk *w)
 {
-    for (;;) {
+    int err;
+
+    do {
         /* seq_cst: pairs with put_block (I3). */
-        uint64_t word = pawl_load64_seq(slot_at(r, *at));
+        uint64_t word = pawl_load64_seq(slot_at(r, w->at));
 
-        if (pawl_likely(is_filled(r, *at, word))) {
-            uint64_t next = (lap_of(r, *at) + consumers(r)) | (word & CLOSED);
+        if (pawl_likely(is_filled(r, w->at, word))) {
+            uint64_t next = (lap_of(r, w->at) + consumers(r)) | (word & CLOSED);
 
-            if (pawl_likely(swap_block(r, c, *at, word, next)))
-                break;
-        } else {
-            int err = head_moved(r, at, word);
-
-            if (err != 0)
-                return err;
+            if (pawl_likely(swap_block(r, c, w->at, word, next))) {
+                pawl_tsan_acquire(r);
+                w->at = next_to(r, w->at);
+                w->done++;
+                return 0;
+            }
         }
-    }
-    pawl_tsan_acquire(r);
-    *at = next_to(r, *at);
-    return 0;
+        err = look_on(r, w, word);
+    } while (err == 0);
+    return err;
 }
 
 static inline int64_t put_blocks(pawl_ring *r, const char *elements, size_t n)
 {
     record *c = enter(r);
-    size_t done = 0;
-    uint64_t at;
+    struct walk w;
     int err = 0;
 
     if (pawl_unlikely(c == NULL))
         return -ENOMEM;
     pawl_tsan_acquire(r); /* its block was another's */
-    /* acquire: pairs with the stores of the hint (I4). */
-    at = pawl_load64_acquire(&r->tail);
-    while (done < n && (err = put_block(r, c, &at, elements)) == 0) {
+    start_at_tail(&w, r);
+    while (w.done < n && (err = put_block(r, c, &w, elements)) == 0)
         elements += r->element_size;
-        done++;
-    }
-    if (pawl_likely(done != 0))
-        /* release: pairs with the loads of the hint (I4). */
-        pawl_store64_release(&r->tail, at);
     leave(c);
-    return done != 0 ? (int64_t)done : err;
+    return arrive(&w, err);
 }
 
 static inline int64_t take_blocks(pawl_ring *r, char *elements, size_t n)
 {
     record *c = enter(r);
-    size_t done = 0;
-    uint64_t at;
+    struct walk w;
     int err = 0;
 
     if (pawl_unlikely(c == NULL))
         return -ENOMEM;
-    /* acquire: pairs with the stores of the hint (I4). */
-    at = pawl_load64_acquire(&r->head);
-    while (done < n && (err = take_block(r, c, &at)) == 0) {
+    start_at_head(&w, r);
+    while (w.done < n && (err = take_block(r, c, &w)) == 0) {
         memcpy(elements, block_at(r, own_block(c)), r->element_size);
         elements += r->element_size;
-        done++;
     }
-    if (pawl_likely(done != 0))
-        /* release: pairs with the loads of the hint (I4). */
-        pawl_store64_release(&r->head, at);
     pawl_tsan_release(r);
     leave(c);
-    return done != 0 ? (int64_t)done : err;
+    return arrive(&w, err);
 }
 
 /* ---- push and pop -------------------------------------------------------- */
@@ -713,13 +788,11 @@ int pawl_ring_commit(pawl_ring *r, pawl_ring_loan *loan)
 
         err = n < 0 ? (int)n : 0;
     } else {
-        /* acquire: pairs with the stores of the hint (I4). */
-        uint64_t at = pawl_load64_acquire(&r->tail);
+        struct walk w;
 
-        err = put_block(r, record_at(r, loan->record_), &at, NULL);
-        if (err == 0)
-            /* release: pairs with the loads of the hint (I4). */
-            pawl_store64_release(&r->tail, at);
+        start_at_tail(&w, r);
+        err = put_block(r, record_at(r, loan->record_), &w, NULL);
+        arrive(&w, err);
     }
     if (err == 0)
         end_loan(r, loan);
@@ -746,18 +819,17 @@ int pawl_ring_borrow(pawl_ring *r, pawl_ring_loan *loan)
         if (n < 0)
             return (int)n;
     } else {
-        /* acquire: pairs with the stores of the hint (I4). */
-        uint64_t at = pawl_load64_acquire(&r->head);
+        struct walk w;
         int err;
 
         if ((c = enter(r)) == NULL)
             return -ENOMEM;
-        if ((err = take_block(r, c, &at)) != 0) {
+        start_at_head(&w, r);
+        if ((err = take_block(r, c, &w)) != 0) {
             leave(c);
             return err;
         }
-        /* release: pairs with the loads of the hint (I4). */
-        pawl_store64_release(&r->head, at);
+        arrive(&w, 0);
     }
     lend(r, loan, BORROWED, c);
     return 0;

@@ -172,6 +172,7 @@ static struct machine {
     uint32_t guarded_used;
     uint32_t steps;
     struct pawl_ring_seat seats[MODEL_THREADS + 1][SEATS];
+    struct pawl_ring_pace paces[MODEL_THREADS + 1][SEATS];
     pawl_u32 fds[FDS]; /* what has been written and not read */
     uint32_t fds_used;
     bool waitv_failed;
@@ -1361,6 +1362,12 @@ struct pawl_ring_seat *pawl_ring_seat(const void *ring)
     return &seats[0];
 }
 
+struct pawl_ring_pace *pawl_ring_pace(const void *ring)
+{
+    return &M.paces[participant()]
+                   [pawl_ring_seat(ring) - M.seats[participant()]];
+}
+
 /* -- Time -------------------------------------------------------------------------------- */
 
 pawl_deadline pawl_now(void)
@@ -1577,6 +1584,7 @@ static void begin(const struct model_scenario *scenario)
     M.fds_used = 0;
     M.waitv_failed = false;
     memset(M.seats, 0, sizeof M.seats);
+    memset(M.paces, 0, sizeof M.paces);
     model_heap_restore();
     model_wait_restore();
     M.keys = scenario->births ? 0 : 1;

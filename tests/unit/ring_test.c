@@ -12,6 +12,7 @@
 #include <pawl/ring.h>
 
 #include "atomic/cpu.h"
+#include "atomic/ring_self.h"
 #include "remap.h"
 #include "rings.h"
 #include "team.h"
@@ -493,6 +494,76 @@ TEST(ring.stale_hints_are_repaired)
     TEST_TIMEOUT(20);
     both(positions_behind);
     both(laps_behind);
+}
+
+/* ---- giving way ---------------------------------------------------------- */
+
+/* Others put `moved` elements, which are all taken; and it is empty again. */
+static void run_empty_after(pawl_ring *r, int moved)
+{
+    uint64_t value = 0;
+
+    for (int i = 0; i < moved; i++) {
+        CHECK_OK(pawl_ring_push(r, &value));
+        CHECK_OK(pawl_ring_pop(r, &value));
+    }
+    CHECK_ERR(pawl_ring_pop(r, &value), -EAGAIN);
+}
+
+static void keeps_distance(enum pawl_ring_format format)
+{
+    pawl_ring *r = ring_make(format, 8, 8, 1);
+    struct pawl_ring_pace *pace = pawl_ring_pace(r);
+
+    for (int i = 0; i < 3; i++) {
+        run_empty_after(r, 0); /* nobody moves */
+        CHECK(!pace->paused);
+    }
+    run_empty_after(r, 4);
+    CHECK(pace->paused);
+    for (uint32_t vain = 1; vain < 63; vain = 2 * vain + 1)
+        for (uint32_t i = 0; i <= vain; i++) {
+            run_empty_after(r, 1); /* as those do who answer one another */
+            CHECK_EQ(pace->vain, vain);
+            CHECK(pace->paused == (i == vain));
+        }
+    run_empty_after(r, 20); /* more than a lap */
+    CHECK(pace->paused);
+    CHECK_EQ(pace->vain, 0);
+    free(r);
+
+    r = ring_make(format, 3, 8, 1); /* where nobody can get ahead */
+    pace = pawl_ring_pace(r);
+    *pace = (struct pawl_ring_pace){0};
+    for (int i = 0; i < 3; i++) {
+        run_empty_after(r, 9);
+        CHECK(!pace->paused);
+    }
+    free(r);
+}
+
+TEST(ring.distance_is_kept_where_it_pays)
+{
+    both(keeps_distance);
+}
+
+TEST(ring.distance_at_one_ring_tells_nothing_of_another)
+{
+    enum { RINGS = PAWL_RING_SEATS + 1 }; /* so two of them share a seat */
+    pawl_ring *r[RINGS];
+
+    for (int i = 0; i < RINGS; i++)
+        r[i] = ring_make(PAWL_RING_SWAP, 8, 8, 1);
+    for (int i = 0; i < RINGS; i++)
+        run_empty_after(r[i], 0);
+    for (int i = 0; i < RINGS; i++) {
+        bool known = pawl_ring_pace(r[i])->ring == r[i];
+
+        run_empty_after(r[i], 20);
+        CHECK_EQ(pawl_ring_pace(r[i])->paused, known);
+    }
+    for (int i = 0; i < RINGS; i++)
+        free(r[i]);
 }
 
 /* ---- loans --------------------------------------------------------------- */

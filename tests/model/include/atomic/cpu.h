@@ -14,6 +14,13 @@ static inline void pawl_cpu_relax(void)
     model_pause();
 }
 
+/* Others may go on; how long it takes means nothing here. */
+static inline void pawl_cpu_relax_for(unsigned pauses)
+{
+    (void)pauses;
+    model_pause();
+}
+
 static inline bool pawl_cpu_has_pairs(void)
 {
     return true;
