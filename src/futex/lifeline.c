@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lifeline.c - slots and lifelines, drawn in lifeline.h.
+ *
+ * I1  A thread has the lifeline of the slot whose `id` (not ENDED) and `key` are
+ *     its own, until it ends or leaves.
+ * I2  Nobody takes a lifeline before ENDED stands in the id that he found dead.
+ * I3  Whoever holds a lifeline that is not his own alone changes the slot and
+ *     its notes.
+ * I4  A generation begins after what the one before held was repaired.
+ *
+ * That "dead" is final rests on the thread id in the lifeline, which is not that
+ * in slot->tid when another than the slot's own thread has it, and on I2, since
+ * thread ids are used again, and in several PID namespaces at a time.  (Who is slow
+ * between ENDED and taking the lifeline may get that of a later thread, of which
+ * nobody has said yet that it is dead.  Only if both have the same thread id, in
+ * two namespaces, would that one pass for alive until its slot is repaired.)
+ */
+#include "futex/lifeline.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "atomic/ops.h"
+#include "base/check.h"
+#include "futex/self.h"
+
+#if !defined(__GLIBC__)
+#    error "where does this libc keep the futex of a pthread_mutex_t?"
+#endif
+_Static_assert(offsetof(pthread_mutex_t, __data.__lock) == 0,
+               "pawl_slot.lifeline.word is the futex of the mutex");
+_Static_assert(sizeof(pthread_mutex_t) <= 48, "there is room for the mutex");
+_Static_assert(sizeof(struct pawl_slot) == 256, "the layout is fixed");
+
+#define ENDED (UINT32_C(1) << 31)
+#define CLEAN (UINT32_C(1) << 30)
+#define GENERATIONS (UINT32_C(1) << (PAWL_ID_BITS - PAWL_SLOT_BITS))
+
+_Thread_local struct pawl_participant_self pawl_participant_self_;
+
+static pawl_u64 repairs[PAWL_REPAIR_KINDS]; /* addresses of functions, or 0 */
+
+void pawl_participants_init(struct pawl_participants *t, uint32_t slots)
+{
+    pthread_mutexattr_t attr;
+
+    t->slots = slots;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    for (uint32_t i = 0; i < slots; i++)
+        pthread_mutex_init(&t->slot[i].lifeline.mutex, &attr);
+    pthread_mutexattr_destroy(&attr);
+}
+
+/* -- Who is alive ------------------------------------------------------------ */
+
+static struct pawl_slot *slot_of(const struct pawl_participants *t, uint32_t id)
+{
+    uint32_t slot = id & PAWL_SLOT_MASK;
+
+    return slot < t->slots ? (struct pawl_slot *)(uintptr_t)&t->slot[slot]
+                           : NULL;
+}
+
+/* Whether the thread `id` has ended, by what the slot says.  An older generation
+ * means nothing: an id may be seen in a lock before it is seen in its slot, for
+ * locks are not taken with release. */
+static bool is_over(uint32_t seen, uint32_t id)
+{
+    uint32_t late =
+        ((seen & PAWL_ID_MASK) >> PAWL_SLOT_BITS) - (id >> PAWL_SLOT_BITS);
+
+    late &= GENERATIONS - 1;
+    return late == 0 ? (seen & ENDED) != 0 : late < GENERATIONS / 2;
+}
+
+static uint32_t holder_of(const struct pawl_slot *s)
+{
+    /* acquire: pairs with the kernel's mark: what the thread did is visible. */
+    return pawl_load_acquire(&s->lifeline.word) & FUTEX_TID_MASK;
+}
+
+bool pawl_participant_alive(const struct pawl_participants *t, uint32_t id)
+{
+    const struct pawl_slot *s = slot_of(t, id);
+    uint32_t seen;
+    uint32_t holder;
+    uint32_t tid;
+
+    if (s == NULL)
+        return false;
+    /* acquire: pairs with the release in begin_life, for the tid; and with that
+     * in end_life, for all that the thread did. */
+    seen = pawl_load_acquire(&s->id);
+    if (seen != id)
+        return !is_over(seen, id);
+    holder = holder_of(s);
+    /* acquire: keeps the look below behind this one. */
+    tid = pawl_load_acquire(&s->tid);
+    /* If the id is still there then the tid was its own.  relaxed: ordered by the
+     * acquire before. */
+    if (pawl_load_relaxed(&s->id) != id)
+        return pawl_participant_alive(t, id);
+    return holder == tid;
+}
+
+bool pawl_participants_here(const struct pawl_participants *t)
+{
+    uint32_t pid = (uint32_t)getpid();
+
+    for (uint32_t i = 0; i < t->slots; i++) {
+        const struct pawl_slot *s = &t->slot[i];
+
+        /* relaxed: of a thread of ours, which others do not change. */
+        if (pawl_load_relaxed(&s->pid) == pid && holder_of(s) != 0)
+            return true;
+    }
+    return false;
+}
+
+uint32_t pawl_participants_living(const struct pawl_participants *t)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < t->slots; i++) {
+        /* relaxed: a snapshot. */
+        uint32_t id = pawl_load_relaxed(&t->slot[i].id);
+
+        n += id != 0 && (id & ENDED) == 0 && pawl_participant_alive(t, id);
+    }
+    return n;
+}
+
+int pawl_participant_watch(struct pawl_participants *t, uint32_t id,
+                           struct pawl_watch *watch)
+{
+    struct pawl_slot *s = slot_of(t, id);
+    uint32_t seen;
+
+    if (s == NULL)
+        return -EOWNERDEAD;
+    /* relaxed: publishes nothing; the kernel compares once more. */
+    seen = pawl_load_relaxed(&s->lifeline.word);
+    do {
+        if ((seen & FUTEX_TID_MASK) == 0)
+            return -EOWNERDEAD;
+        /* relaxed: as above. */
+    } while (!pawl_cas_relaxed(&s->lifeline.word, &seen, seen | FUTEX_WAITERS));
+    *watch = (struct pawl_watch){.word = &s->lifeline.word,
+                                 .expected = seen | FUTEX_WAITERS,
+                                 .shared = true};
+    /* Whose lifeline was that?  Once it is found alive, the kernel's comparison
+     * fails if it dies. */
+    return pawl_participant_alive(t, id) ? 0 : -EOWNERDEAD;
+}
+
+void pawl_participant_buried(struct pawl_participants *t, uint32_t id)
+{
+    struct pawl_slot *s = slot_of(t, id);
+
+    if (s != NULL)
+        pawl_futex_wake(&s->lifeline.word, PAWL_WAKE_ALL, true,
+                        PAWL_CHANNEL_ANY);
+}
+
+/* -- Taking a slot ------------------------------------------------------------ */
+
+void pawl_repair_with(enum pawl_repair_kind kind, pawl_repair_fn fn)
+{
+    /* relaxed: the same value whoever stores it, before the table is used. */
+    pawl_store64_relaxed(&repairs[kind], (uintptr_t)fn);
+}
+
+static void repair(struct pawl_participants *t, struct pawl_slot *s)
+{
+    /* relaxed: ours, while we hold the lifeline (I3). */
+    uint32_t id = pawl_load_relaxed(&s->id);
+
+    for (int i = 0; i < PAWL_REPAIR_KINDS && (id & CLEAN) == 0; i++) {
+        /* relaxed: see pawl_repair_with. */
+        uint64_t fn = pawl_load64_relaxed(&repairs[i]);
+
+        if (fn != 0)
+            ((pawl_repair_fn)(uintptr_t)fn)(t, (uint32_t)(s - t->slot));
+    }
+    /* release: pairs with the loads of `id`: what was held is repaired. */
+    pawl_store_release(&s->id, id | ENDED | CLEAN);
+}
+
+/* Take the lifeline of a slot that no living thread has (I2).  False: somebody
+ * has it. */
+static bool claim(struct pawl_slot *s)
+{
+    /* acquire: pairs with the release in begin_life: if the id is seen then the
+     * lifeline is seen held by that thread, or later. */
+    uint32_t seen = pawl_load_acquire(&s->id);
+    int err;
+
+    if (holder_of(s) != 0)
+        return false;
+    /* release: pairs with pawl_participant_alive: the thread that had it has
+     * ended, and what it did is visible to us (holder_of). */
+    if (seen != 0 && (seen & ENDED) == 0 &&
+        !pawl_cas_release(&s->id, &seen, seen | ENDED))
+        return false;
+    err = pthread_mutex_trylock(&s->lifeline.mutex);
+    if (err == EBUSY)
+        return false;
+    if (err == EOWNERDEAD)
+        err = pthread_mutex_consistent(&s->lifeline.mutex);
+    PAWL_CHECK(err == 0, s, "a lifeline that can neither be held nor taken");
+    return true;
+}
+
+/* Let go of a slot that was repaired. */
+static void release(struct pawl_slot *s)
+{
+    pthread_mutex_unlock(&s->lifeline.mutex);
+    pawl_futex_wake(&s->lifeline.word, PAWL_WAKE_ALL, true, PAWL_CHANNEL_ANY);
+}
+
+static int begin_life(struct pawl_participants *t, struct pawl_slot *s)
+{
+    struct pawl_participant_self *me = &pawl_participant_self_;
+    uint32_t slot = (uint32_t)(s - t->slot);
+    uint32_t generation;
+
+    repair(t, s);
+    /* relaxed: all ours (I3), and published by the release below. */
+    generation = (pawl_load_relaxed(&s->id) & PAWL_ID_MASK) >> PAWL_SLOT_BITS;
+    generation = generation + 1 < GENERATIONS - 1 ? generation + 1 : 1;
+    pawl_store_relaxed(&s->tid, holder_of(s));
+    pawl_store_relaxed(&s->pid, (uint32_t)getpid()); /* relaxed: as above */
+    pawl_store64_relaxed(&s->key, me->key);
+    /* release: pairs with the acquire loads of `id`. */
+    pawl_store_release(&s->id, generation << PAWL_SLOT_BITS | slot);
+    return (int)(generation << PAWL_SLOT_BITS | slot);
+}
+
+/* -- The caller --------------------------------------------------------------- */
+
+/* In the child of a fork: the slots are those of the parent's thread. */
+static void forget(void)
+{
+    pawl_participant_self_ = (struct pawl_participant_self){0};
+}
+
+static int get_key(void)
+{
+    static pawl_u32 prepared;
+    struct pawl_participant_self *me = &pawl_participant_self_;
+
+    /* relaxed: preparing twice does no harm. */
+    if (pawl_load_relaxed(&prepared) == 0) {
+        if (pthread_atfork(NULL, NULL, forget) != 0)
+            return -ENOMEM;
+        pawl_store_relaxed(&prepared, 1); /* relaxed: as above */
+    }
+    while (me->key == 0) {
+        struct timespec now;
+
+        if (getrandom(&me->key, sizeof me->key, GRND_NONBLOCK) ==
+            (ssize_t)sizeof me->key)
+            continue;
+        /* Early at boot: no two threads of one machine have these in common. */
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        me->key = (uint64_t)syscall(SYS_gettid) << 32 ^
+                  (uint64_t)now.tv_sec << 30 ^ (uint64_t)now.tv_nsec;
+    }
+    return 0;
+}
+
+static void sit_down(const struct pawl_participants *t, uint32_t slot)
+{
+    uintptr_t n = ((uintptr_t)t >> 12) % PAWL_SEATS;
+
+    pawl_participant_self_.seat[n].table = t;
+    pawl_participant_self_.seat[n].slot = slot;
+}
+
+/* The id in a slot if it is the caller's, else 0. */
+static uint32_t mine(const struct pawl_slot *s)
+{
+    /* relaxed: our own stores, or not our key. */
+    uint32_t id = pawl_load_relaxed(&s->id);
+
+    return (id & ENDED) == 0 && id != 0 &&
+                   pawl_load64_relaxed(&s->key) == pawl_participant_self_.key
+               ? id
+               : 0;
+}
+
+/* The caller's slot; NULL if it has none.  It may have been taken through another
+ * mapping. */
+static struct pawl_slot *find_mine(struct pawl_participants *t)
+{
+    uintptr_t n = ((uintptr_t)t >> 12) % PAWL_SEATS;
+    uint32_t slot = pawl_participant_self_.seat[n].slot;
+
+    if (pawl_participant_self_.key == 0)
+        return NULL;
+    if (pawl_participant_self_.seat[n].table == t && slot < t->slots &&
+        mine(&t->slot[slot]) != 0)
+        return &t->slot[slot];
+    for (uint32_t i = 0; i < t->slots; i++) {
+        if (mine(&t->slot[i]) != 0) {
+            sit_down(t, i);
+            return &t->slot[i];
+        }
+    }
+    return NULL;
+}
+
+int pawl_participants_join(struct pawl_participants *t)
+{
+    struct pawl_slot *s = find_mine(t);
+    uint32_t start;
+    int err;
+
+    if (s != NULL)
+        return (int)mine(s);
+    err = get_key();
+    if (err != 0)
+        return err;
+    /* relaxed: only spreads the searches, so that ids come back late. */
+    start = pawl_add_relaxed(&t->cursor, 1);
+    for (uint32_t i = 0; i < t->slots; i++) {
+        uint32_t slot = (start + i) % t->slots;
+
+        if (!claim(&t->slot[slot]))
+            continue;
+        sit_down(t, slot);
+        return begin_life(t, &t->slot[slot]);
+    }
+    return -EAGAIN;
+}
+
+int pawl_participants_leave(struct pawl_participants *t)
+{
+    struct pawl_slot *s = find_mine(t);
+
+    if (s == NULL)
+        return -ENOENT;
+    /* release: pairs with pawl_participant_alive: all that the thread did. */
+    pawl_store_release(&s->id, mine(s) | ENDED);
+    repair(t, s);
+    release(s);
+    return 0;
+}
+
+int pawl_participants_recover(struct pawl_participants *t)
+{
+    int n = 0;
+
+    for (uint32_t i = 0; i < t->slots; i++) {
+        struct pawl_slot *s = &t->slot[i];
+        /* relaxed: a hint; claim decides. */
+        uint32_t seen = pawl_load_relaxed(&s->id);
+
+        if (seen == 0 || (seen & CLEAN) != 0 || !claim(s))
+            continue;
+        repair(t, s);
+        release(s);
+        n++;
+    }
+    return n;
+}

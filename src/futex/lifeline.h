@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lifeline.h - the threads that take part in a shared region, and which of them
+ * are dead.
+ *
+ * A region has a table of slots.  A thread takes one when it first uses the
+ * region.  In it lies its lifeline: a robust mutex of libc, shared between
+ * processes, that the thread holds for as long as it lives.  When it ends, by
+ * SIGKILL or by execve too, the kernel marks the word of the mutex and wakes a
+ * sleeper.  docs/owner-death.md tells the whole story.
+ *
+ *   lifeline     31        30     29                                0
+ *               +---------+------+-----------------------------------+
+ *               | WAITERS | DIED |  the kernel's thread id, 0: nobody |
+ *               +---------+------+-----------------------------------+
+ *
+ *   id           31      30     29 ............. 12   11 ......... 0
+ *               +-------+-------+------------------+----------------+
+ *               | ENDED | CLEAN |    generation    |      slot      |
+ *               +-------+-------+------------------+----------------+
+ *
+ *   slot state   id                lifeline    leaves it by
+ *   NEW          0                 0           join -> CLAIMED
+ *   ALIVE        id                tid         death -> DEAD; leave -> CLAIMED
+ *   DEAD         id                DIED        anybody who looks -> ENDED
+ *   ENDED        id, ENDED         DIED or 0   join, recover -> CLAIMED
+ *   CLAIMED      id, ENDED         tid         repaired -> CLEAN, or ALIVE with
+ *                                              the next generation; death -> ENDED
+ *   CLEAN        id, ENDED, CLEAN  0           join -> CLAIMED
+ *
+ * A slot is used again only after what its last thread held is repaired.  A slot
+ * has 2^18 generations, so an id comes back after that many threads in one slot:
+ * what was abandoned under that id, and not looked at since, would be taken for
+ * held by its namesake.
+ */
+#ifndef PAWL_FUTEX_LIFELINE_H
+#define PAWL_FUTEX_LIFELINE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pawl/base.h>
+
+#include "base/compiler.h"
+#include "futex/sys.h"
+
+#define PAWL_SLOT_BITS 12
+#define PAWL_SLOTS_MAX (UINT32_C(1) << PAWL_SLOT_BITS)
+#define PAWL_SLOT_MASK (PAWL_SLOTS_MAX - 1)
+
+/* Words of a slot in which its thread notes what it is in the middle of, for
+ * those who repair.  Whoever keeps such notes has a range of its own. */
+enum {
+    PAWL_NOTE_HEAP = 0, /* process/heap.c: up to 19 words */
+    PAWL_NOTES = 23,
+};
+
+struct pawl_slot {
+    union {
+        pthread_mutex_t mutex;
+        pawl_u32 word;
+        unsigned char room[48]; /* it is larger on some machines */
+    } lifeline;
+    pawl_u32 id;
+    pawl_u32 tid; /* as it stands in the lifeline of the thread `id` */
+    pawl_u32 pid;
+    uint32_t reserved;
+    pawl_u64 key; /* by which the thread knows its slot again */
+    pawl_u64 note[PAWL_NOTES];
+} __attribute__((aligned(2 * PAWL_CACHE_LINE)));
+
+struct pawl_participants {
+    uint32_t slots;  /* constant */
+    pawl_u32 cursor; /* where the last search began: a hint */
+    struct pawl_slot slot[];
+};
+
+/* The bytes of a table of 1 to PAWL_SLOTS_MAX slots. */
+static inline size_t pawl_participants_bytes(uint32_t slots)
+{
+    return sizeof(struct pawl_participants) + slots * sizeof(struct pawl_slot);
+}
+
+/* Make a table in zeroed memory. */
+void pawl_participants_init(struct pawl_participants *t, uint32_t slots);
+
+/* -- The caller ------------------------------------------------------------- */
+
+/* What the calling thread remembers.  A seat says where to look first, and may
+ * be wrong. */
+enum { PAWL_SEATS = 4 };
+
+struct pawl_participant_self {
+    uint64_t key; /* random; 0: none yet */
+    struct {
+        const struct pawl_participants *table;
+        uint32_t slot;
+    } seat[PAWL_SEATS];
+};
+
+extern _Thread_local struct pawl_participant_self pawl_participant_self_;
+
+/* Find the caller's slot, or take one, after repairing what its last owner left.
+ *
+ * Returns    the caller's id, > 0;  -EAGAIN all slots are taken by threads that
+ *            live;  -ENOMEM libc is out of memory.
+ */
+PAWL_COLD int pawl_participants_join(struct pawl_participants *t);
+
+/* Give the caller's slot back, with what it holds.  Returns 0;  -ENOENT it has
+ * none. */
+int pawl_participants_leave(struct pawl_participants *t);
+
+/* -- Others ------------------------------------------------------------------ */
+
+/* Whether the thread `id` can still act.  False is final. */
+bool pawl_participant_alive(const struct pawl_participants *t, uint32_t id);
+
+/* Whether a thread of this process that lives has a slot there. */
+bool pawl_participants_here(const struct pawl_participants *t);
+
+/* How many live. */
+uint32_t pawl_participants_living(const struct pawl_participants *t);
+
+/* Have *watch tell of the death of `id`: a sleep on it, together with what else
+ * is waited for, ends then.  Only one of those who sleep on a lifeline is woken
+ * by the kernel, so whoever finds `id` dead calls pawl_participant_buried.
+ *
+ * Returns    0;  -EOWNERDEAD it is dead.
+ */
+int pawl_participant_watch(struct pawl_participants *t, uint32_t id,
+                           struct pawl_watch *watch);
+
+/* Wake the others who watch `id`. */
+void pawl_participant_buried(struct pawl_participants *t, uint32_t id);
+
+/* -- Repairs ------------------------------------------------------------------ */
+
+/* Undo, or complete, what the dead thread of a slot left half done: its notes say
+ * what.  Called with the slot CLAIMED, so by one at a time; may be killed and
+ * called again. */
+typedef void (*pawl_repair_fn)(struct pawl_participants *t, uint32_t slot);
+
+enum pawl_repair_kind { PAWL_REPAIR_HEAP, PAWL_REPAIR_KINDS };
+
+/* Each process says, before it uses a table, how it repairs. */
+void pawl_repair_with(enum pawl_repair_kind kind, pawl_repair_fn fn);
+
+/* Repair what the dead have left.  Returns how many slots became free. */
+int pawl_participants_recover(struct pawl_participants *t);
+
+#endif /* PAWL_FUTEX_LIFELINE_H */
