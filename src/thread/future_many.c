@@ -433,7 +433,6 @@ void pawl_as_completed_end(pawl_as_completed *c)
 {
     size_t coming = 0;
 
-    take_arrived(c);
     for (size_t i = 0; i < c->n_; i++) {
         pawl_future_entry *e = &c->entries_[i];
 

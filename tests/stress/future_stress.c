@@ -232,6 +232,7 @@ TEST(future_stress.one_outcome_for_all)
             bool cancelled = pawl_future_is_cancelled(&s->f);
 
             CHECK(pawl_future_is_done(&s->f));
+            CHECK(!pawl_future_stop_requested(&s->f));
             CHECK_EQ(atomic_load(&s->began), !cancelled);
             CHECK_EQ(atomic_load(&s->sets), !cancelled);
             CHECK(cancelled || atomic_load(&s->cancels) == 0);

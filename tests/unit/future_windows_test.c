@@ -19,6 +19,19 @@ static inline void seam_watchers_wake(pawl_u32 *word, bool shared)
     pawl_watchers_wake(word, shared);
 }
 
+/* How often this thread has gone to sleep. */
+static _Thread_local int sleeps;
+
+static inline int counted_wait(pawl_u32 *word, uint32_t expected,
+                               pawl_deadline until, bool shared,
+                               uint32_t channels)
+{
+    sleeps++;
+    return seam_wait(word, expected, until, shared, channels);
+}
+
+#undef pawl_futex_wait
+#define pawl_futex_wait counted_wait
 #define pawl_watchers_wake seam_watchers_wake
 
 #include "thread/future.c"
@@ -187,9 +200,9 @@ TEST(future_window.child_of_a_fork_finds_it_free)
     CHECK_OK(pawl_future_add_callback(&f, &cb, count_call, &called_here));
     (void)pawl_self_local(); /* installs the handlers */
     CHECK(!is_done(lock(&f)));
-    cb.next_ = NULL; /* half a list */
+    cb.next_ = cb.prev_ = NULL; /* half a list */
     test_wait_child(test_spawn_child(find_it_locked_by_nobody, &f));
-    cb.next_ = &cb;
+    cb.next_ = cb.prev_ = &cb;
     unlock(&f);
     CHECK_OK(pawl_future_set(&f, 0, NULL));
     CHECK_EQ(called_here, 1);
@@ -343,4 +356,28 @@ TEST(future_window.arrival_before_the_sleep_is_not_missed)
     stop_release(&late);
     CHECK_EQ(visitor_passes(&waiter), 2);
     pawl_as_completed_end(&s.c);
+}
+
+static int wait_and_count(void *scene)
+{
+    struct scene *s = scene;
+
+    CHECK_OK(pawl_future_wait(s->e, N, s->when));
+    return sleeps;
+}
+
+/* F-08: who waits for all is woken once, whatever fails before. */
+TEST(future_window.wait_for_all_is_one_wake)
+{
+    struct visitor waiter;
+    struct scene s;
+
+    scene_make(&s);
+    s.when = PAWL_FUTURE_ALL_COMPLETED;
+    visitor_start_asleep(&waiter, wait_and_count, nothing, &s);
+    for (int i = 0; i < N; i++) {
+        test_until_asleep(test_tid(waiter.thread));
+        CHECK_OK(pawl_future_set(&s.f[i], -EIO, NULL));
+    }
+    CHECK_EQ(visitor_passes(&waiter), 1);
 }
