@@ -15,7 +15,9 @@
 #include <pawl/event.h>
 #include <pawl/eventcount.h>
 #include <pawl/future.h>
+#include <pawl/fork.h>
 #include <pawl/latch.h>
+#include <pawl/local.h>
 #include <pawl/mutex.h>
 #include <pawl/once.h>
 #include <pawl/queue.h>

@@ -41,6 +41,15 @@
  *   the object any more: it may be freed.
  * The end     main's return, or exit(), waits for all threads that are not
  *   daemons: see "the end of the program" below.
+ * OS threads  one that has run a thread is parked for a while and runs the next,
+ *   which makes start and join some hundred times as fast as with a new one.  The
+ *   next thread finds the signal mask, the CPUs, the scheduling and the name of a
+ *   new one, and locks that the last one held are ownerless; pawl_local values
+ *   are destroyed.  But plain _Thread_local variables, values of pthread keys,
+ *   the floating-point environment and locks in shared memory are those of the
+ *   OS thread, and last as long as it.  Who needs them fresh, or destroyed at the
+ *   end of each thread (C++ thread_local objects), says no_cache for the thread,
+ *   or pawl_thread_cache(0) for all.
  * Fork        in the child, threads other than the one that forked do not exist:
  *   they are not alive, and to join them is -ECHILD.
  *
@@ -51,6 +60,7 @@
 
 #include <pawl/base.h>
 #include <pawl/time.h>
+#include <pawl/wait.h>
 
 PAWL_BEGIN_DECLS
 
@@ -104,7 +114,7 @@ typedef struct pawl_thread {
     const char *function_;
     struct pawl_thread
         *joining_;   /* what it waits for: under a lock of join.c */
-    pawl_u32 named_; /* odd: name_ is being written */
+    pawl_u32 guard_; /* odd: carrier_ and name_ are being written */
     uint32_t pad_;
     pawl_u64 name_[PAWL_THREAD_NAME_SIZE / 8];
     unsigned char copy_[PAWL_THREAD_COPY_MAX];
@@ -133,6 +143,12 @@ typedef struct pawl_thread {
 PAWL_API int pawl_thread_init(pawl_thread *t, pawl_thread_fn fn, void *arg,
                               const pawl_thread_options *options);
 
+/* The same, with the text of `fn` for the default name. */
+#define PAWL_THREAD_INIT(t, fn, arg)                                           \
+    pawl_thread_init_named((t), (fn), (arg), #fn)
+PAWL_API int pawl_thread_init_named(pawl_thread *t, pawl_thread_fn fn, void *arg,
+                                    const char *function);
+
 /* Start it, once.  When this returns, it exists, and its ident and serial can be
  * read.
  *
@@ -145,12 +161,28 @@ PAWL_API int pawl_thread_init(pawl_thread *t, pawl_thread_fn fn, void *arg,
  */
 PAWL_API int pawl_thread_start(pawl_thread *t);
 
+/* Start n threads, or none; they begin together, when all of them are there.
+ *
+ * Returns    0;  as start, for the first that fails: those before it are not
+ *            started either, and can be. */
+PAWL_API int pawl_thread_start_many(pawl_thread *const *threads, size_t n);
+
+/* Start fn(arg) in a thread without an object: nobody can join it, and the end of
+ * the program does not wait for it.
+ *
+ * ident      may be NULL.
+ * Returns    as init and start. */
+PAWL_API int pawl_thread_start_detached(pawl_thread_fn fn, void *arg,
+                                        const pawl_thread_options *options,
+                                        uint64_t *ident);
+
 /* Wait until it has ended.  By any number of threads, any number of times.
  *
  * status     may be NULL; written only when 0 is returned.
  *
  * Returns    0;  -ETIMEDOUT (until), -EAGAIN (try): it runs;
- *            -EDEADLK   the caller is that thread;
+ *            -EDEADLK   the caller is that thread, or waits for ever for one that
+ *                       waits for ever for the caller, directly or not;
  *            -ESRCH     it was not started;  -EBADF it was destroyed;
  *            -EINVAL    a foreign thread: see pawl_thread_current;
  *            -ECHILD    it stayed behind in a fork;
@@ -162,6 +194,24 @@ PAWL_API PAWL_NODISCARD int
 pawl_thread_join_until(pawl_thread *t, pawl_deadline until, int *status);
 PAWL_API int pawl_thread_join(pawl_thread *t, int *status);
 PAWL_API PAWL_NODISCARD int pawl_thread_try_join(pawl_thread *t, int *status);
+
+/* Wait for one of n threads, and say which; or for all of them, by one deadline.
+ *
+ * which      may be NULL; written if a thread decides the answer.
+ *
+ * Returns    as join: any: for the one that was found;  all: 0, or of the first
+ *            that fails.  any: -EINVAL n is 0, -ENOMEM. */
+PAWL_API PAWL_NODISCARD int
+pawl_thread_join_any_until(pawl_thread *const *threads, size_t n,
+                           pawl_deadline until, size_t *which);
+PAWL_API PAWL_NODISCARD int
+pawl_thread_join_all_until(pawl_thread *const *threads, size_t n,
+                           pawl_deadline until);
+
+/* In a wait set (pawl/wait.h): ready when *t has ended; takes nothing.  An error
+ * of join is the end of the wait. */
+#define PAWL_WAIT_THREAD(t) pawl_thread_wait_item(t)
+PAWL_API pawl_wait_item pawl_thread_wait_item(pawl_thread *t);
 
 /* What it returned, without waiting.
  *
@@ -185,6 +235,43 @@ PAWL_API int pawl_thread_destroy(pawl_thread *t);
  * Returns    only on failure: -EPERM the caller is the main thread, or a foreign
  *            one. */
 PAWL_API int pawl_thread_exit(int status);
+
+/* ---- asking a thread to stop ---------------------------------------------- */
+
+/* Ask *t to stop.  Nothing is forced: the thread finds out by stop_requested, by
+ * PAWL_WAIT_STOP() in a wait set, or by PAWL_INTERRUPTIBLE.  It cannot be taken
+ * back.
+ *
+ * Returns    0, also if it has ended;  -ESRCH not started;  -EBADF;  -ECHILD. */
+PAWL_API int pawl_thread_request_stop(pawl_thread *t);
+
+/* Whether the calling thread has been asked to.
+ *
+ * Order      acquire, if so: what was done before the request.
+ * Cost       two loads. */
+PAWL_API bool pawl_thread_stop_requested(void);
+
+/* In a wait set of the calling thread: ready when it has been asked to. */
+#define PAWL_WAIT_STOP() pawl_thread_stop_wait_item()
+PAWL_API pawl_wait_item pawl_thread_stop_wait_item(void);
+
+/* One blocking call of pawl, such as pawl_queue_get(q, &item), that ends with
+ * -ECANCELED if it would have to wait, or waits, and the calling thread is asked
+ * to stop:
+ *
+ *     int err = PAWL_INTERRUPTIBLE(pawl_queue_get(q, &item));
+ *
+ * The object is as after a deadline that has passed: nothing was taken; a
+ * condition's mutex is held again; the barrier is broken.  What needs no wait
+ * succeeds all the same.  Functions of the caller's that pawl calls within (an
+ * action, a predicate) are not interrupted.
+ *
+ * Cost       the call, and about 2 ns. */
+#define PAWL_INTERRUPTIBLE(call)                                               \
+    (pawl_thread_interruptible_begin_(), pawl_thread_interruptible_end_(call))
+/* The two sides of that. */
+PAWL_API void pawl_thread_interruptible_begin_(void);
+PAWL_API int pawl_thread_interruptible_end_(int err);
 
 /* ---- questions ----------------------------------------------------------- */
 
@@ -225,6 +312,43 @@ PAWL_API pawl_thread *pawl_thread_current(void);
  * be joined: it ends when exit begins, or by pthread_exit. */
 PAWL_API pawl_thread *pawl_thread_main(void);
 
+/* ---- names ---------------------------------------------------------------- */
+
+/* Free text, of no meaning to pawl.  The default is "Thread-N" with N counting
+ * the threads of that name, or "Thread-N (function)" after PAWL_THREAD_INIT; of
+ * main "MainThread", of foreign threads "Dummy-N".  The kernel is told the first
+ * 15 bytes, without half characters of UTF-8; of a default name the function.
+ *
+ * Returns    name, filled with up to PAWL_THREAD_NAME_SIZE bytes. */
+PAWL_API const char *pawl_thread_name(const pawl_thread *t,
+                                      char name[PAWL_THREAD_NAME_SIZE]);
+/* At any time, by any thread.
+ *
+ * Returns    0;  -EINVAL NULL, or PAWL_THREAD_NAME_SIZE bytes or more;  -EBADF.
+ */
+PAWL_API int pawl_thread_set_name(pawl_thread *t, const char *name);
+
+/* ---- all threads ------------------------------------------------------------ */
+
+/* A thread as it was a moment ago. */
+typedef struct pawl_thread_info {
+    uint64_t serial;
+    pawl_thread *thread; /* may have ended, and be gone: compare it, no more */
+    uint32_t native_id;  /* 0: it has only just been started */
+    bool daemon;
+    char name[PAWL_THREAD_NAME_SIZE];
+} pawl_thread_info;
+
+/* Those that have been started and have not ended: main, daemons, detached ones,
+ * foreign ones that have a handle.
+ *
+ * infos      room for `room` of them; may be NULL if that is 0.
+ * Returns    how many there are, be it more than there is room for.
+ * Progress   keeps no thread from starting or ending. */
+PAWL_API size_t pawl_thread_enumerate(pawl_thread_info *infos, size_t room);
+/* As many as an enumerate would find. */
+PAWL_API size_t pawl_thread_active_count(void);
+
 /* ---- failures -------------------------------------------------------------- */
 
 /* Called in a thread whose function has returned a negative status, before it
@@ -252,6 +376,14 @@ pawl_thread_set_error_hook(pawl_thread_error_fn fn);
  *            listed on stderr, and the program ends.  Negative: as long as it
  *            takes, which is the default. */
 PAWL_API void pawl_thread_exit_policy(bool wait, int64_t limit_ns);
+
+/* ---- options of the process --------------------------------------------------- */
+
+/* Park no more than so many OS threads, at most 64, which is where it begins; 0:
+ * none.  Those that are parked now end.
+ *
+ * Returns    the limit before. */
+PAWL_API uint32_t pawl_thread_cache(uint32_t limit);
 
 /* The size of the stacks of threads started after this, in bytes, at least 32 KiB;
  * 0: what the system gives (ulimit -s).

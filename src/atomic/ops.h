@@ -66,9 +66,9 @@ static inline uint32_t pawl_add_release(pawl_u32 *w, uint32_t v)
     return __atomic_fetch_add(&w->v_, v, __ATOMIC_RELEASE);
 }
 
-static inline uint32_t pawl_add_seq(pawl_u32 *w, uint32_t v)
+static inline uint32_t pawl_add_acq_rel(pawl_u32 *w, uint32_t v)
 {
-    return __atomic_fetch_add(&w->v_, v, __ATOMIC_SEQ_CST);
+    return __atomic_fetch_add(&w->v_, v, __ATOMIC_ACQ_REL);
 }
 
 static inline bool pawl_cas_relaxed(pawl_u32 *w, uint32_t *seen, uint32_t v)

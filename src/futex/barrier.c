@@ -174,6 +174,7 @@ static int run_action(pawl_barrier *b, uint64_t ticket, pawl_barrier_fn action,
 {
     bool shared = is_shared(b);
     uint32_t depth = pawl_self_.actions;
+    uint32_t calm;
     uint64_t seen;
     int err;
 
@@ -181,7 +182,9 @@ static int run_action(pawl_barrier *b, uint64_t ticket, pawl_barrier_fn action,
     if (depth < PAWL_ACTIONS_KEPT)
         pawl_self_.acting[depth] = b;
     pawl_self_.actions = depth + 1;
+    calm = pawl_uninterruptible_begin();
     err = action(generation_of(ticket), arg);
+    pawl_uninterruptible_end(calm);
     pawl_self_.actions = depth;
     if (err < 0) {
         break_generation(b, ticket, err);

@@ -409,20 +409,30 @@ int pawl_cond_try_wait(pawl_cond *c, pawl_mutex *m)
     return err == -ETIMEDOUT ? -EAGAIN : err;
 }
 
+/* Whether a stop is asked for is no matter of the predicate's. */
+static int ask(pawl_predicate_fn pred, void *arg)
+{
+    uint32_t calm = pawl_uninterruptible_begin();
+    int value = pred(arg);
+
+    pawl_uninterruptible_end(calm);
+    return value;
+}
+
 int pawl_cond_wait_for(pawl_cond *c, pawl_mutex *m, pawl_predicate_fn pred,
                        void *arg, pawl_deadline until)
 {
     int err = check(c, m);
 
     while (err == 0) {
-        int value = pred(arg);
+        int value = ask(pred, arg);
 
         if (value != 0)
             return value > 0 ? 0 : value;
         err = pawl_cond_wait_until(c, m, until);
     }
     if (err == -ETIMEDOUT) {
-        int value = pred(arg);
+        int value = ask(pred, arg);
 
         if (value != 0)
             return value > 0 ? 0 : value;

@@ -279,7 +279,9 @@ static int sleep_on(struct contender *c, uint64_t *seen)
                                      : PAWL_M_CHANNEL_WAITING);
     if (watched)
         pawl_wait_ends();
-    return r == -ETIMEDOUT && until != c->until ? -EAGAIN : r;
+    return r == -ETIMEDOUT && until != c->until && !pawl_self_.interrupted
+               ? -EAGAIN
+               : r;
 }
 
 static bool is_past(pawl_deadline until)
@@ -348,9 +350,12 @@ int pawl_mutex_acquire(pawl_mutex *m, pawl_deadline until)
 
 int pawl_mutex_reacquire(pawl_mutex *m, bool slept)
 {
-    if (slept)
-        return acquire_slow(m, PAWL_FOREVER, PAWL_M_WAITERS);
-    return pawl_mutex_acquire(m, PAWL_FOREVER);
+    uint32_t calm = pawl_uninterruptible_begin();
+    int err = slept ? acquire_slow(m, PAWL_FOREVER, PAWL_M_WAITERS)
+                    : pawl_mutex_acquire(m, PAWL_FOREVER);
+
+    pawl_uninterruptible_end(calm);
+    return err;
 }
 
 static PAWL_COLD int try_acquire_slow(pawl_mutex *m)
@@ -498,7 +503,9 @@ static PAWL_COLD int lock_annotated(pawl_mutex *m, pawl_deadline until,
                                     bool try_only)
 {
     bool ownerless = is_ownerless(m);
-    unsigned flags = try_only || until != PAWL_FOREVER ? PAWL_TSAN_TRY : 0;
+    bool may_fail =
+        try_only || until != PAWL_FOREVER || pawl_self_.interruptible != 0;
+    unsigned flags = may_fail ? PAWL_TSAN_TRY : 0;
     int err;
     bool got;
 

@@ -46,9 +46,11 @@ int pawl_once_init(pawl_once *o, unsigned flags)
 /* The word says that we run it: do. */
 static int run(pawl_once *o, pawl_once_fn fn, void *arg)
 {
+    uint32_t calm = pawl_uninterruptible_begin();
     int err = fn(arg);
     bool shared = is_shared(o);
 
+    pawl_uninterruptible_end(calm);
     pawl_tsan_release(o);
     /* release: pairs with is_done, and with cas_acquire in claim. */
     if ((pawl_swap_release(&o->word_, err < 0 ? 0 : DONE) & WAITERS) != 0)

@@ -829,7 +829,9 @@ static PAWL_COLD int lock_annotated(pawl_rwlock *rw, pawl_deadline until,
                                     bool reading)
 {
     unsigned flags = (reading ? PAWL_TSAN_READ : 0u) |
-                     (until != PAWL_FOREVER ? PAWL_TSAN_TRY : 0u);
+                     (until != PAWL_FOREVER || pawl_self_.interruptible != 0
+                          ? PAWL_TSAN_TRY
+                          : 0u);
     int err;
 
     pawl_tsan_locking(rw, flags);

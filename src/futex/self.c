@@ -180,23 +180,9 @@ static void bury_holdings(uint32_t id)
     }
 }
 
-/* The key's destructor.  The first time round only the CPU number is withdrawn,
- * so that destructors of other keys may still use locks; the second time the
- * thread is dead. */
-static void thread_ends(void *round)
+/* The thread with our record and id is dead. */
+static void die(struct pawl_record *r, uint32_t id)
 {
-    struct pawl_record *r = pawl_self_.record;
-    uint32_t id = pawl_self_.local_id;
-    /* relaxed: made before this thread had a value for it. */
-    pthread_key_t key = pawl_load_relaxed(&key_plus_1) - 1;
-
-    if (r == NULL)
-        return;
-    if (round == (void *)1) {
-        withdraw_cpu(r);
-        if (pthread_setspecific(key, (void *)2) == 0)
-            return;
-    }
     pawl_tsan_thread_ends();
     pawl_cond_flush_deferred();
     pawl_self_.record = NULL;
@@ -207,6 +193,41 @@ static void thread_ends(void *round)
     pawl_store_release(&r->id, id | ENDED);
     pawl_swap_seq(&ends, 1); /* seq_cst: E of the drawing */
     bury_holdings(id);
+}
+
+/* The key's destructor.  The first time round only the CPU number is withdrawn,
+ * so that destructors of other keys may still use locks; the second time the
+ * thread is dead. */
+static void thread_ends(void *round)
+{
+    struct pawl_record *r = pawl_self_.record;
+    /* relaxed: made before this thread had a value for it. */
+    pthread_key_t key = pawl_load_relaxed(&key_plus_1) - 1;
+
+    if (r == NULL)
+        return;
+    if (round == (void *)1) {
+        withdraw_cpu(r);
+        if (pthread_setspecific(key, (void *)2) == 0)
+            return;
+    }
+    die(r, pawl_self_.local_id);
+}
+
+void pawl_self_ends(bool goes_on)
+{
+    struct pawl_record *r = pawl_self_.record;
+
+    pawl_self_.actions = 0;
+    pawl_self_.interruptible = 0;
+    if (r != NULL) {
+        withdraw_cpu(r);
+        die(r, pawl_self_.local_id);
+    }
+    if (goes_on)
+        pawl_self_.local_id = 0;
+    else
+        pawl_self_.local_id = NO_RECORD | pawl_self_shared();
 }
 
 /* -- Forks ------------------------------------------------------------- */

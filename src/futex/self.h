@@ -74,6 +74,15 @@ struct pawl_deferred_wake {
     int count;         /* sleepers to wake or move */
 };
 
+/* How somebody can call a thread off its sleep: see pawl_uninterruptible_begin,
+ * and sys.c for how it sleeps. */
+struct pawl_interrupt {
+    pawl_u64 stop; /* PAWL_STOP | something that changes when it is set anew */
+    pawl_u64 bed;  /* the word slept on [| PAWL_BED_SHARED]; 0: needs no wake */
+};
+#define PAWL_STOP UINT64_C(1)
+#define PAWL_BED_SHARED UINT64_C(1)
+
 /* A thread inside more actions at once waits for the outer ones in vain instead
  * of being told. */
 #define PAWL_ACTIONS_KEPT 4
@@ -87,6 +96,9 @@ struct pawl_self {
     uint32_t actions;                      /* how many those are */
     struct pawl_spin_memory spin[PAWL_SPIN_KINDS];
     uint32_t turn; /* where a wait set begins to look: see wait.c */
+    uint32_t interruptible; /* calls that a stop ends, one in another */
+    bool interrupted;       /* ... and it has: their sleep reported a time-out */
+    struct pawl_interrupt *interrupt; /* not NULL if interruptible */
 };
 
 extern _Thread_local struct pawl_self pawl_self_;
@@ -111,6 +123,27 @@ static inline uint32_t pawl_self_shared(void)
 static inline uint32_t pawl_self_id(bool shared)
 {
     return shared ? pawl_self_shared() : pawl_self_local();
+}
+
+/* The thread that this OS thread has run has ended, but the OS thread goes on (or
+ * comes to its own end): what the thread held is ownerless, as if the OS thread
+ * had ended.  If it goes on, it is another from now on. */
+void pawl_self_ends(bool goes_on);
+
+/* In calls that a stop ends (pawl/thread.h), a sleep reports a time-out once the
+ * thread has been asked to stop.  Between these two it does not: for waits that
+ * cannot fail, and for functions of the user's.  Returns what the other takes. */
+static inline uint32_t pawl_uninterruptible_begin(void)
+{
+    uint32_t calm = pawl_self_.interruptible;
+
+    pawl_self_.interruptible = 0;
+    return calm;
+}
+
+static inline void pawl_uninterruptible_end(uint32_t calm)
+{
+    pawl_self_.interruptible = calm;
 }
 
 /* Make the wake that this thread, which ends, has deferred.  In cond.c. */

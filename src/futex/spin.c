@@ -245,9 +245,6 @@ static bool begin(struct pawl_spin *s, enum pawl_spin_kind kind, uint32_t full)
 {
     struct pawl_spin_memory *m = &pawl_self_.spin[kind];
 
-    /* Every wait begins here: a stranger in a forked child, who would mistake
-     * marks from before the fork, introduces itself: see self.c. */
-    (void)pawl_self_local();
     if (full == 0)
         return false;
     if (m->budget == 0 || is_time_to_probe(m->misses))
@@ -266,8 +263,21 @@ static bool begin(struct pawl_spin *s, enum pawl_spin_kind kind, uint32_t full)
     return true;
 }
 
+/* Every wait begins with this: a stranger in a forked child, who would mistake
+ * marks from before the fork, introduces itself: see self.c. */
+static void introduce(void)
+{
+    (void)pawl_self_local();
+}
+
+bool pawl_spin_begins_unnamed(struct pawl_spin *s, enum pawl_spin_kind kind)
+{
+    return begin(s, kind, full_budget());
+}
+
 bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind)
 {
+    introduce();
     return begin(s, kind, full_budget());
 }
 
@@ -276,6 +286,7 @@ bool pawl_spin_begins_among(struct pawl_spin *s, enum pawl_spin_kind kind,
 {
     uint32_t full = full_budget();
 
+    introduce();
     if (threads <= pawl_spin_cpus())
         return begin(s, kind, full);
     if (!begin(s, PAWL_SPIN_YIELD, full == 0 ? 0 : FULL_YIELDS))

@@ -51,6 +51,9 @@ uint32_t pawl_spin_cpus(void);
 /* Whether to spin at all. */
 bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind);
 
+/* The same for a thread of pawl's that waits without having to say who it is. */
+bool pawl_spin_begins_unnamed(struct pawl_spin *s, enum pawl_spin_kind kind);
+
 /* The same for a wait that ends only when `threads` threads, the caller
  * included, have run. */
 bool pawl_spin_begins_among(struct pawl_spin *s, enum pawl_spin_kind kind,

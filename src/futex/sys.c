@@ -24,6 +24,7 @@
 
 #include "atomic/ops.h"
 #include "base/compiler.h"
+#include "futex/self.h"
 
 enum {
     NO_REQUEUE = 1,
@@ -140,8 +141,8 @@ static PAWL_COLD long wait_relative(pawl_u32 *word, uint32_t expected,
     return futex(word, FUTEX_WAIT, shared, expected, &ts, NULL, 0);
 }
 
-int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
-                    bool shared, uint32_t channels)
+static int wait_alone(pawl_u32 *word, uint32_t expected, pawl_deadline until,
+                      bool shared, uint32_t channels)
 {
     long r = -ENOSYS;
 
@@ -189,8 +190,8 @@ bool pawl_futex_can_wait_any(void)
     return !is_refused(NO_WAITV | NO_FUTEX);
 }
 
-int pawl_futex_wait_any(const struct pawl_watch *watch, size_t n,
-                        pawl_deadline until)
+static int wait_any(const struct pawl_watch *watch, size_t n,
+                    pawl_deadline until)
 {
     struct waitv v[PAWL_WATCH_MAX];
     struct timespec ts = to_timespec(until);
@@ -226,6 +227,104 @@ int pawl_futex_wait_any(const struct pawl_watch *watch, size_t n,
     }
     return (int)r;
 }
+
+/* -- Interruptible sleep ----------------------------------------------------- */
+
+/* Sleep on the word and on the thread's stop word at once.  That the kernel can
+ * do only without channels; otherwise, who asks for the stop wakes all who sleep
+ * on the word, and as it may come too early, the sleeper looks again himself after
+ * a while. */
+#define LOOK_AGAIN_NS INT64_C(50000000)
+
+static bool is_stopped(struct pawl_interrupt *in)
+{
+    /* seq_cst: D of the drawing in stop.c. */
+    if ((pawl_load64_seq(&in->stop) & PAWL_STOP) == 0)
+        return false;
+    pawl_self_.interrupted = true;
+    return true;
+}
+
+static int wait_and_listen(struct pawl_interrupt *in, pawl_u32 *word,
+                           uint32_t expected, pawl_deadline until, bool shared,
+                           uint32_t channels)
+{
+    pawl_deadline look_at = pawl_after_ns(LOOK_AGAIN_NS);
+    pawl_deadline end = look_at < until ? look_at : until;
+    int err;
+
+    /* seq_cst: C of the drawing in stop.c. */
+    pawl_swap64_seq(&in->bed,
+                    (uintptr_t)word | (shared ? PAWL_BED_SHARED : 0));
+    err = is_stopped(in) ? -ETIMEDOUT
+                         : wait_alone(word, expected, end, shared, channels);
+    /* relaxed: a wake that comes too late is stray. */
+    pawl_store64_relaxed(&in->bed, 0);
+    /* As after a signal: an object may have been moved meanwhile. */
+    return err == -ETIMEDOUT && end != until && !is_stopped(in) ? -EINTR : err;
+}
+
+static PAWL_COLD int wait_interruptibly(pawl_u32 *word, uint32_t expected,
+                                        pawl_deadline until, bool shared,
+                                        uint32_t channels)
+{
+    struct pawl_interrupt *in = pawl_self_.interrupt;
+    struct pawl_watch both[2] = {
+        {word, expected, shared},
+        /* relaxed: the kernel compares it again. */
+        {pawl_low_half(&in->stop), (uint32_t)pawl_load64_relaxed(&in->stop),
+         false},
+    };
+    int err = -ENOSYS;
+
+    if (is_stopped(in))
+        return -ETIMEDOUT;
+    if (channels == PAWL_CHANNEL_ANY && pawl_futex_can_wait_any())
+        err = wait_any(both, 2, until);
+    if (err == -ENOSYS)
+        err = wait_and_listen(in, word, expected, until, shared, channels);
+    return err;
+}
+
+static PAWL_COLD int wait_any_interruptibly(const struct pawl_watch *watch,
+                                            size_t n, pawl_deadline until)
+{
+    struct pawl_interrupt *in = pawl_self_.interrupt;
+    struct pawl_watch all[PAWL_WATCH_MAX];
+    bool has_room = n < PAWL_WATCH_MAX;
+    pawl_deadline look_at = pawl_after_ns(LOOK_AGAIN_NS);
+    pawl_deadline end = has_room || until < look_at ? until : look_at;
+    int err;
+
+    memcpy(all, watch, n * sizeof *all);
+    if (has_room)
+        all[n] = (struct pawl_watch){
+            pawl_low_half(&in->stop),
+            /* relaxed: the kernel compares it again. */
+            (uint32_t)pawl_load64_relaxed(&in->stop), false};
+    if (is_stopped(in))
+        return -ETIMEDOUT;
+    err = wait_any(all, n + has_room, end);
+    return err == -ETIMEDOUT && end != until && !is_stopped(in) ? -EINTR : err;
+}
+
+int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
+                    bool shared, uint32_t channels)
+{
+    if (pawl_unlikely(pawl_self_.interruptible != 0))
+        return wait_interruptibly(word, expected, until, shared, channels);
+    return wait_alone(word, expected, until, shared, channels);
+}
+
+int pawl_futex_wait_any(const struct pawl_watch *watch, size_t n,
+                        pawl_deadline until)
+{
+    if (pawl_unlikely(pawl_self_.interruptible != 0))
+        return wait_any_interruptibly(watch, n, until);
+    return wait_any(watch, n, until);
+}
+
+/* -- Waking ------------------------------------------------------------------ */
 
 int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels)
 {

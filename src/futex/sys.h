@@ -10,6 +10,9 @@
  * lock may be freed by its next holder before the wake that follows an unlock;
  * the worst outcome is a stray wake for whatever lives there now.
  *
+ * In a thread that is to stop, and within a call that this ends (see
+ * pawl_uninterruptible_begin), a wait says that its deadline has passed.
+ *
  * Where the kernel refuses a call (ENOSYS, or EPERM from a sandbox), something
  * slower takes its place; PAWL_FALLBACK, see sys.c, forces that for tests.  What
  * the kernel refuses to one of the processes that share an object it must refuse

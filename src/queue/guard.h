@@ -9,6 +9,7 @@
 #include <pawl/mutex.h>
 
 #include "base/compiler.h"
+#include "futex/self.h"
 
 /* Returns 0: locked; -EDEADLK: by the caller, who is in a callback;
  * -ENOTRECOVERABLE: a thread ended while it held the lock.  What it left half
@@ -17,6 +18,12 @@ PAWL_NO_TSA_ static inline int pawl_guard_lock(pawl_mutex *m)
 {
     int err = pawl_mutex_lock(m);
 
+    if (pawl_unlikely(err == -ETIMEDOUT)) { /* asked to stop, but not here */
+        uint32_t calm = pawl_uninterruptible_begin();
+
+        err = pawl_mutex_lock(m);
+        pawl_uninterruptible_end(calm);
+    }
     if (pawl_unlikely(err == -EOWNERDEAD)) {
         pawl_mutex_unlock(m);
         return -ENOTRECOVERABLE;

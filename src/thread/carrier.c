@@ -2,16 +2,27 @@
  *
  * carrier.c - the OS threads behind the threads: see carrier.h.
  *
- * I1  carrier->running is the serial of a thread  =>  that thread is not ENDED.
+ *   job      of a carrier that pawl has made        leaves it by
+ *   NONE     it runs, or is awake and parked        -> ASLEEP, by itself;
+ *                                                   -> GO, -> QUIT, by who has
+ *                                                   taken it out of the cache
+ *   ASLEEP   parked                                 -> GO, -> QUIT, and a wake
+ *   GO       has c->thread to run                   -> NONE, by itself
+ *   QUIT     is to end
+ *
+ * I1  carrier->running is that of a thread  =>  that thread is not ENDED.
  * I2  The carrier touches the pawl_thread of the caller's for the last time in
- *     the swap that makes it ENDED.
+ *     the swap that makes it ENDED.  Before that it has parked itself, so that
+ *     who has waited for the end finds it in the cache; so after that swap it
+ *     reads of *c only what is its own.
  */
 #include "thread/carrier.h"
 
 #include <pawl/error.h>
+#include <pawl/mutex.h>
 #include <pawl/once.h>
 
-#include <sched.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +33,33 @@
 #include "atomic/seqlock.h"
 #include "base/compiler.h"
 #include "base/tsan.h"
-#include "futex/self.h"
+#include "futex/spin.h"
 #include "futex/sys.h"
 #include "futex/waitable.h"
+#include "thread/cache.h"
 #include "thread/exit.h"
+#include "thread/join.h"
 #include "thread/registry.h"
+#include "thread/undo.h"
+
+enum {
+    NONE,
+    ASLEEP,
+    GO,
+    QUIT,
+};
 
 /* Rounds of destructors of pthread keys that an ending thread lets pass, so that
  * others come first; libc makes at least 4. */
 #define ROUNDS 3
+
+/* A parked carrier that nobody wants for so long ends. */
+#define IDLE_NS INT64_C(5000000000)
+
+/* A thread that was over after so short a time, the wait for it included, has
+ * changed nothing that lasts but perhaps its signal mask: to move itself to
+ * other CPUs takes 350 ns, and any other change as long or longer. */
+#define TRIFLE_NS 250
 
 _Thread_local struct pawl_carrier *pawl_carrier_self_;
 
@@ -66,20 +95,37 @@ bool pawl_carrier_is_main(void)
     return pawl_self_shared() == (uint32_t)getpid();
 }
 
-void pawl_carrier_set_os_name(const char *name)
+static void write_comm(uint32_t tid, const char *name)
 {
-    enum { OS_NAME_SIZE = 16 };
-    char cut[OS_NAME_SIZE];
-    size_t n = strnlen(name, OS_NAME_SIZE);
+    char path[64];
+    int fd;
 
-    if (n == OS_NAME_SIZE) {
-        n = OS_NAME_SIZE - 1;
+    snprintf(path, sizeof path, "/proc/self/task/%u/comm", (unsigned)tid);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return; /* it has ended, or there is no /proc */
+    (void)!write(fd, name, strlen(name));
+    close(fd);
+}
+
+void pawl_carrier_set_os_name(uint32_t tid, const char *name,
+                              char cut[PAWL_OS_NAME_SIZE])
+{
+    size_t n = strnlen(name, PAWL_OS_NAME_SIZE);
+    int saved = errno;
+
+    if (n == PAWL_OS_NAME_SIZE) {
+        n = PAWL_OS_NAME_SIZE - 1;
         while (n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80)
             n--; /* in the middle of a character of UTF-8 */
     }
+    memset(cut, 0, PAWL_OS_NAME_SIZE);
     memcpy(cut, name, n);
-    cut[n] = '\0';
-    prctl(PR_SET_NAME, cut);
+    if (tid == 0)
+        prctl(PR_SET_NAME, cut);
+    else
+        write_comm(tid, cut);
+    errno = saved;
 }
 
 void pawl_carrier_name(const uint64_t shown[PAWL_SHOWN_WORDS],
@@ -109,33 +155,67 @@ void pawl_carrier_name(const uint64_t shown[PAWL_SHOWN_WORDS],
 void pawl_carrier_read(const struct pawl_carrier *c,
                        uint64_t shown[PAWL_SHOWN_WORDS])
 {
-    while (
-        !pawl_seqlock_try_read(&c->showing, c->shown, shown, PAWL_SHOWN_WORDS))
+    while (!pawl_seqlock_try_read(&c->showing, c->shown, shown,
+                                  PAWL_SHOWN_WORDS))
         sched_yield(); /* a few instructions, unless preempted */
 }
 
-/* Show that *c runs *t, or, if that is NULL, nothing. */
-static void show(struct pawl_carrier *c, const pawl_thread *t)
+void pawl_thread_guard(pawl_thread *t)
 {
-    while (!pawl_seqlock_try_begin(&c->showing))
+    while (!pawl_seqlock_try_begin(&t->guard_))
         sched_yield(); /* a few instructions, unless preempted */
+}
+
+void pawl_thread_unguard(pawl_thread *t)
+{
+    pawl_seqlock_end(&t->guard_);
+}
+
+/* Show that *c runs *t, or, if that is NULL, nothing. */
+static void show(struct pawl_carrier *c, pawl_thread *t)
+{
+    uint64_t running = 0;
+
+    while (!pawl_seqlock_try_begin(&c->showing))
+        sched_yield(); /* somebody renames it */
     if (t != NULL) {
+        pawl_thread_guard(t);
+        t->carrier_ = c;
+        for (size_t i = 0; i < PAWL_THREAD_NAME_SIZE / 8; i++) {
+            /* relaxed: guarded. */
+            uint64_t word = pawl_load64_relaxed(&t->name_[i]);
+
+            pawl_seqlock_store(&c->shown[PAWL_SHOWN_NAME + i], word);
+            if (i == 0 && word == 0)
+                break;
+        }
+        pawl_thread_unguard(t);
         pawl_seqlock_store(&c->shown[PAWL_SHOWN_THREAD], (uintptr_t)t);
         pawl_seqlock_store(&c->shown[PAWL_SHOWN_FLAGS], t->flags_);
         pawl_seqlock_store(&c->shown[PAWL_SHOWN_NUMBER], t->number_);
         pawl_seqlock_store(&c->shown[PAWL_SHOWN_FUNCTION],
                            (uintptr_t)t->function_);
-        for (size_t i = 0; i < PAWL_THREAD_NAME_SIZE / 8; i++)
-            /* relaxed: ours, or not written while it is started. */
-            pawl_seqlock_store(&c->shown[PAWL_SHOWN_NAME + i],
-                               pawl_load64_relaxed(&t->name_[i]));
-        c->daemon = (t->flags_ & PAWL_T_DAEMON) != 0;
+        running = t->serial_ << 1 | ((t->flags_ & PAWL_T_DAEMON) != 0);
     }
-    pawl_seqlock_store(&c->shown[PAWL_SHOWN_SERIAL],
-                       t != NULL ? t->serial_ : 0);
+    pawl_seqlock_store(&c->shown[PAWL_SHOWN_SERIAL], running >> 1);
     /* seq_cst: A of the drawing in exit.c. */
-    pawl_store64_seq(&c->running, t != NULL ? t->serial_ : 0);
+    pawl_store64_seq(&c->running, running);
     pawl_seqlock_end(&c->showing);
+}
+
+/* Give it what the thread needs; c->thread is set. */
+static void equip(struct pawl_carrier *c, bool by_starter)
+{
+    pawl_thread *t = c->thread;
+
+    if (by_starter) {
+        c->starter = pawl_self_shared();
+        sigemptyset(&c->signals);
+        pthread_sigmask(SIG_BLOCK, NULL, &c->signals);
+    }
+    /* relaxed: who asks for a stop finds it as it finds t->carrier_. */
+    pawl_store64_relaxed(&c->interrupt.stop, t->serial_ << 1);
+    show(c, t);
 }
 
 /* -- The end of a thread ------------------------------------------------------ */
@@ -147,65 +227,88 @@ static void publish(pawl_thread *t, int status)
 
     t->status_ = status;
     pawl_tsan_release(t);
-    /* seq_cst: B of the drawing in exit.c follows; a release, which pairs with
-     * the acquire in the joins.  The object may be gone after this. */
+    /* seq_cst: a release, which pairs with the acquire in the joins.  The object
+     * may be gone after this. */
     if ((pawl_swap_seq(state, PAWL_T_ENDED) & PAWL_T_SLEEPERS) != 0)
         pawl_watchers_wake(state, false);
-    pawl_exit_notice();
 }
 
-/* The function of c->thread has ended, and so have its destructors. */
-static void finish(struct pawl_carrier *c)
+/* A thread has ended: what ends with it.  Not if the program ends and does not
+ * wait for it. */
+static void close_down(bool goes_on)
 {
-    pawl_thread *t = c->thread;
-
-    if (t == NULL)
-        return;
-    show(c, NULL);
-    c->thread = NULL;
-    publish(t, c->status);
+    (void)pawl_exit_gate();
+    pawl_local_thread_ends();
+    pawl_self_ends(goes_on);
 }
 
 void pawl_carrier_end_main(void)
 {
     struct pawl_carrier *c = main_now;
 
-    if (c != NULL && c->thread == &c->own && c == &main_carrier) {
+    /* relaxed: only we change it. */
+    if (c == &main_carrier && pawl_load64_relaxed(&c->running) != 0) {
         show(c, NULL);
         publish(&c->own, c->status);
     }
 }
 
-static void release(struct pawl_carrier *c)
+/* Nobody of this process needs parked threads any more: they would keep it. */
+static void main_is_gone(void)
 {
-    pawl_carrier_self_ = NULL;
-    if (c == &main_carrier)
-        return;
-    pawl_registry_remove(c);
-    free(c);
+    pawl_thread_cache(0);
 }
 
-/* The destructor of the key `ends`. */
+/* The destructor of the key `ends`: an OS thread comes to its end. */
 static void thread_ends(void *round)
 {
     struct pawl_carrier *c = pawl_carrier_self_;
     uintptr_t n = (uintptr_t)round;
+    pawl_thread *t;
 
     if (c == NULL)
         return;
     if (n < ROUNDS && pthread_setspecific(ends, (void *)(n + 1)) == 0)
         return;
-    finish(c);
-    release(c);
+    t = c->thread;
+    close_down(false);
+    /* relaxed: only we change it. */
+    if (pawl_load64_relaxed(&c->running) != 0) {
+        show(c, NULL);
+        if (t == &c->own && (t->flags_ & PAWL_T_MAIN) == 0)
+            /* relaxed: nobody waits for it. */
+            pawl_store_relaxed(&t->state_, PAWL_T_ENDED);
+        else
+            publish(t, c->status);
+        pawl_exit_notice();
+    }
+    pawl_carrier_self_ = NULL;
+    if (c == &main_carrier)
+        main_is_gone();
+    else
+        pawl_registry_remove(c);
 }
 
 /* -- Forks ------------------------------------------------------------------ */
+
+static void fork_begins(void)
+{
+    pawl_registry_before_fork();
+}
+
+static void parent_goes_on(void)
+{
+    pawl_registry_after_fork();
+}
 
 static void child_begins(void)
 {
     struct pawl_carrier *c = pawl_carrier_self_;
 
-    pawl_registry_reset(c);
+    pawl_registry_in_child(c);
+    pawl_join_in_child(c != NULL ? c->thread : NULL);
+    pawl_exit_in_child();
+    pawl_cache_clear();
     main_now = c;
     if (c == NULL)
         return;
@@ -226,11 +329,12 @@ static void adopt(struct pawl_carrier *c, uint32_t flags)
     pawl_thread *t = &c->own;
 
     t->flags_ = flags;
-    t->carrier_ = c;
     t->fork_ = pawl_fork_count_;
     t->serial_ = pawl_carrier_next_serial();
+    /* relaxed: nobody else knows it. */
+    pawl_store_relaxed(&t->state_, PAWL_T_RUNNING);
     c->thread = t;
-    show(c, t);
+    equip(c, false);
     pawl_registry_add(c);
 }
 
@@ -240,57 +344,70 @@ static void introduce(struct pawl_carrier *c)
     pawl_thread *t = c->thread;
     uint32_t tid = pawl_self_shared();
 
-    /* relaxed: published by the store of the tid. */
+    /* relaxed: published by the swap of the thread's, or a hint. */
     pawl_store_relaxed(&c->tid, tid);
-    pawl_store64_relaxed(&t->ident_, pawl_thread_get_ident());
-    /* release: pairs with load_acquire in thread.c, for the ident. */
+    c->ident = pawl_thread_get_ident();
+    pawl_store64_relaxed(&t->ident_, c->ident);
+    /* release: pairs with load_acquire in native_id, for the ident. */
     if ((pawl_swap_release(&t->tid_, tid) & PAWL_T_ASKED) != 0)
         pawl_futex_wake(&t->tid_, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
 }
 
 static int prepare(void *unused)
 {
+    uint32_t pid = (uint32_t)getpid();
+
     (void)unused;
     (void)pawl_self_local(); /* its fork handler comes before ours */
     if (pthread_key_create(&ends, thread_ends) != 0)
         return -ENOMEM;
-    if (pthread_atfork(NULL, NULL, child_begins) != 0) {
+    if (pthread_atfork(fork_begins, parent_goes_on, child_begins) != 0) {
         pthread_key_delete(ends);
         return -ENOMEM;
     }
     adopt(&main_carrier, PAWL_T_MAIN);
     /* relaxed: published by the once. */
-    pawl_store_relaxed(&main_carrier.own.state_, PAWL_T_RUNNING);
-    pawl_store_relaxed(&main_carrier.own.tid_, (uint32_t)getpid());
-    pawl_store_relaxed(&main_carrier.tid, (uint32_t)getpid());
+    pawl_store_relaxed(&main_carrier.own.tid_, pid);
+    pawl_store_relaxed(&main_carrier.tid, pid);
     return 0;
+}
+
+static bool is_prepared(void)
+{
+    uint32_t calm = pawl_uninterruptible_begin();
+    int err = pawl_once_run(&prepared, prepare, NULL);
+
+    pawl_uninterruptible_end(calm);
+    return err == 0;
+}
+
+/* A carrier for the calling thread, which pawl has not started. */
+static struct pawl_carrier *adopt_foreigner(void)
+{
+    struct pawl_carrier *c = calloc(1, sizeof *c);
+    bool is_main = main_now == NULL && pawl_carrier_is_main();
+
+    if (c == NULL)
+        return NULL;
+    /* relaxed: just a number. */
+    c->own.number_ = pawl_add_relaxed(&foreigners, 1) + 1;
+    adopt(c, is_main ? PAWL_T_MAIN : PAWL_T_FOREIGN | PAWL_T_DAEMON);
+    if (is_main)
+        main_now = c;
+    return c;
 }
 
 static PAWL_COLD struct pawl_carrier *make_self(void)
 {
     struct pawl_carrier *c = &main_carrier;
 
-    if (pawl_once_run(&prepared, prepare, NULL) != 0)
+    /* First, for without it the carrier would be lost. */
+    if (!is_prepared() || pthread_setspecific(ends, (void *)1) != 0)
         return NULL;
-    if (!pawl_carrier_is_main() || main_now != &main_carrier) {
-        c = calloc(1, sizeof *c);
-        if (c == NULL)
-            return NULL;
-        /* relaxed: just a number. */
-        c->own.number_ = pawl_add_relaxed(&foreigners, 1) + 1;
-        /* relaxed: nobody else knows it. */
-        pawl_store_relaxed(&c->own.state_, PAWL_T_RUNNING);
-        adopt(c, PAWL_T_FOREIGN | PAWL_T_DAEMON);
-        if (main_now == NULL && pawl_carrier_is_main()) {
-            c->own.flags_ = PAWL_T_MAIN;
-            main_now = c;
-        }
-    }
-    if (pthread_setspecific(ends, (void *)1) != 0) {
-        if (c != &main_carrier)
-            release(c);
+    if (main_now != &main_carrier || !pawl_carrier_is_main())
+        c = adopt_foreigner();
+    if (c == NULL)
         return NULL;
-    }
     pawl_carrier_self_ = c;
     introduce(c);
     return c;
@@ -307,48 +424,216 @@ pawl_thread *pawl_thread_current(void)
 {
     struct pawl_carrier *c = pawl_carrier_self();
 
-    return c != NULL ? c->thread : NULL;
+    if (pawl_unlikely(c == NULL))
+        return NULL;
+    return pawl_likely(c->thread != NULL) ? c->thread : &c->own;
+}
+
+struct pawl_carrier *pawl_carrier_main(void)
+{
+    return main_now;
 }
 
 pawl_thread *pawl_thread_main(void)
 {
-    if (pawl_once_run(&prepared, prepare, NULL) != 0)
+    if (!is_prepared())
         return NULL;
     if (main_now == NULL)
         (void)pawl_carrier_self(); /* only the thread that forked is there */
     return main_now != NULL ? main_now->thread : NULL;
 }
 
-/* -- Starting ------------------------------------------------------------------ */
+/* -- Running ------------------------------------------------------------------- */
+
+/* What the kernel calls it: its name, or, as a number says little in 15 bytes and
+ * would have to be set each time, its function. */
+static void set_os_name(struct pawl_carrier *c)
+{
+    uint64_t shown[PAWL_SHOWN_WORDS];
+    char name[PAWL_THREAD_NAME_SIZE];
+    const char *want = name;
+
+    pawl_carrier_read(c, shown);
+    if ((char)shown[PAWL_SHOWN_NAME] != '\0')
+        pawl_carrier_name(shown, name);
+    else if (shown[PAWL_SHOWN_FUNCTION] != 0)
+        want = (const char *)(uintptr_t)shown[PAWL_SHOWN_FUNCTION];
+    else
+        want = "Thread";
+    /* relaxed: a hint, from who renamed the thread before. */
+    if (pawl_load_relaxed(&c->renamed) != 0 || c->os_name[0] == '\0' ||
+        strncmp(c->os_name, want, PAWL_OS_NAME_SIZE - 1) != 0) {
+        pawl_store_relaxed(&c->renamed, 0); /* relaxed: as above */
+        pawl_carrier_set_os_name(0, want, c->os_name);
+    }
+}
+
+/* False: it was not to begin after all, and *c->thread must not be touched. */
+static bool pass_gate(struct pawl_carrier *c)
+{
+    struct pawl_gate *g = c->gate;
+    bool open;
+
+    if (pawl_likely(g == NULL))
+        return true;
+    c->gate = NULL;
+    pawl_latch_count_down(&g->missing, 1);
+    pawl_latch_wait(&g->closed);
+    open = !g->abandoned;
+    /* acq_rel: the last one sees that the others are done with it. */
+    if (pawl_add_acq_rel(&g->users, (uint32_t)-1) == 1)
+        free(g);
+    return open;
+}
 
 /* Run the function.  It may not return: see pawl_thread_exit. */
-static void run(struct pawl_carrier *c, pawl_thread *t)
+static void run(struct pawl_carrier *c)
 {
+    pawl_thread *t = c->thread;
+
     c->status = 0;
+    set_os_name(c);
+    pawl_tsan_acquire(c);
     c->status = t->fn_((t->flags_ & PAWL_T_COPIED) != 0 ? t->copy_ : t->arg_);
     if (c->status < 0)
         pawl_thread_report(t, c->status);
 }
 
+/* -- Parking ------------------------------------------------------------------- */
+
+static bool may_park(const struct pawl_carrier *c)
+{
+    return !c->is_special && c->is_noticed && c != main_now &&
+           pawl_cache_is_on();
+}
+
+/* Give a job to one that was taken out of the cache. */
+static void post(struct pawl_carrier *c, uint32_t job)
+{
+    pawl_u32 *word = &c->job;
+
+    /* release: pairs with load_acquire in await_job. */
+    if (pawl_swap_release(word, job) == ASLEEP)
+        pawl_futex_wake(word, 1, false, PAWL_CHANNEL_ANY);
+}
+
+static void quit(struct pawl_carrier *c)
+{
+    post(c, QUIT);
+}
+
+static bool spin(struct pawl_carrier *c)
+{
+    struct pawl_spin spin;
+    bool found;
+
+    if (!pawl_spin_begins_unnamed(&spin, PAWL_SPIN_PARK))
+        return false;
+    /* acquire: pairs with the swap in post. */
+    while (!(found = pawl_load_acquire(&c->job) != NONE) &&
+           pawl_cache_is_last(c) && pawl_spin_again(&spin))
+        ;
+    pawl_spin_ends(&spin, found);
+    return found;
+}
+
+/* Until it has one.  Returns GO or QUIT. */
+static uint32_t await_job(struct pawl_carrier *c)
+{
+    uint32_t seen = NONE;
+    pawl_deadline until;
+    int err = 0;
+
+    c->has_slept = false;
+    if (spin(c))
+        return pawl_load_acquire(&c->job); /* acquire: pairs with post */
+    if (!pawl_undo_all(&c->has) && pawl_cache_take_this(c))
+        return QUIT;
+    c->has_slept = true;
+    until = pawl_after_ns(IDLE_NS);
+    for (;;) {
+        /* acquire: pairs with post.  relaxed: publishes nothing; the kernel
+         * compares the word: it sees the job, or post sees ASLEEP. */
+        seen = pawl_load_acquire(&c->job);
+        if (seen == NONE && pawl_cas_relaxed(&c->job, &seen, ASLEEP))
+            seen = ASLEEP;
+        if (seen >= GO)
+            return seen;
+        if (err == -ETIMEDOUT) {
+            if (pawl_cache_take_this(c))
+                return QUIT;
+            until = pawl_after_ns(IDLE_NS); /* it is being moved, or posted */
+        }
+        err = pawl_futex_wait(&c->job, ASLEEP, until, false, PAWL_CHANNEL_ANY);
+    }
+}
+
+/* The thread of *c has ended.  Park, tell those who wait for it, and wait for
+ * another one; false: there is none.
+ *
+ * since      when it was parked last, or 0; updated. */
+static bool park(struct pawl_carrier *c, pawl_deadline *since)
+{
+    pawl_thread *t = c->thread;
+    int status = c->status;
+    bool own = t == &c->own;
+    const struct pawl_inheritance *has = &c->has;
+    struct pawl_carrier *surplus;
+    pawl_deadline now;
+
+    show(c, NULL);
+    c->thread = NULL;
+    if (own)
+        /* relaxed: nobody waits for it. */
+        pawl_store_relaxed(&t->state_, PAWL_T_ENDED);
+    pawl_store_relaxed(&c->job, NONE); /* relaxed: published by put */
+    surplus = pawl_cache_put(c);
+    if (!own)
+        publish(t, status); /* I2 */
+    pawl_exit_notice();
+    pawl_undo_signals(has);
+    if (surplus == c)
+        return false;
+    if (surplus != NULL)
+        quit(surplus);
+    now = pawl_now();
+    if (now - *since >= TRIFLE_NS) {
+        c->os_name[0] = '\0'; /* it may have another now */
+        if (!pawl_undo_all(has) && pawl_cache_take_this(c))
+            return false;
+    }
+    *since = now;
+    if (await_job(c) != GO)
+        return false;
+    pawl_undo_inherit(&c->has, &c->signals, c->starter, c->has_slept);
+    return true;
+}
+
+/* What an OS thread that pawl has made does. */
 static void *carrier_main(void *arg)
 {
     struct pawl_carrier *c = arg;
-    pawl_thread *t = c->thread;
-    char name[PAWL_THREAD_NAME_SIZE];
-    uint64_t shown[PAWL_SHOWN_WORDS];
+    pawl_deadline since = 0;
+    bool goes_on = true;
 
     pawl_carrier_self_ = c;
-    introduce(c);
-    pawl_carrier_read(c, shown);
-    pawl_carrier_name(shown, name);
-    pawl_carrier_set_os_name(name);
-    pawl_tsan_acquire(c);
     c->is_noticed = pthread_setspecific(ends, (void *)1) == 0;
-    run(c, t);
-    if (!c->is_noticed) {
-        finish(c);
-        release(c);
+    if (!c->is_special)
+        pawl_undo_remember(&c->has);
+    introduce(c);
+    while (goes_on) {
+        if (pass_gate(c))
+            run(c);
+        else
+            c->thread = &c->own; /* there is nobody to be told */
+        goes_on = may_park(c);
+        if (goes_on) {
+            close_down(true);
+            goes_on = park(c, &since);
+        }
     }
+    if (!c->is_noticed)
+        thread_ends((void *)ROUNDS);
     return NULL; /* thread_ends does the rest */
 }
 
@@ -360,23 +645,20 @@ int pawl_thread_exit(int status)
         (c->thread->flags_ & (PAWL_T_FOREIGN | PAWL_T_MAIN)) != 0)
         return -EPERM;
     c->status = status;
-    if (!c->is_noticed) {
-        finish(c);
-        release(c);
-    }
+    if (!c->is_noticed)
+        thread_ends((void *)ROUNDS);
     pthread_exit(NULL);
 }
 
-static int make_attr(pthread_attr_t *attr, const pawl_thread *t)
+/* -- Starting ------------------------------------------------------------------ */
+
+static int make_attr(pthread_attr_t *attr, const pawl_thread *t, size_t size)
 {
     struct sched_param param = {.sched_priority = t->priority_};
-    uint64_t size = t->stack_size_;
     int err = pthread_attr_init(attr);
 
     if (err != 0)
         return err;
-    if (size == 0)
-        size = pawl_load64_relaxed(&stack_size_); /* relaxed: an option */
     pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
     if (t->stack_ != NULL)
         err = pthread_attr_setstack(attr, t->stack_, size);
@@ -396,42 +678,100 @@ static int make_attr(pthread_attr_t *attr, const pawl_thread *t)
     return err;
 }
 
-int pawl_carrier_start(pawl_thread *t)
+static size_t default_stack(void)
+{
+    return (size_t)pawl_load64_relaxed(&stack_size_); /* relaxed: an option */
+}
+
+/* One from the cache with a stack of the size that is the default now. */
+static struct pawl_carrier *take_parked(void)
 {
     struct pawl_carrier *c;
+
+    while ((c = pawl_cache_take()) != NULL && c->stack_size != default_stack())
+        quit(c);
+    return c;
+}
+
+int pawl_carrier_for(pawl_thread *t, bool own, struct pawl_carrier **found)
+{
+    bool is_special = (t->flags_ & PAWL_T_NO_CACHE) != 0;
+    struct pawl_carrier *c;
+
+    if (!is_prepared() || pawl_exit_add(NULL) != 0)
+        return -ENOMEM;
+    c = is_special ? NULL : take_parked();
+    if (c == NULL) {
+        c = calloc(1, sizeof *c);
+        if (c == NULL)
+            return -ENOMEM;
+        c->stack_size = t->stack_size_ != 0 ? t->stack_size_ : default_stack();
+        c->is_special = is_special;
+        pawl_store_relaxed(&c->job, GO); /* relaxed: nobody else knows it */
+    }
+    if (own)
+        c->own = *t;
+    c->thread = own ? &c->own : t;
+    *found = c;
+    return 0;
+}
+
+static int go_parked(struct pawl_carrier *c, uint64_t *ident)
+{
+    pawl_thread *t = c->thread;
+    uint64_t its_ident = c->ident;
+
+    /* relaxed: published by post, and to others with the object. */
+    pawl_store64_relaxed(&t->ident_, its_ident);
+    /* release: pairs with load_acquire in native_id. */
+    if (pawl_swap_release(&t->tid_, pawl_load_relaxed(&c->tid)) != 0)
+        pawl_futex_wake(&t->tid_, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
+    equip(c, true);
+    pawl_tsan_release(c);
+    post(c, GO);
+    if (ident != NULL)
+        *ident = its_ident;
+    return 0;
+}
+
+static int go_fresh(struct pawl_carrier *c, uint64_t *ident)
+{
+    pawl_thread *t = c->thread;
     pthread_attr_t attr;
     pthread_t thread;
-    int err = pawl_exit_add(NULL);
+    int err;
 
-    if (err == 0)
-        err = pawl_once_run(&prepared, prepare, NULL);
-    if (err != 0)
-        return err;
-    c = calloc(1, sizeof *c);
-    if (c == NULL)
-        return -ENOMEM;
-    c->thread = t;
-    t->carrier_ = c;
-    show(c, t);
+    equip(c, false);
     pawl_registry_add(c);
     pawl_tsan_release(c);
-    err = make_attr(&attr, t);
+    err = make_attr(&attr, t, c->stack_size);
     if (err == 0) {
         err = pthread_create(&thread, &attr, carrier_main, c);
         pthread_attr_destroy(&attr);
     }
+    if (err == 0 && ident != NULL)
+        *ident = (uint64_t)(uintptr_t)thread;
     if (err != 0) {
+        show(c, NULL);
         pawl_registry_remove(c);
-        free(c);
     }
     return -err;
 }
 
+int pawl_carrier_go(struct pawl_carrier *c, uint64_t *ident)
+{
+    /* relaxed: it is ours. */
+    if (pawl_load_relaxed(&c->job) == GO)
+        return go_fresh(c, ident);
+    return go_parked(c, ident);
+}
+
+/* -- Options ------------------------------------------------------------------- */
+
 int pawl_thread_stack_size(size_t size, size_t *previous)
 {
     enum { LEAST = 32768 };
-    uint64_t before =
-        pawl_load64_relaxed(&stack_size_); /* relaxed: an option */
+    uint64_t before = pawl_load64_relaxed(&stack_size_); /* relaxed: an option */
 
     if (size != 0 && size < LEAST)
         return -EINVAL;
@@ -441,4 +781,14 @@ int pawl_thread_stack_size(size_t size, size_t *previous)
     if (previous != NULL)
         *previous = (size_t)before;
     return 0;
+}
+
+uint32_t pawl_thread_cache(uint32_t limit)
+{
+    uint32_t before = pawl_cache_limit(limit);
+    struct pawl_carrier *c;
+
+    while ((c = pawl_cache_take()) != NULL)
+        quit(c);
+    return before;
 }

@@ -3,18 +3,24 @@
  * carrier.h - what stands behind a thread: one struct for each OS thread that
  * pawl knows of, on the heap, which outlives the pawl_thread of the caller.
  *
- *   main       static; made at the first question
+ *   main       static; shown from the first question on
  *   foreign    a thread that pawl did not start and that asked for its handle
  *   service    a thread of the library: in no list
- *   others     run what pawl_thread_start gives them
+ *   others     run one pawl_thread after the other
  */
 #ifndef PAWL_THREAD_CARRIER_H
 #define PAWL_THREAD_CARRIER_H
 
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 
+#include <pawl/latch.h>
 #include <pawl/thread.h>
+
+#include "atomic/ops.h"
+#include "futex/self.h"
 
 /* In flags_ of a pawl_thread. */
 enum {
@@ -37,7 +43,7 @@ enum {
 };
 #define PAWL_T_SLEEPERS (UINT32_C(1) << 31)
 
-/* In tid_ of a pawl_thread, while the thread has not said who it is. */
+/* In tid_ of a pawl_thread: somebody waits until the thread says who it is. */
 #define PAWL_T_ASKED (UINT32_C(1) << 31)
 
 /* What others are shown of a thread: the words of `shown`, and then its name. */
@@ -51,18 +57,51 @@ enum {
     PAWL_SHOWN_WORDS = PAWL_SHOWN_NAME + PAWL_THREAD_NAME_SIZE / 8,
 };
 
+#define PAWL_OS_NAME_SIZE 16
+
+/* Threads that begin together. */
+struct pawl_gate {
+    pawl_latch missing; /* have not come to the gate */
+    pawl_latch closed;  /* 1 until it opens */
+    pawl_u32 users;     /* the last one frees it */
+    bool abandoned;     /* before it opens: go home */
+};
+
+/* What a thread inherits from the one that starts it, and keeps none of its own
+ * changes to when its carrier runs another: see undo.c. */
+struct pawl_inheritance {
+    sigset_t signals;
+    cpu_set_t cpus;
+    int policy; /* and so on: of sched_getattr; policy < 0: not known */
+    int nice;
+    unsigned priority;
+    bool cpus_known;
+};
+
 struct pawl_carrier {
-    pawl_thread *thread; /* whose function it runs; NULL: none */
+    pawl_u32 job;        /* see carrier.c */
     pawl_u32 showing;    /* the version of `shown` */
+    pawl_u64 running;    /* the serial of the thread it runs << 1 | is a daemon; 0 */
+    pawl_thread *thread; /* the thread it runs, or NULL */
+    struct pawl_gate *gate; /* before which that waits, or NULL */
+    struct pawl_interrupt interrupt;
     pawl_u32 tid;
+    pawl_u32 renamed; /* its OS name is not os_name any more */
     pawl_u64 shown[PAWL_SHOWN_WORDS];
-    /* The list of registry.c, under its lock. */
-    struct pawl_carrier *next;
+    /* The list of registry.c. */
+    pawl_u64 next;
     struct pawl_carrier *prev;
-    pawl_u64 running;         /* the serial of the thread it runs, or 0 */
-    bool daemon;              /* ... and whether that is one */
-    int status;               /* what it has returned */
-    bool is_noticed;          /* its end is, by a pthread key */
+    /* Its own: */
+    int status;       /* what the thread returns */
+    bool is_noticed;  /* a pthread key notices its end */
+    bool is_special;  /* not to be parked */
+    bool has_slept;   /* ... while it was parked */
+    char os_name[PAWL_OS_NAME_SIZE];
+    size_t stack_size; /* as it was asked for; 0: default */
+    uint32_t starter;  /* kernel id of the thread that gave it `thread` */
+    sigset_t signals;  /* ... and what that blocks */
+    uint64_t ident;
+    struct pawl_inheritance has;
     void (*serve)(void *arg); /* of a service */
     pawl_thread own; /* of a thread that has no object of the caller's */
 };
@@ -73,16 +112,22 @@ extern _Thread_local struct pawl_carrier *pawl_carrier_self_;
 /* The same, made if need be.  NULL: no memory. */
 struct pawl_carrier *pawl_carrier_self(void);
 
+/* The carrier of the main thread; NULL: it has none (yet). */
+struct pawl_carrier *pawl_carrier_main(void);
+
 /* Whether the calling thread is the one that runs main. */
 bool pawl_carrier_is_main(void);
 
-/* Have some carrier run t->fn_(t->arg_); t is RUNNING already.
+/* A carrier for *t, which is initialised and RUNNING; if `own`, for a copy of it
+ * in the carrier.  Nothing runs yet.
  *
- * Returns    0;  as pawl_thread_start: nothing was started. */
-int pawl_carrier_start(pawl_thread *t);
-
-/* The function of *t has returned a negative status.  In thread.c. */
-void pawl_thread_report(pawl_thread *t, int status);
+ * Returns    0;  -ENOMEM. */
+int pawl_carrier_for(pawl_thread *t, bool own, struct pawl_carrier **found);
+/* Have it run its thread.  Neither may be touched after success; after a failure
+ * the carrier is gone.  *ident may be NULL.
+ *
+ * Returns    0;  as pawl_thread_start. */
+int pawl_carrier_go(struct pawl_carrier *c, uint64_t *ident);
 
 /* main has come to its end. */
 void pawl_carrier_end_main(void);
@@ -94,10 +139,34 @@ void pawl_carrier_name(const uint64_t shown[PAWL_SHOWN_WORDS],
 void pawl_carrier_read(const struct pawl_carrier *c,
                        uint64_t shown[PAWL_SHOWN_WORDS]);
 
-/* Name the calling OS thread: the first 15 bytes, no half characters. */
-void pawl_carrier_set_os_name(const char *name);
+static inline uint32_t pawl_thread_phase(const pawl_thread *t)
+{
+    /* acquire: pairs with the swap in publish, for what it has done. */
+    return pawl_load_acquire(&t->state_) & PAWL_T_PHASE;
+}
+
+/* Whether it was there when this process was forked off, and is not here. */
+static inline bool pawl_thread_stayed_behind(const pawl_thread *t)
+{
+    return t->fork_ != pawl_fork_count_;
+}
+
+/* To write what guard_ guards. */
+void pawl_thread_guard(pawl_thread *t);
+void pawl_thread_unguard(pawl_thread *t);
+
+/* Name an OS thread, the calling one if tid is 0: the first 15 bytes, no half
+ * characters.  What was set goes to `cut`. */
+void pawl_carrier_set_os_name(uint32_t tid, const char *name,
+                              char cut[PAWL_OS_NAME_SIZE]);
 
 /* The serial of the next thread. */
 uint64_t pawl_carrier_next_serial(void);
+
+/* The function of *t has returned a negative status.  In thread.c. */
+void pawl_thread_report(pawl_thread *t, int status);
+
+/* Destroy the thread-local data of the calling thread.  In local.c. */
+void pawl_local_thread_ends(void);
 
 #endif /* PAWL_THREAD_CARRIER_H */

@@ -39,6 +39,12 @@ bool pawl_exit_is_mine(void)
     return mine;
 }
 
+void pawl_exit_in_child(void)
+{
+    if (!mine)
+        pawl_store_relaxed(&state, LIVING); /* relaxed: alone */
+}
+
 int pawl_exit_gate(void)
 {
     /* relaxed: who comes too late to be stopped came before the end. */
@@ -63,33 +69,30 @@ void pawl_exit_notice(void)
     /* seq_cst: B of the drawing. */
     if (pawl_likely(pawl_load_seq(&state) == LIVING))
         return;
-    /* release: pairs with the load in pawl_exit_count. */
+    /* release: pairs with the load in await_threads. */
     pawl_add_release(&endings, 1);
     pawl_futex_wake(&endings, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
 }
 
-uint32_t pawl_exit_count(void)
-{
-    return pawl_load_acquire(&endings); /* acquire: pairs with notice */
-}
-
-int pawl_exit_wait(uint32_t seen, pawl_deadline until)
-{
-    return pawl_futex_wait(&endings, seen, until, false, PAWL_CHANNEL_ANY);
-}
-
-/* Whether the end has to wait for what this carrier runs. */
+/* Whether the end has to wait for what this carrier runs: not for daemons, main,
+ * and the caller. */
 static bool keeps_alive(const struct pawl_carrier *c)
 {
-    /* seq_cst: D of the drawing. */
-    return pawl_load64_seq(&c->running) != 0 && !c->daemon &&
-           c != pawl_carrier_self_;
+    uint64_t running = pawl_load64_seq(&c->running); /* seq_cst: D */
+
+    return running != 0 && (running & 1) == 0 && c != pawl_carrier_self_ &&
+           c != pawl_carrier_main();
 }
 
-static bool find_one(const struct pawl_carrier *c, void *found)
+static bool is_anybody_there(void)
 {
-    *(bool *)found = keeps_alive(c);
-    return !*(bool *)found;
+    const struct pawl_carrier *c = NULL;
+
+    pawl_registry_enter();
+    while ((c = pawl_registry_next(c)) != NULL && !keeps_alive(c))
+        ;
+    pawl_registry_leave();
+    return c != NULL;
 }
 
 static bool await_threads(pawl_deadline until)
@@ -97,34 +100,37 @@ static bool await_threads(pawl_deadline until)
     bool any = false;
 
     for (;;) {
-        uint32_t seen = pawl_exit_count();
-        bool found = false;
+        /* acquire: pairs with the release in pawl_exit_notice. */
+        uint32_t seen = pawl_load_acquire(&endings);
 
-        pawl_registry_each(find_one, &found);
-        if (!found)
+        if (!is_anybody_there())
             return any;
         any = true;
-        if (pawl_exit_wait(seen, until) == -ETIMEDOUT)
+        if (pawl_futex_wait(&endings, seen, until, false, PAWL_CHANNEL_ANY) ==
+            -ETIMEDOUT)
             return any;
     }
 }
 
-static struct pawl_exit_hook threads = {
-    .run = await_threads, .phase = PAWL_EXIT_THREADS, .next_ = NULL};
-
-static bool list_one(const struct pawl_carrier *c, void *unused)
+static void list_threads(void)
 {
     uint64_t shown[PAWL_SHOWN_WORDS];
     char name[PAWL_THREAD_NAME_SIZE];
+    const struct pawl_carrier *c = NULL;
 
-    (void)unused;
-    if (keeps_alive(c)) {
+    pawl_registry_enter();
+    while ((c = pawl_registry_next(c)) != NULL) {
+        if (!keeps_alive(c))
+            continue;
         pawl_carrier_read(c, shown);
         pawl_carrier_name(shown, name);
         fprintf(stderr, "pawl: still running at exit: %s\n", name);
     }
-    return true;
+    pawl_registry_leave();
 }
+
+static struct pawl_exit_hook threads = {
+    .run = await_threads, .phase = PAWL_EXIT_THREADS, .next_ = NULL};
 
 /* -- Phases --------------------------------------------------------------- */
 
@@ -154,7 +160,7 @@ static void run_phases(pawl_deadline until)
         any = run_phase(PAWL_EXIT_TIMERS, until) || any;
     } while (any && (until == PAWL_FOREVER || pawl_now() < until));
     if (any)
-        pawl_registry_each(list_one, NULL);
+        list_threads();
 }
 
 static void at_exit(void)

@@ -57,12 +57,11 @@ int pawl_exit_gate(void);
  * nobody must wait for it. */
 bool pawl_exit_is_mine(void);
 
-/* How many times something has come to its end that THREADS waits for: to sleep
- * on.  In exit.c. */
-uint32_t pawl_exit_count(void);
-/* Something has: wake who waits in the phase.  A load, unless the program ends. */
+/* In a forked child: it lives, unless the thread that forked is ending it. */
+void pawl_exit_in_child(void);
+
+/* A thread has ended: tell who waits for it in THREADS.  A load, unless the program
+ * ends. */
 void pawl_exit_notice(void);
-/* Sleep until the count is not `seen`.  Returns as pawl_futex_wait. */
-int pawl_exit_wait(uint32_t seen, pawl_deadline until);
 
 #endif /* PAWL_THREAD_EXIT_H */

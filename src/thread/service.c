@@ -22,7 +22,7 @@ static void *service_main(void *arg)
     /* relaxed: our own. */
     pawl_store_relaxed(&c->own.tid_, pawl_self_shared());
     pawl_store64_relaxed(&c->own.ident_, pawl_thread_get_ident());
-    pawl_carrier_set_os_name(c->own.function_);
+    pawl_carrier_set_os_name(0, c->own.function_, c->os_name);
     c->serve(c->own.arg_);
     pawl_carrier_self_ = NULL;
     free(c);

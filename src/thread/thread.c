@@ -19,18 +19,21 @@
 #include <pawl/error.h>
 #include <pawl/thread.h>
 
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "atomic/ops.h"
+#include "atomic/seqlock.h"
 #include "base/compiler.h"
 #include "base/tsan.h"
 #include "futex/self.h"
-#include "futex/spin.h"
 #include "futex/sys.h"
 #include "futex/waitable.h"
 #include "thread/carrier.h"
 #include "thread/exit.h"
+#include "thread/registry.h"
 
 static pawl_u32 numbers; /* of default names, given so far */
 static pawl_u64 error_hook;
@@ -40,16 +43,14 @@ static uint32_t phase_of(uint32_t state)
     return state & PAWL_T_PHASE;
 }
 
-/* acquire: pairs with the swap in publish (carrier.c), for what it has done. */
 static uint32_t phase(const pawl_thread *t)
 {
-    return phase_of(pawl_load_acquire(&t->state_));
+    return pawl_thread_phase(t);
 }
 
-/* Whether it ran when this process was forked off, and does not exist here. */
 static bool stayed_behind(const pawl_thread *t)
 {
-    return t->fork_ != pawl_fork_count_;
+    return pawl_thread_stayed_behind(t);
 }
 
 /* -- Making one --------------------------------------------------------------- */
@@ -67,24 +68,28 @@ static bool is_daemon_by(const pawl_thread_options *o)
            (c->thread->flags_ & PAWL_T_DAEMON) != 0;
 }
 
-static bool is_valid(const pawl_thread_options *o)
+static bool is_name(const char *name)
 {
-    return o->size >= sizeof *o && o->copy <= PAWL_THREAD_COPY_MAX &&
-           o->daemon <= PAWL_THREAD_NO_DAEMON &&
-           (o->name == NULL ||
-            strnlen(o->name, PAWL_THREAD_NAME_SIZE) < PAWL_THREAD_NAME_SIZE) &&
-           (o->stack == NULL || o->stack_size != 0) &&
-           (o->cpus == NULL) == (o->cpus_size == 0) && o->priority >= 0;
+    return strnlen(name, PAWL_THREAD_NAME_SIZE) < PAWL_THREAD_NAME_SIZE;
 }
 
-static void store_name(pawl_thread *t, const char *name)
+/* Into name_, or the words of `shown` behind that; both are guarded. */
+static void store_name(pawl_u64 *to, const char *name)
 {
     uint64_t words[PAWL_THREAD_NAME_SIZE / 8] = {0};
 
     memcpy(words, name, strlen(name));
     for (size_t i = 0; i < PAWL_THREAD_NAME_SIZE / 8; i++)
-        /* relaxed: nobody else knows it. */
-        pawl_store64_relaxed(&t->name_[i], words[i]);
+        pawl_seqlock_store(&to[i], words[i]);
+}
+
+static bool is_valid(const pawl_thread_options *o)
+{
+    return o->size >= sizeof *o && o->copy <= PAWL_THREAD_COPY_MAX &&
+           o->daemon <= PAWL_THREAD_NO_DAEMON &&
+           (o->name == NULL || is_name(o->name)) &&
+           (o->stack == NULL || o->stack_size != 0) &&
+           (o->cpus == NULL) == (o->cpus_size == 0) && o->priority >= 0;
 }
 
 int pawl_thread_init(pawl_thread *t, pawl_thread_fn fn, void *arg,
@@ -105,7 +110,7 @@ int pawl_thread_init(pawl_thread *t, pawl_thread_fn fn, void *arg,
         return 0;
     t->function_ = o->function;
     if (o->name != NULL)
-        store_name(t, o->name);
+        store_name(t->name_, o->name);
     if (o->copy != 0) {
         memcpy(t->copy_, arg, o->copy);
         t->flags_ |= PAWL_T_COPIED;
@@ -122,6 +127,16 @@ int pawl_thread_init(pawl_thread *t, pawl_thread_fn fn, void *arg,
     return 0;
 }
 
+int pawl_thread_init_named(pawl_thread *t, pawl_thread_fn fn, void *arg,
+                           const char *function)
+{
+    int err = pawl_thread_init(t, fn, arg, NULL);
+
+    if (err == 0)
+        t->function_ = function;
+    return err;
+}
+
 int pawl_thread_destroy(pawl_thread *t)
 {
     if (phase(t) == PAWL_T_RUNNING && !stayed_behind(t))
@@ -135,6 +150,10 @@ int pawl_thread_destroy(pawl_thread *t)
 /* Nothing has come of it. */
 static PAWL_COLD void withdraw(pawl_thread *t)
 {
+    pawl_thread_guard(t);
+    t->carrier_ = NULL;
+    pawl_thread_unguard(t);
+    t->serial_ = 0;
     /* release: pairs with phase(). */
     if ((pawl_swap_release(&t->state_, PAWL_T_NEW) & PAWL_T_SLEEPERS) != 0)
         pawl_watchers_wake(&t->state_, false);
@@ -143,128 +162,229 @@ static PAWL_COLD void withdraw(pawl_thread *t)
         pawl_futex_wake(&t->tid_, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
 }
 
-int pawl_thread_start(pawl_thread *t)
+/* From NEW to RUNNING, and a carrier for it; nothing runs yet. */
+static int claim(pawl_thread *t, struct pawl_carrier **c)
 {
     uint32_t seen = PAWL_T_NEW;
-    int err = pawl_exit_gate();
+    int err;
 
-    if (err != 0)
-        return err;
     /* acq_rel: one starts it; pairs with phase(). */
     if (!pawl_cas_acq_rel(&t->state_, &seen, PAWL_T_RUNNING))
         return phase_of(seen) == PAWL_T_CLOSED ? -EBADF : -EALREADY;
     t->fork_ = pawl_fork_count_;
     t->serial_ = pawl_carrier_next_serial();
-    err = t->fn_ != NULL ? pawl_carrier_start(t) : -EINVAL;
+    err = t->fn_ != NULL ? pawl_carrier_for(t, false, c) : -EINVAL;
     if (err != 0)
         withdraw(t);
     return err;
 }
 
-/* -- Waiting for the end ---------------------------------------------------------- */
-
-/* Whether it can be waited for: 0 it runs, 1 it has ended; or an error. */
-static int look(const pawl_thread *t)
+int pawl_thread_start(pawl_thread *t)
 {
-    switch (phase(t)) {
-    case PAWL_T_ENDED:
-        return 1;
-    case PAWL_T_NEW:
-        return -ESRCH;
-    case PAWL_T_CLOSED:
-        return -EBADF;
-    default:
-        if (stayed_behind(t))
-            return -ECHILD;
-        return (t->flags_ & PAWL_T_FOREIGN) != 0 ? -EINVAL : 0;
-    }
-}
-
-static bool is_caller(const pawl_thread *t)
-{
-    const struct pawl_carrier *c = pawl_carrier_self_;
-
-    if (c == NULL)
-        return (t->flags_ & PAWL_T_MAIN) != 0 && pawl_carrier_is_main();
-    return c->thread == t;
-}
-
-static bool spin(const pawl_thread *t)
-{
-    struct pawl_spin spin;
-    bool ended;
-
-    if (!pawl_spin_begins(&spin, PAWL_SPIN_JOIN))
-        return false;
-    while (!(ended = phase(t) != PAWL_T_RUNNING) && pawl_spin_again(&spin))
-        ;
-    pawl_spin_ends(&spin, ended);
-    return ended;
-}
-
-static PAWL_COLD int join_slow(pawl_thread *t, pawl_deadline until)
-{
-    int err = until <= 0 ? -ETIMEDOUT : 0;
-
-    if (is_caller(t))
-        return -EDEADLK;
-    if (pawl_exit_gate() != 0)
-        return -ESHUTDOWN;
-    if (err == 0)
-        spin(t);
-    for (;;) {
-        int seen = look(t);
-        /* relaxed: a hint; the CAS, or the kernel, decides. */
-        uint32_t state = pawl_load_relaxed(&t->state_);
-
-        if (seen != 0)
-            return seen < 0 ? seen : 0;
-        if (err == -ETIMEDOUT)
-            return err;
-        if (phase_of(state) != PAWL_T_RUNNING)
-            continue;
-        /* relaxed: publishes nothing.  The kernel compares the word under its
-         * queue lock: it sees the end, or the end sees SLEEPERS. */
-        if ((state & PAWL_T_SLEEPERS) != 0 ||
-            pawl_cas_relaxed(&t->state_, &state, state | PAWL_T_SLEEPERS))
-            err = pawl_futex_wait(&t->state_, state | PAWL_T_SLEEPERS, until,
-                                  false, PAWL_CHANNEL_ANY);
-    }
-}
-
-int pawl_thread_join_until(pawl_thread *t, pawl_deadline until, int *status)
-{
-    int err = look(t);
+    struct pawl_carrier *c;
+    int err = pawl_exit_gate();
 
     if (err == 0)
-        err = join_slow(t, until);
-    if (err < 0)
+        err = claim(t, &c);
+    if (err != 0)
         return err;
-    pawl_tsan_acquire(t);
-    if (status != NULL)
-        *status = t->status_;
+    err = pawl_carrier_go(c, NULL);
+    if (err != 0)
+        withdraw(t);
+    return err;
+}
+
+int pawl_thread_start_detached(pawl_thread_fn fn, void *arg,
+                               const pawl_thread_options *options,
+                               uint64_t *ident)
+{
+    struct pawl_carrier *c;
+    pawl_thread t;
+    int err = pawl_exit_gate();
+
+    if (err == 0)
+        err = pawl_thread_init(&t, fn, arg, options);
+    if (err != 0)
+        return err;
+    t.flags_ |= PAWL_T_DAEMON | PAWL_T_DETACHED;
+    t.fork_ = pawl_fork_count_;
+    t.serial_ = pawl_carrier_next_serial();
+    pawl_store_relaxed(&t.state_, PAWL_T_RUNNING); /* relaxed: just ours */
+    err = pawl_carrier_for(&t, true, &c);
+    return err != 0 ? err : pawl_carrier_go(c, ident);
+}
+
+/* -- Starting together ------------------------------------------------------------ */
+
+/* Send them to the gate.  Returns how many came, and why not all. */
+static size_t send(pawl_thread *const *threads, size_t n, struct pawl_gate *g,
+                   int *err)
+{
+    size_t sent = 0;
+
+    for (*err = 0; sent < n; sent++) {
+        struct pawl_carrier *c;
+
+        *err = claim(threads[sent], &c);
+        if (*err != 0)
+            break;
+        c->gate = g;
+        *err = pawl_carrier_go(c, NULL);
+        if (*err != 0) {
+            withdraw(threads[sent]);
+            break;
+        }
+    }
+    return sent;
+}
+
+int pawl_thread_start_many(pawl_thread *const *threads, size_t n)
+{
+    struct pawl_gate *g;
+    uint32_t calm;
+    size_t sent;
+    int err = pawl_exit_gate();
+
+    if (err != 0 || n == 0)
+        return err;
+    if (n > PAWL_LATCH_MAX)
+        return -EAGAIN;
+    g = malloc(sizeof *g);
+    if (g == NULL)
+        return -ENOMEM;
+    pawl_latch_init(&g->missing, (int)n, 0);
+    pawl_latch_init(&g->closed, 1, 0);
+    /* relaxed: nobody else knows it. */
+    pawl_store_relaxed(&g->users, (uint32_t)n + 1);
+    calm = pawl_uninterruptible_begin();
+    sent = send(threads, n, g, &err);
+    pawl_latch_count_down(&g->missing, (int)(n - sent));
+    pawl_latch_wait(&g->missing); /* nobody touches his object from here on */
+    pawl_uninterruptible_end(calm);
+    g->abandoned = err != 0;
+    for (size_t i = 0; err != 0 && i < sent; i++)
+        withdraw(threads[i]);
+    pawl_latch_count_down(&g->closed, 1);
+    /* acq_rel: the last one sees that the others are done with it. */
+    if (pawl_add_acq_rel(&g->users, 0u - (uint32_t)(n - sent) - 1) ==
+        (uint32_t)(n - sent) + 1)
+        free(g);
+    return err;
+}
+
+/* -- Names ----------------------------------------------------------------------- */
+
+const char *pawl_thread_name(const pawl_thread *t,
+                             char name[PAWL_THREAD_NAME_SIZE])
+{
+    uint64_t shown[PAWL_SHOWN_WORDS];
+
+    shown[PAWL_SHOWN_FLAGS] = t->flags_;
+    shown[PAWL_SHOWN_NUMBER] = t->number_;
+    shown[PAWL_SHOWN_FUNCTION] = (uintptr_t)t->function_;
+    while (!pawl_seqlock_try_read(&t->guard_, t->name_,
+                                  &shown[PAWL_SHOWN_NAME],
+                                  PAWL_THREAD_NAME_SIZE / 8))
+        sched_yield(); /* a few instructions, unless preempted */
+    pawl_carrier_name(shown, name);
+    return name;
+}
+
+/* Show the new name, if *c still runs *t; the OS thread to be named is *tid. */
+static bool rename_carrier(struct pawl_carrier *c, const pawl_thread *t,
+                           const char *name, uint32_t *tid)
+{
+    bool is_its;
+
+    while (!pawl_seqlock_try_begin(&c->showing))
+        sched_yield(); /* a few instructions, unless preempted */
+    /* relaxed: guarded; as is the tid, which is 0 if it is not known yet. */
+    is_its = pawl_load64_relaxed(&c->shown[PAWL_SHOWN_SERIAL]) == t->serial_;
+    if (is_its)
+        store_name(&c->shown[PAWL_SHOWN_NAME], name);
+    *tid = pawl_load_relaxed(&c->tid);
+    pawl_seqlock_end(&c->showing);
+    return is_its;
+}
+
+/* Tell the kernel, until what it was told is the name of what runs there. */
+static void rename_os_thread(struct pawl_carrier *c, uint32_t tid)
+{
+    uint64_t before[PAWL_SHOWN_WORDS];
+    uint64_t shown[PAWL_SHOWN_WORDS];
+    char name[PAWL_THREAD_NAME_SIZE];
+    char cut[PAWL_OS_NAME_SIZE];
+
+    pawl_carrier_read(c, shown);
+    do {
+        memcpy(before, shown, sizeof before);
+        pawl_carrier_name(shown, name);
+        /* relaxed: a hint for the next thread there. */
+        pawl_store_relaxed(&c->renamed, 1);
+        pawl_carrier_set_os_name(tid == pawl_self_shared() ? 0 : tid, name,
+                                 cut);
+        pawl_carrier_read(c, shown);
+    } while (memcmp(before, shown, sizeof shown) != 0);
+}
+
+int pawl_thread_set_name(pawl_thread *t, const char *name)
+{
+    struct pawl_carrier *c = NULL;
+    uint32_t tid = 0;
+
+    if (name == NULL || !is_name(name))
+        return -EINVAL;
+    if (phase(t) == PAWL_T_CLOSED)
+        return -EBADF;
+    pawl_registry_enter();
+    pawl_thread_guard(t);
+    store_name(t->name_, name);
+    /* Within enter, so that a carrier that runs it now stays valid. */
+    if (phase(t) == PAWL_T_RUNNING && !stayed_behind(t))
+        c = t->carrier_;
+    if (c != NULL && rename_carrier(c, t, name, &tid) && tid != 0)
+        rename_os_thread(c, tid);
+    pawl_thread_unguard(t);
+    pawl_registry_leave();
     return 0;
 }
 
-int pawl_thread_join(pawl_thread *t, int *status)
+/* -- All threads ------------------------------------------------------------------- */
+
+static bool look_at(const struct pawl_carrier *c, pawl_thread_info *info)
 {
-    return pawl_thread_join_until(t, PAWL_FOREVER, status);
+    uint64_t shown[PAWL_SHOWN_WORDS];
+
+    pawl_carrier_read(c, shown);
+    if (shown[PAWL_SHOWN_SERIAL] == 0)
+        return false;
+    if (info == NULL)
+        return true;
+    info->serial = shown[PAWL_SHOWN_SERIAL];
+    info->thread = (pawl_thread *)(uintptr_t)shown[PAWL_SHOWN_THREAD];
+    info->native_id = pawl_load_relaxed(&c->tid); /* relaxed: it stays so */
+    info->daemon = (shown[PAWL_SHOWN_FLAGS] & PAWL_T_DAEMON) != 0;
+    pawl_carrier_name(shown, info->name);
+    return true;
 }
 
-int pawl_thread_try_join(pawl_thread *t, int *status)
+size_t pawl_thread_enumerate(pawl_thread_info *infos, size_t room)
 {
-    int err = pawl_thread_join_until(t, 0, status);
+    size_t n = 0;
 
-    return err == -ETIMEDOUT ? -EAGAIN : err;
+    if (pawl_thread_main() == NULL)
+        return 0; /* no memory */
+    pawl_registry_enter();
+    for (const struct pawl_carrier *c = pawl_registry_next(NULL); c != NULL;
+         c = pawl_registry_next(c))
+        n += look_at(c, n < room ? &infos[n] : NULL);
+    pawl_registry_leave();
+    return n;
 }
 
-int pawl_thread_exit_status(pawl_thread *t, int *status)
+size_t pawl_thread_active_count(void)
 {
-    int err = look(t);
-
-    if (err == 0)
-        return -EAGAIN;
-    return err < 0 ? err : pawl_thread_try_join(t, status);
+    return pawl_thread_enumerate(NULL, 0);
 }
 
 /* -- Questions ------------------------------------------------------------------- */
@@ -331,15 +451,12 @@ int pawl_thread_set_daemon(pawl_thread *t, bool daemon)
 
 static void print_failure(pawl_thread *t, int status)
 {
-    uint64_t shown[PAWL_SHOWN_WORDS];
     char name[PAWL_THREAD_NAME_SIZE];
 
     if ((t->flags_ & (PAWL_T_DAEMON | PAWL_T_DETACHED)) == 0)
         return;
-    pawl_carrier_read(t->carrier_, shown);
-    pawl_carrier_name(shown, name);
-    fprintf(stderr, "pawl: thread %s failed with %d (%s)\n", name, status,
-            pawl_errname(status));
+    fprintf(stderr, "pawl: thread %s failed with %d (%s)\n",
+            pawl_thread_name(t, name), status, pawl_errname(status));
 }
 
 pawl_thread_error_fn pawl_thread_set_error_hook(pawl_thread_error_fn fn)

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pawl/fork.h - fork, from programs that have threads.
+ *
+ * In the child only the thread that forked exists, and it is the main thread
+ * there.  Handles of the others say that they are not alive, and to join them is
+ * -ECHILD.  Local locks that they held are found ownerless: -EOWNERDEAD.
+ *
+ * Since 0.1.
+ */
+#ifndef PAWL_FORK_H
+#define PAWL_FORK_H
+
+#include <sys/types.h>
+
+#include <pawl/base.h>
+
+PAWL_BEGIN_DECLS
+
+typedef void (*pawl_fork_fn)(void *context);
+
+/* Have these called around every fork of this process, by pawl_fork or not:
+ * before, in reverse order of registration; after it, in order, in the parent and
+ * in the child.  Each may be NULL.  There is no way back.
+ *
+ * Returns    0;  -ENOMEM. */
+PAWL_API int pawl_at_fork(pawl_fork_fn before, pawl_fork_fn in_parent,
+                          pawl_fork_fn in_child, void *context);
+
+/* Fork, when what stdio has buffered is written: otherwise it would be written
+ * twice.
+ *
+ * Returns    in the parent, the id of the child;  in the child, 0;
+ *            -EAGAIN, -ENOMEM;  a hook has been called around those too. */
+PAWL_API pid_t pawl_fork(void);
+
+/* Called by pawl_fork, before everything else, if the process has more threads
+ * than the one that forks: `n` that pawl knows of.  NULL: not at all.
+ *
+ * Returns    the one before. */
+typedef void (*pawl_fork_warning_fn)(size_t n);
+PAWL_API pawl_fork_warning_fn pawl_fork_set_warning(pawl_fork_warning_fn fn);
+
+PAWL_END_DECLS
+
+#endif /* PAWL_FORK_H */
