@@ -29,6 +29,7 @@
 #include <pawl/stack.h>
 #include <pawl/thread.h>
 #include <pawl/time.h>
+#include <pawl/timer.h>
 #include <pawl/wait.h>
 #include <pawl/wsdeque.h>
 

@@ -21,6 +21,8 @@
  *   PAWL_WAIT_POPPABLE(d)   not empty, or shut down: a deque      nothing
  *   PAWL_WAIT_PUSHABLE(d)   not full, or drops, or shut down      nothing
  *   PAWL_WAIT_SEM(s)        a permit is free                      the permit
+ *   PAWL_WAIT_TIMER(t)      has run or was cancelled, or did       nothing
+ *                           one of them during the wait
  *   PAWL_WAIT_MUTEX(m)      nobody holds it, or its holder died   the mutex
  *
  * What takes nothing is only reported: by the time the caller acts, somebody
@@ -53,6 +55,7 @@
 #include <pawl/queue.h>
 #include <pawl/sem.h>
 #include <pawl/time.h>
+#include <pawl/timer.h>
 
 PAWL_BEGIN_DECLS
 
@@ -61,7 +64,7 @@ PAWL_BEGIN_DECLS
 typedef struct pawl_wait_item {
     void *object_;
     const struct pawl_waitable *how_;
-    uint64_t epoch_; /* of an event, when the wait began */
+    uint64_t epoch_; /* of an event or timer, when the wait began */
     uint32_t turn_;  /* in the first item: where to begin to look, + 1 */
     uint32_t pad_;
 } pawl_wait_item;
@@ -73,6 +76,7 @@ typedef struct pawl_wait_item {
 #define PAWL_WAIT_POPPABLE(d) pawl_deque_readable_wait_item(d)
 #define PAWL_WAIT_PUSHABLE(d) pawl_deque_writable_wait_item(d)
 #define PAWL_WAIT_SEM(s) pawl_sem_wait_item(s)
+#define PAWL_WAIT_TIMER(t) pawl_timer_wait_item(t)
 #define PAWL_WAIT_MUTEX(m) pawl_mutex_wait_item(m)
 
 /* Items, by way of the macros above. */
@@ -83,6 +87,7 @@ PAWL_API pawl_wait_item pawl_queue_writable_wait_item(pawl_queue *q);
 PAWL_API pawl_wait_item pawl_deque_readable_wait_item(pawl_deque *d);
 PAWL_API pawl_wait_item pawl_deque_writable_wait_item(pawl_deque *d);
 PAWL_API pawl_wait_item pawl_sem_wait_item(pawl_sem *s);
+PAWL_API pawl_wait_item pawl_timer_wait_item(pawl_timer *t);
 PAWL_API pawl_wait_item pawl_mutex_wait_item(pawl_mutex *m);
 
 /* ---- one of them -------------------------------------------------------- */
