@@ -74,6 +74,7 @@ struct bench_spec {
     unsigned cs_ns;  /* work inside the lock */
     unsigned nc_ns;  /* work outside */
     unsigned writes; /* per cent */
+    unsigned pending; /* timers, in thousands */
     unsigned sample; /* time every sample-th acquisition; a power of two */
 };
 
@@ -226,6 +227,7 @@ void bench_queue(void);
 void bench_ring(void);
 void bench_ring_cxx(void); /* what exists in C++ only */
 void bench_wait(void);
+void bench_timer(void);
 void bench_cxx(void); /* std:: and absl::, for all objects */
 
 #ifdef __cplusplus

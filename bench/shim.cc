@@ -273,6 +273,7 @@ void add_rows()
     bench_ring();
     bench_ring_cxx();
     bench_wait();
+    bench_timer();
     bench_cxx();
     sort_rows();
 }
