@@ -20,6 +20,7 @@
 #include <pawl/local.h>
 #include <pawl/mutex.h>
 #include <pawl/once.h>
+#include <pawl/print.h>
 #include <pawl/queue.h>
 #include <pawl/ring.h>
 #include <pawl/rmutex.h>
