@@ -186,8 +186,9 @@ PAWL_API PAWL_NODISCARD int pawl_wait_try_all(pawl_wait_item *items, size_t n);
 PAWL_API PAWL_NODISCARD int pawl_wait_fd(const pawl_wait_item *item);
 
 /* Say that the caller is about to poll the descriptor.  It is not readable any
- * more after this, until the object becomes ready.  It may become so for the
- * last arm as well, when the object is not ready any more: look, and arm again.
+ * more after a return of 0, until the object becomes ready.  It may become so for
+ * the last arm as well, when the object is not ready any more: look, and arm
+ * again.  Several threads may arm and poll it, each for itself.
  *
  * Returns    0: poll;  -EALREADY: do not, the object is ready;  -EBADF no
  *            descriptor has been made;  -EINVAL, -EOPNOTSUPP as above.

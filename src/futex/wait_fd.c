@@ -7,6 +7,9 @@
  * that takes the mark away writes.  So each arming is answered by one write at
  * most, and a write that comes late, after the next arming has emptied the
  * descriptor, makes it readable once in vain.
+ *
+ * Several threads may poll it.  Who arms it and finds the object ready has emptied
+ * what others have yet to see, and writes again.
  */
 #include <errno.h>
 #include <sys/eventfd.h>
@@ -30,7 +33,8 @@ void pawl_fd_write(uint32_t fd_plus_1)
     errno = saved;
 }
 
-static void empty(int fd)
+/* Returns whether it was readable. */
+static bool empty(int fd)
 {
     int saved = errno;
     uint64_t count;
@@ -40,6 +44,7 @@ static void empty(int fd)
         n = read(fd, &count, sizeof count);
     } while (n < 0 && errno == EINTR);
     errno = saved;
+    return n > 0;
 }
 
 static int place_of(const pawl_wait_item *item, pawl_u32 **place)
@@ -82,6 +87,7 @@ int pawl_wait_arm(const pawl_wait_item *item)
     pawl_wait_item look = *item;
     pawl_u32 *place;
     uint32_t fd_plus_1;
+    bool was_readable;
     int err = place_of(item, &place);
 
     if (err != 0)
@@ -90,11 +96,13 @@ int pawl_wait_arm(const pawl_wait_item *item)
     fd_plus_1 = pawl_load_relaxed(place);
     if (fd_plus_1 == 0)
         return -EBADF;
-    empty((int)fd_plus_1 - 1);
+    was_readable = empty((int)fd_plus_1 - 1);
     /* Look first, for a mark that is left behind costs a write. */
-    if (look.how_->look(&look, true) == 0 || !look.how_->arm(&look))
-        return -EALREADY;
-    return 0;
+    if (look.how_->look(&look, true) != 0 && look.how_->arm(&look))
+        return 0;
+    if (was_readable)
+        pawl_fd_write(fd_plus_1);
+    return -EALREADY;
 }
 
 void pawl_fd_close(pawl_u32 *place)

@@ -125,8 +125,8 @@ TEST(wait_fd.no_descriptor_is_left)
     world_end(w);
 }
 
-/* Q-20, W-14: not one system call while nobody polls, and one per arming however much
- * happens. */
+/* Q-20, W-14: not one system call while nobody polls, and one per arming however
+ * much happens. */
 TEST(wait_fd.is_written_on_the_edge_while_armed)
 {
     for (int i = 0; i < FD_KINDS; i++) {
@@ -167,6 +167,27 @@ TEST(wait_fd.is_written_on_the_edge_while_armed)
         CHECK(!is_readable(fd));
         make_ready(w, kinds[i]);
         CHECK_EQ(writes(fd), 1);
+        CHECK_OK(pawl_wait_close(&item));
+        world_end(w);
+    }
+}
+
+/* Q-20: another who polls the same descriptor has yet to see it: who arms it in
+ * vain leaves it readable. */
+TEST(wait_fd.arming_in_vain_takes_no_edge_from_others)
+{
+    for (int i = 0; i < FD_KINDS; i++) {
+        struct world *w = world_make(PAWL_LOCAL);
+        pawl_wait_item item = world_item(w, (enum kind)kinds[i]);
+        int fd = pawl_wait_fd(&item);
+
+        CHECK_OK(pawl_wait_arm(&item));
+        make_ready(w, kinds[i]);
+        CHECK_ERR(pawl_wait_arm(&item), -EALREADY);
+        CHECK(is_readable(fd));
+        make_unready(w, kinds[i]);
+        CHECK_OK(pawl_wait_arm(&item));
+        CHECK(!is_readable(fd));
         CHECK_OK(pawl_wait_close(&item));
         world_end(w);
     }

@@ -167,7 +167,7 @@ static void check_fd(struct subject *s, pawl_wait_item item,
     change(s);
     CHECK(is_readable(fd));
     CHECK_ERR(pawl_wait_arm(&item), -EALREADY);
-    CHECK(!is_readable(fd));
+    CHECK(is_readable(fd));
 }
 
 TEST(wait_kinds.each_end_has_a_descriptor)
