@@ -174,6 +174,7 @@ static struct machine {
     struct pawl_ring_seat seats[MODEL_THREADS + 1][SEATS];
     struct pawl_ring_pace paces[MODEL_THREADS + 1][SEATS];
     pawl_u32 fds[FDS]; /* what has been written and not read */
+    struct view fd_views[FDS];
     uint32_t fds_used;
     bool waitv_failed;
     bool skipping;  /* steps in the trace */
@@ -1267,7 +1268,19 @@ bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wakes,
 
 /* -- Event descriptors ------------------------------------------------------------------- */
 
-/* They order nothing in memory: whoever polls may not rely on that. */
+/* The kernel has a lock for each, so they order memory as a lock does; and who is
+ * woken from a poll knows what was done before the write. */
+static void pass_fd(int fd)
+{
+    struct view *v = &M.fd_views[fd - FIRST_FD];
+
+    if (!M.exploring)
+        return;
+    ME->view.width = v->width = M.width;
+    join_view(v, &ME->view);
+    ME->view.at[M.current]++; /* what comes next is not released */
+    join_view(&ME->view, v);
+}
 
 static pawl_u32 *fd_at(int fd)
 {
@@ -1284,6 +1297,7 @@ int model_eventfd(unsigned count, int flags)
         return -1;
     }
     M.fds[M.fds_used].v_ = count;
+    memset(&M.fd_views[M.fds_used], 0, sizeof M.fd_views[0]);
     return FIRST_FD + (int)M.fds_used++;
 }
 
@@ -1294,6 +1308,7 @@ ssize_t model_fd_write(int fd, const void *from, size_t size)
     (void)from;
     if (M.exploring)
         point();
+    pass_fd(fd);
     count->v_++;
     TRACE("writes to fd %d", fd);
     wake(count, INT_MAX, false, PAWL_CHANNEL_ANY);
@@ -1307,6 +1322,7 @@ ssize_t model_fd_read(int fd, void *to, size_t size)
     (void)to;
     if (M.exploring)
         point();
+    pass_fd(fd);
     TRACE("reads from fd %d: %u", fd, count->v_);
     if (count->v_ == 0) {
         errno = EAGAIN;
@@ -1331,6 +1347,7 @@ void model_poll(int fd)
 {
     while (model_fd_written(fd) == 0)
         pawl_futex_wait(fd_at(fd), 0, PAWL_FOREVER, false, PAWL_CHANNEL_ANY);
+    pass_fd(fd);
 }
 
 /* -- Rings ------------------------------------------------------------------------------- */
