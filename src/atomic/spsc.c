@@ -110,8 +110,8 @@ int pawl_spsc_init(pawl_spsc **spsc, void *memory, size_t bytes,
     q->element_size = (uint32_t)element_size;
     q->bytes = (uint64_t)needs;
     q->head_seen = q->tail_seen = 0;
-    pawl_store64_relaxed(&q->tail, 0); /* relaxed: before the magic */
-    pawl_store64_relaxed(&q->head, 0); /* relaxed: before the magic */
+    pawl_store64_relaxed(&q->tail, 0);    /* relaxed: before the magic */
+    pawl_store64_relaxed(&q->head, 0);    /* relaxed: before the magic */
     pawl_store_release(&q->magic, MAGIC); /* pairs with attach */
     *spsc = q;
     return 0;
@@ -207,9 +207,9 @@ int64_t pawl_spsc_push_many(pawl_spsc *q, const void *elements, size_t n)
     if (all == 0)
         return n == 0 ? 0 : -EAGAIN;
     pawl_tsan_acquire(&q->head);
-    memcpy(slot_at(q, tail), elements, first * size);
-    memcpy(slot_at(q, 0), (const char *)elements + first * size,
-           (all - first) * size);
+    pawl_copy(slot_at(q, tail), elements, first * size);
+    pawl_copy(slot_at(q, 0), (const char *)elements + first * size,
+              (all - first) * size);
     pawl_tsan_release(&q->tail);
     /* release: pairs with the acquire in filled. */
     pawl_store64_release(&q->tail, add(q, tail, all));
@@ -227,9 +227,9 @@ int64_t pawl_spsc_pop_many(pawl_spsc *q, void *elements, size_t n)
     if (all == 0)
         return n == 0 ? 0 : -EAGAIN;
     pawl_tsan_acquire(&q->tail);
-    memcpy(elements, slot_at(q, head), first * size);
-    memcpy((char *)elements + first * size, slot_at(q, 0),
-           (all - first) * size);
+    pawl_copy(elements, slot_at(q, head), first * size);
+    pawl_copy((char *)elements + first * size, slot_at(q, 0),
+              (all - first) * size);
     pawl_tsan_release(&q->head);
     /* release: pairs with the acquire in room. */
     pawl_store64_release(&q->head, add(q, head, all));

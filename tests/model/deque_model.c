@@ -5,6 +5,7 @@
 #include <pawl/deque.h>
 
 #include "linear.h"
+#include "made.h"
 
 enum { EACH = 4, ITEMS = 4 * EACH };
 
@@ -303,3 +304,31 @@ MODEL(deque.shutdown_of_a_full_one, .setup = one_inside,
 MODEL(deque.unbounded, .setup = unbounded,
       .threads = {push_both, pop_both, push_both}, .check = whole,
       .bounds = {2, 0, 0})
+
+/* ---- made by one, found by another ------------------------------------------ */
+
+static void make_and_put(void)
+{
+    uint64_t item = 7;
+    pawl_deque *q;
+
+    CHECK_OK(pawl_deque_init(
+        &q, made.memory, MADE_BYTES,
+        &(pawl_deque_options){.capacity = 2, .element_size = 8}));
+    CHECK_OK(pawl_deque_try_push_back(q, &item));
+}
+
+static void attach_and_get(void)
+{
+    uint64_t item;
+    pawl_deque *q = NULL;
+    int err;
+
+    MADE_AWAIT(pawl_deque_attach, &q);
+    CHECK(pawl_deque_size(q) <= 1);
+    err = pawl_deque_try_pop_front(q, &item);
+    CHECK(err == -EAGAIN || (err == 0 && item == 7));
+}
+
+MODEL(deque.made_by_another, .setup = made_begin,
+      .threads = {make_and_put, attach_and_get})

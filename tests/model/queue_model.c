@@ -6,6 +6,7 @@
 #include <pawl/queue.h>
 
 #include "linear.h"
+#include "made.h"
 
 enum { PRODUCERS = 4, EACH = 4, ITEMS = PRODUCERS * EACH };
 
@@ -585,3 +586,32 @@ MODEL(queue_segments.shutdown_now, .setup = segment_each,
 MODEL(queue_segments.pile, .setup = pile_of_segments,
       .threads = {put_get_three, put_get_three}, .check = whole,
       .bounds = {2, 0, 0})
+
+/* ---- made by one, found by another ------------------------------------------ */
+
+static void make_and_put(void)
+{
+    uint64_t item = 7;
+    pawl_queue *q;
+
+    CHECK_OK(pawl_queue_init(&q, made.memory, MADE_BYTES,
+                             &(pawl_queue_options){.capacity = 2,
+                                                   .element_size = 8,
+                                                   .participants = 2}));
+    CHECK_OK(pawl_queue_try_put(q, &item));
+}
+
+static void attach_and_get(void)
+{
+    uint64_t item;
+    pawl_queue *q = NULL;
+    int err;
+
+    MADE_AWAIT(pawl_queue_attach, &q);
+    CHECK(pawl_queue_size(q) <= 1);
+    err = pawl_queue_try_get(q, &item);
+    CHECK(err == -EAGAIN || (err == 0 && item == 7));
+}
+
+MODEL(queue.made_by_another, .setup = made_begin,
+      .threads = {make_and_put, attach_and_get})

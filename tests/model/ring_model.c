@@ -7,6 +7,7 @@
 #include <pawl/ring.h>
 
 #include "atomic/ring_core.h"
+#include "made.h"
 
 enum { RINGS = 2, BYTES = 4096, PARTICIPANTS = 4, ITEMS = 16 };
 
@@ -444,3 +445,29 @@ MODEL(ring_values.close_capacity_1, .setup = one_value,
 MODEL(ring_values.close_capacity_2, .setup = two_values,
       .threads = {close_it, put_or_closed, get_or_closed},
       .check = whole_and_closed, .bounds = {3, 2, 0})
+
+/* ---- made by one, found by another ------------------------------------------ */
+
+static void make_and_put(void)
+{
+    uint64_t item = 7;
+    pawl_ring *q;
+
+    CHECK_OK(pawl_ring_init(&q, made.memory, MADE_BYTES, 2, 8, 2));
+    CHECK_OK(pawl_ring_push(q, &item));
+}
+
+static void attach_and_get(void)
+{
+    uint64_t item;
+    pawl_ring *q = NULL;
+    int err;
+
+    MADE_AWAIT(pawl_ring_attach, &q);
+    CHECK(pawl_ring_size(q) <= 1);
+    err = pawl_ring_pop(q, &item);
+    CHECK(err == -EAGAIN || (err == 0 && item == 7));
+}
+
+MODEL(ring.made_by_another, .setup = made_begin,
+      .threads = {make_and_put, attach_and_get})

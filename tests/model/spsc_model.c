@@ -5,6 +5,7 @@
 #include <pawl/spsc.h>
 
 #include "linear.h"
+#include "made.h"
 
 static struct {
     pawl_spsc *q;
@@ -196,9 +197,37 @@ MODEL(spsc.batches, .setup = three,
       DEEP)
 MODEL(spsc.batches_and_single, .setup = two,
       .threads = {produce_batches, consume}, .check = whole_batches, DEEP)
+MODEL(spsc.single_and_batches, .setup = one,
+      .threads = {produce, consume_batches}, .check = whole_batches, DEEP)
 MODEL(spsc.in_place, .setup = two, .threads = {produce, consume_in_place},
       .check = whole, DEEP)
 MODEL(spsc.size, .setup = two, .threads = {produce, consume, look},
       .check = whole, .regressions = size_of_nothing, .bounds = {3, 2, 0})
 MODEL(spsc.all_comes, .setup = one, .threads = {produce_all, consume_all},
       .check = all_came, .bounds = {3, 1, 0})
+
+/* ---- made by one, found by another ------------------------------------------ */
+
+static void make_and_put(void)
+{
+    uint64_t item = 7;
+    pawl_spsc *q;
+
+    CHECK_OK(pawl_spsc_init(&q, made.memory, MADE_BYTES, 2, 8));
+    CHECK_OK(pawl_spsc_push(q, &item));
+}
+
+static void attach_and_get(void)
+{
+    uint64_t item;
+    pawl_spsc *q = NULL;
+    int err;
+
+    MADE_AWAIT(pawl_spsc_attach, &q);
+    CHECK(pawl_spsc_size(q) <= 1);
+    err = pawl_spsc_pop(q, &item);
+    CHECK(err == -EAGAIN || (err == 0 && item == 7));
+}
+
+MODEL(spsc.made_by_another, .setup = made_begin,
+      .threads = {make_and_put, attach_and_get})

@@ -5,6 +5,7 @@
 #include <pawl/stack.h>
 
 #include "linear.h"
+#include "made.h"
 
 enum { EACH = 4 };
 
@@ -173,3 +174,29 @@ MODEL(stack.snapshots, .setup = two, .threads = {push_two, pop_one, look},
       .check = whole)
 MODEL(stack.snapshots_beside_close, .setup = two,
       .threads = {push_one, close_it, look}, .check = whole)
+
+/* ---- made by one, found by another ------------------------------------------ */
+
+static void make_and_put(void)
+{
+    uint64_t item = 7;
+    pawl_stack *q;
+
+    CHECK_OK(pawl_stack_init(&q, made.memory, MADE_BYTES, 2, 8, 2));
+    CHECK_OK(pawl_stack_push(q, &item));
+}
+
+static void attach_and_get(void)
+{
+    uint64_t item;
+    pawl_stack *q = NULL;
+    int err;
+
+    MADE_AWAIT(pawl_stack_attach, &q);
+    CHECK(pawl_stack_size(q) <= 1);
+    err = pawl_stack_pop(q, &item);
+    CHECK(err == -EAGAIN || (err == 0 && item == 7));
+}
+
+MODEL(stack.made_by_another, .setup = made_begin,
+      .threads = {make_and_put, attach_and_get})

@@ -12,6 +12,8 @@
 
 static inline void pawl_copy(void *to, const void *from, size_t bytes)
 {
+    if (bytes == 0)
+        return;
     model_read(from);
     model_write(to);
     memcpy(to, from, bytes);
