@@ -22,6 +22,7 @@
 #include <pawl/once.h>
 #include <pawl/print.h>
 #include <pawl/queue.h>
+#include <pawl/region.h>
 #include <pawl/ring.h>
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>

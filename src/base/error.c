@@ -6,6 +6,7 @@
 
 /* Every code that some function of pawl returns, and no other. */
 #define ERRORS(X)                                                              \
+    X(EACCES)                                                                  \
     X(EAGAIN)                                                                  \
     X(EALREADY)                                                                \
     X(EBADF)                                                                   \
@@ -13,6 +14,7 @@
     X(ECANCELED)                                                               \
     X(ECHILD)                                                                  \
     X(EDEADLK)                                                                 \
+    X(EEXIST)                                                                  \
     X(EINVAL)                                                                  \
     X(EMFILE)                                                                  \
     X(ENFILE)                                                                  \
@@ -24,6 +26,8 @@
     X(EOVERFLOW)                                                               \
     X(EOWNERDEAD)                                                              \
     X(EPERM)                                                                   \
+    X(EPIPE)                                                                   \
+    X(ERANGE)                                                                  \
     X(ESHUTDOWN)                                                               \
     X(ESRCH)                                                                   \
     X(ETIMEDOUT)

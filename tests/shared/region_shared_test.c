@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * region_shared_test.c - H-11, H-12, P-26: regions between processes: inherited,
+ * by name, over a socket; made by several at once; and killed while being made.
+ */
+#include <glob.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pawl/error.h>
+#include <pawl/region.h>
+
+#include "test.h"
+
+#define OPTIONS(...) (&(pawl_region_options){__VA_ARGS__})
+
+static char name[64];
+
+static const char *own_name(void)
+{
+    snprintf(name, sizeof name, "pawl-region-shared-%d", (int)getpid());
+    pawl_region_unlink(name);
+    return name;
+}
+
+static char *text_of(pawl_region *r)
+{
+    return pawl_region_buffer(r, NULL);
+}
+
+static void write_inherited(void *arg)
+{
+    CHECK(pawl_region_join(arg) > 0);
+    strcpy(text_of(arg), "inherited");
+}
+
+TEST(region_shared.is_inherited_by_fork)
+{
+    pawl_region *r;
+
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.buffer = 100)));
+    CHECK(pawl_region_join(r) > 0);
+    test_wait_child(test_spawn_child(write_inherited, r));
+    CHECK(strcmp(text_of(r), "inherited") == 0);
+    CHECK_EQ(pawl_region_participants(r), 1);
+    pawl_region_free(r);
+}
+
+/* The child's closing is its own. */
+static void close_inherited(void *arg)
+{
+    CHECK(pawl_region_join(arg) > 0);
+    pawl_region_free(arg);
+}
+
+TEST(region_shared.closing_in_a_child_leaves_the_parents)
+{
+    pawl_region *r;
+    int id;
+
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.buffer = 100)));
+    id = pawl_region_join(r);
+    test_wait_child(test_spawn_child(close_inherited, r));
+    strcpy(text_of(r), "here");
+    CHECK(pawl_region_is_alive(r, id));
+    CHECK_EQ(pawl_region_recover(r), 0); /* it left, and died not */
+    pawl_region_free(r);
+}
+
+static void attach_by_name(void *arg)
+{
+    pawl_region *r;
+
+    (void)arg;
+    CHECK_OK(pawl_region_attach(&r, name));
+    CHECK(strcmp(text_of(r), "parent's") == 0);
+    strcpy(text_of(r), "child's");
+    pawl_region_free(r);
+}
+
+TEST(region_shared.is_found_by_name)
+{
+    pawl_region *r;
+
+    CHECK_OK(
+        pawl_region_create(&r, OPTIONS(.name = own_name(), .buffer = 100)));
+    strcpy(text_of(r), "parent's");
+    test_wait_child(test_spawn_child(attach_by_name, NULL));
+    CHECK(strcmp(text_of(r), "child's") == 0);
+    CHECK_OK(pawl_region_unlink(name));
+    pawl_region_free(r);
+}
+
+static void receive_it(void *arg)
+{
+    int *socket = arg;
+    pawl_region *r;
+
+    close(socket[0]);
+    CHECK_OK(pawl_region_receive(&r, socket[1]));
+    strcpy(text_of(r), "received");
+    pawl_region_free(r);
+}
+
+TEST(region_shared.comes_over_a_socket)
+{
+    pawl_region *r;
+    int s[2];
+    pid_t pid;
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s), 0);
+    pid = test_spawn_child(receive_it, s);
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.buffer = 100)));
+    CHECK_OK(pawl_region_send(r, s[0]));
+    test_wait_child(pid);
+    CHECK(strcmp(text_of(r), "received") == 0);
+    pawl_region_free(r);
+}
+
+/* ---- several at once ----------------------------------------------------------- */
+
+struct contest {
+    atomic_int round;
+    atomic_int ready;
+    atomic_int made;
+    atomic_int opened;
+};
+
+enum { RIVALS = 4 };
+
+static void open_it(void *arg)
+{
+    struct contest *c = arg;
+
+    for (int i = 1; i <= test_iterations(300); i++) {
+        pawl_region *r;
+        int err;
+
+        while (atomic_load(&c->round) != i)
+            sched_yield();
+        err = pawl_region_open(
+            &r, OPTIONS(.name = name, .participants = 8, .buffer = 8));
+        CHECK(err == 0 || err == 1);
+        atomic_fetch_add(&c->made, err);
+        CHECK(pawl_region_join(r) > 0);
+        atomic_fetch_add((atomic_int *)(void *)text_of(r), 1);
+        atomic_fetch_add(&c->opened, 1);
+        while (atomic_load(&c->opened) < RIVALS)
+            sched_yield();
+        CHECK_EQ(atomic_load((atomic_int *)(void *)text_of(r)), RIVALS);
+        pawl_region_free(r);
+        atomic_fetch_add(&c->ready, 1);
+    }
+}
+
+TEST(region_shared.of_many_who_open_one_makes_it)
+{
+    struct contest *c = test_shared_alloc(sizeof *c);
+    pid_t pid[RIVALS];
+
+    own_name();
+    for (int i = 0; i < RIVALS; i++)
+        pid[i] = test_spawn_child(open_it, c);
+    for (int i = 1; i <= test_iterations(300); i++) {
+        atomic_store(&c->ready, 0);
+        atomic_store(&c->made, 0);
+        atomic_store(&c->opened, 0);
+        atomic_store(&c->round, i);
+        while (atomic_load(&c->ready) < RIVALS)
+            sched_yield();
+        CHECK_EQ(atomic_load(&c->made), 1);
+        CHECK_OK(pawl_region_unlink(name));
+    }
+    for (int i = 0; i < RIVALS; i++)
+        test_wait_child(pid[i]);
+}
+
+/* ---- killed --------------------------------------------------------------------- */
+
+static void make_for_ever(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        pawl_region *r;
+
+        pawl_region_unlink(name);
+        CHECK_OK(pawl_region_create(
+            &r, OPTIONS(.name = name, .participants = 2, .buffer = 8)));
+        pawl_region_free(r);
+    }
+}
+
+/* Without O_TMPFILE a killed process leaves a hidden file. */
+static void forget_hidden(pid_t pid)
+{
+    char pattern[64];
+    glob_t found;
+
+    snprintf(pattern, sizeof pattern, "/dev/shm/.pawl-%d-*", (int)pid);
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return;
+    CHECK(getenv("PAWL_FALLBACK") != NULL);
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        unlink(found.gl_pathv[i]);
+    globfree(&found);
+}
+
+/* What has a name is complete. */
+TEST(region_shared.killed_while_it_is_made_never_appears)
+{
+    uint64_t random = test_seed(0);
+    int found = 0;
+
+    own_name();
+    for (int i = 0; i < test_iterations(300); i++) {
+        pid_t pid = test_spawn_child(make_for_ever, NULL);
+        pawl_region *r;
+        int err;
+
+        usleep(200 + test_rand_below(&random, 1500));
+        kill(pid, SIGKILL);
+        CHECK(WIFSIGNALED(test_reap_child(pid)));
+        forget_hidden(pid);
+        err = pawl_region_attach(&r, name);
+        CHECK(err == 0 || err == -ENOENT);
+        if (err != 0)
+            continue;
+        found++;
+        CHECK(pawl_region_join(r) > 0);
+        pawl_region_free(r);
+    }
+    pawl_region_unlink(name);
+    test_note("found whole %d times", found);
+}
