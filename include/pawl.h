@@ -21,6 +21,7 @@
 #include <pawl/mutex.h>
 #include <pawl/once.h>
 #include <pawl/print.h>
+#include <pawl/process.h>
 #include <pawl/queue.h>
 #include <pawl/region.h>
 #include <pawl/ring.h>

@@ -21,7 +21,11 @@
  *   -EMFILE, -ENFILE  the process, the system has too many descriptors
  *   -EOPNOTSUPP       this object, kernel or build cannot do that
  *   -ESRCH            it was never started
- *   -ECHILD           it stayed behind in a fork
+ *   -ECHILD           it stayed behind in a fork, or is no child of the caller;
+ *                     or its status was taken by somebody else
+ *   -EEXIST           there is one of this name
+ *   -EMSGSIZE         more than can be passed
+ *   -EACCES, -ENOEXEC the program may not, or cannot, be executed
  *   -ESHUTDOWN        orderly end: nothing more is accepted, or will come
  *   -ENOENT           it is not there
  *   -ENOMEM           no memory, or no block of it, is left

@@ -17,8 +17,10 @@
     X(EEXIST)                                                                  \
     X(EINVAL)                                                                  \
     X(EMFILE)                                                                  \
+    X(EMSGSIZE)                                                                \
     X(ENFILE)                                                                  \
     X(ENOENT)                                                                  \
+    X(ENOEXEC)                                                                 \
     X(ENOMEM)                                                                  \
     X(ENOSPC)                                                                  \
     X(ENOTRECOVERABLE)                                                         \

@@ -163,19 +163,27 @@ static void run_phases(pawl_deadline until)
         list_threads();
 }
 
-static void at_exit(void)
+void pawl_exit_run(void)
 {
     uint64_t limit = pawl_load64_relaxed(&limit_plus_1); /* relaxed: alone */
+    pawl_deadline until =
+        limit == 0 ? PAWL_FOREVER : pawl_after_ns((int64_t)(limit - 1));
 
     mine = true;
     /* seq_cst: C of the drawing. */
     pawl_swap_seq(&state, ENDING);
     pawl_carrier_end_main();
     if (pawl_load_relaxed(&waits_not) == 0) /* relaxed: an option */
-        run_phases(limit == 0 ? PAWL_FOREVER
-                              : pawl_after_ns((int64_t)(limit - 1)));
+        run_phases(until);
     /* release: nothing; whoever sees it stops. */
     pawl_store_release(&state, FINAL);
+    run_phase(PAWL_EXIT_PROCESSES, until);
+}
+
+void pawl_exit_forget(void)
+{
+    pawl_store_relaxed(&state, LIVING); /* relaxed: alone */
+    mine = false;
 }
 
 static void enlist(struct pawl_exit_hook *hook)
@@ -196,7 +204,7 @@ static void enlist(struct pawl_exit_hook *hook)
 static int install(void *unused)
 {
     (void)unused;
-    if (atexit(at_exit) != 0)
+    if (atexit(pawl_exit_run) != 0)
         return -ENOMEM;
     enlist(&threads);
     return 0;

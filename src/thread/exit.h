@@ -7,10 +7,11 @@
  * repeated until neither has found anything to wait for, for a thread may arm a
  * timer, and a timer start a thread.  Then the end is final: see pawl_exit_gate.
  *
- *   phase       waits for                                   (python-model.md T-29)
+ *   phase       waits for                             (python-model.md T-29, K-13)
  *   EXECUTORS   pools: tasks that were submitted, by their policy
  *   THREADS     threads that are not daemons; more may be started meanwhile
  *   TIMERS      timers that are not daemons
+ *   PROCESSES   children, when the end is final: nobody starts any more
  */
 #ifndef PAWL_THREAD_EXIT_H
 #define PAWL_THREAD_EXIT_H
@@ -24,6 +25,7 @@ enum pawl_exit_phase {
     PAWL_EXIT_EXECUTORS,
     PAWL_EXIT_THREADS,
     PAWL_EXIT_TIMERS,
+    PAWL_EXIT_PROCESSES,
     PAWL_EXIT_PHASES,
 };
 
@@ -45,6 +47,11 @@ struct pawl_exit_hook {
  *
  * Returns    0;  -ENOMEM the handler cannot be installed. */
 int pawl_exit_add(struct pawl_exit_hook *hook);
+
+/* What the handler does, for a process that ends by _exit. */
+void pawl_exit_run(void);
+/* In a forked child, alone: its own end has not begun. */
+void pawl_exit_forget(void);
 
 /* For calls that give work to others or wait for it.
  *

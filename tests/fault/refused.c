@@ -5,7 +5,7 @@
  * Run a program on a kernel that refuses what pawl can do without: moving
  * sleepers between futexes, waits with channels by the monotonic clock, waiting
  * on several futexes, memory barriers for others, restartable sequences, asking
- * which CPUs one may use.  What libc itself needs is left: its own waits are by
+ * which CPUs one may use, descriptors of processes, closing many descriptors.  What libc itself needs is left: its own waits are by
  * the wall clock, or without channels.
  *
  * Exits with 77 if the kernel does not let us.
@@ -23,7 +23,14 @@
 #include <unistd.h>
 
 /* The same numbers on all machines; old headers do not know them. */
-enum { NR_FUTEX_WAITV = 449, NR_FUTEX_WAIT = 455, NR_FUTEX_REQUEUE = 456 };
+enum {
+    NR_PIDFD_SEND_SIGNAL = 424,
+    NR_PIDFD_OPEN = 434,
+    NR_CLOSE_RANGE = 436,
+    NR_FUTEX_WAITV = 449,
+    NR_FUTEX_WAIT = 455,
+    NR_FUTEX_REQUEUE = 456,
+};
 
 int main(int argc, char **argv)
 {
@@ -34,13 +41,16 @@ int main(int argc, char **argv)
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                  offsetof(struct seccomp_data, args[1])),
         BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~(uint32_t)FUTEX_PRIVATE_FLAG),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_CMP_REQUEUE, 9, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT_BITSET, 8, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAKE_BITSET, 7, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_CMP_REQUEUE, 12, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT_BITSET, 11, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAKE_BITSET, 10, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rseq, 5, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 4, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_getaffinity, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rseq, 8, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 7, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_getaffinity, 6, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_PIDFD_SEND_SIGNAL, 5, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_PIDFD_OPEN, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_CLOSE_RANGE, 3, 0),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_FUTEX_WAITV, 2, 0),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, NR_FUTEX_WAIT, 0, 2),
         BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, NR_FUTEX_REQUEUE, 1, 0),

@@ -629,6 +629,8 @@ int main(int argc, char **argv)
     int number = 0;
     int n = argc - 1;
 
+    if (test_main_begins != NULL)
+        test_main_begins(argc, argv);
     if (n == 1 && strcmp(argv[1], "--list") == 0) {
         for (const struct test_case *t = first_case; t != NULL; t = t->next)
             puts(t->name);

@@ -114,6 +114,10 @@ void test_until_asleep(pid_t tid);
 /* Whether it is asleep in a futex wait now. */
 bool test_is_asleep(pid_t tid);
 
+/* Defined by a program of tests whose processes execute it anew: the first thing
+ * that main calls. */
+__attribute__((weak)) void test_main_begins(int argc, char **argv);
+
 /* ---- amounts ----------------------------------------------------------- */
 
 /* n, made smaller under a sanitizer (at least 1) and larger by
