@@ -170,7 +170,7 @@ enum {
 };
 
 /* Most bytes and descriptors that can be passed to an entry. */
-#define PAWL_PROCESS_BLOB_MAX ((size_t)1 << 30)
+#define PAWL_PROCESS_BLOB_MAX (PAWL_CAST_(size_t, 1) << 30)
 #define PAWL_PROCESS_FDS_MAX 250
 
 /* Zeroed bytes mean the default. */
@@ -346,7 +346,7 @@ PAWL_API size_t pawl_process_active(pawl_process **list, size_t n);
 
 /* End the calling process as if its function had returned `value`.  In a process
  * that nobody started here: exit. */
-PAWL_API _Noreturn void pawl_process_exit(int value);
+PAWL_API __attribute__((noreturn)) void pawl_process_exit(int value);
 
 /* ---- several ----------------------------------------------------------------- */
 
