@@ -15,8 +15,6 @@
  */
 #include "process/record.h"
 
-#include <pawl/mutex.h>
-
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +23,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/check.h"
 #include "process/pidfd.h"
 
 /* -- The owner --------------------------------------------------------------- */
@@ -36,16 +33,14 @@ static struct {
     pid_t pid;
 } server;
 
-PAWL_NO_TSA_ static void lock_server(void)
+static void lock_server(void)
 {
-    int err = pawl_mutex_lock(&server.lock);
-
-    PAWL_CHECK(err == 0, &server, "nobody ends while holding this lock");
+    pawl_process_lock(&server.lock);
 }
 
-PAWL_NO_TSA_ static void unlock_server(void)
+static void unlock_server(void)
 {
-    pawl_mutex_unlock(&server.lock);
+    pawl_process_unlock(&server.lock);
 }
 
 void pawl_forkserver_before_fork(void)

@@ -52,16 +52,31 @@ static struct pawl_process *parent; /* NULL: not known */
 
 static _Thread_local pawl_process *kept; /* see pawl_process_keep */
 
-PAWL_NO_TSA_ void pawl_children_lock(void)
-{
-    int err = pawl_mutex_lock(&lock);
+/* This thread forks, and holds both locks: a fork hook of the user's that calls us
+ * need not have them. */
+static _Thread_local bool forking;
 
-    PAWL_CHECK(err == 0, &lock, "nobody ends while holding this lock");
+PAWL_NO_TSA_ void pawl_process_lock(pawl_mutex *m)
+{
+    int err = forking ? 0 : pawl_mutex_lock(m);
+
+    PAWL_CHECK(err == 0, m, "nobody ends while holding this lock");
 }
 
-PAWL_NO_TSA_ void pawl_children_unlock(void)
+PAWL_NO_TSA_ void pawl_process_unlock(pawl_mutex *m)
 {
-    pawl_mutex_unlock(&lock);
+    if (!forking)
+        pawl_mutex_unlock(m);
+}
+
+void pawl_children_lock(void)
+{
+    pawl_process_lock(&lock);
+}
+
+void pawl_children_unlock(void)
+{
+    pawl_process_unlock(&lock);
 }
 
 /* -- The list ---------------------------------------------------------------- */
@@ -110,10 +125,12 @@ static void before_fork(void)
 {
     pawl_forkserver_before_fork();
     pawl_children_lock();
+    forking = true;
 }
 
 static void parent_goes_on(void)
 {
+    forking = false;
     pawl_children_unlock();
     pawl_forkserver_after_fork(false);
 }
@@ -141,6 +158,7 @@ static void child_begins(void)
     if (parent != NULL)
         close_fd(&parent->link);
     parent = NULL;
+    forking = false;
     pawl_children_unlock();
     pawl_forkserver_after_fork(true);
 }

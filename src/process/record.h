@@ -6,6 +6,7 @@
 #define PAWL_PROCESS_RECORD_H
 
 #include <pawl/error.h>
+#include <pawl/mutex.h>
 #include <pawl/process.h>
 
 #include <poll.h>
@@ -61,8 +62,12 @@ struct pawl_process {
 
 /* ---- process.c ---- */
 
-/* The lock of all records and of the list.  It is held while this process forks,
- * so a child finds them whole.  Held for a few instructions and system calls that
+/* A lock of this folder.  It is held while this process forks. */
+void pawl_process_lock(pawl_mutex *m);
+void pawl_process_unlock(pawl_mutex *m);
+
+/* The lock of all records and of the list, so a child of a fork finds them whole.
+ *  Held for a few instructions and system calls that
  * do not wait. */
 void pawl_children_lock(void);
 void pawl_children_unlock(void);

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include <pawl/event.h>
+#include <pawl/fork.h>
 #include <pawl/thread.h>
 
 #include "crowd.h"
@@ -187,6 +188,30 @@ TEST(process_family.inherited_handles_are_refused)
         pawl_process_free(in.ended);
         pawl_process_free(in.fresh);
     }
+}
+
+static void look_around(void *seen)
+{
+    *(size_t *)seen += pawl_process_active(NULL, 0);
+}
+
+/* K-05: hooks of a fork may ask who there is, on both sides. */
+TEST(process_family.hooks_of_a_fork_may_call)
+{
+    static size_t seen[3];
+    pawl_process *p;
+
+    for (int i = 0; i < 2; i++) { /* before and after the library's own */
+        CHECK_OK(pawl_at_fork(look_around, look_around, NULL, &seen[i]));
+        p = started_to_stay(PAWL_START_FORKSERVER);
+        end_by_kill(p);
+    }
+    p = started_to_stay(PAWL_START_FORK);
+    seen[0] = seen[1] = 0;
+    test_wait_child(test_spawn_child(look_around, &seen[2]));
+    CHECK_EQ(seen[0], 2);
+    CHECK_EQ(seen[1], 2);
+    end_by_kill(p);
 }
 
 /* ---- the end of the parent --------------------------------------------------------- */
