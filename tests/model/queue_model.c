@@ -270,6 +270,13 @@ static void try_both(void)
     CHECK(err == 0 || err == -ETIMEDOUT);
 }
 
+static void look_at_the_end(void)
+{
+    struct linear_op *op = linear_begins();
+
+    answers(op, LINEAR_IS_CLOSED, pawl_queue_is_shutdown(s.q));
+}
+
 static void look_at_the_size(void)
 {
     struct linear_op *op = linear_begins();
@@ -477,6 +484,13 @@ SETUPS(unbounded_lifo, PAWL_QUEUE_LIFO, 0, 0)
           THREADS(get_or_give_up, get_one, put_two), .check = whole, three)    \
     QUEUE(kind, size, 1, THREADS(try_both, try_both, look_at_the_size),        \
           .check = whole, three)                                               \
+    QUEUE(kind, size_beside_each_end, 2,                                       \
+          THREADS(put_two, get_one, look_at_the_size), .check = whole, three)  \
+    QUEUE(kind, size_beside_shutdown_now, 1_of_2,                              \
+          THREADS(shut_down_now, look_at_the_size), .check = whole_and_closed, \
+          two)                                                                 \
+    QUEUE(kind, end, 1, THREADS(shut_down, look_at_the_end),                   \
+          .check = whole_and_closed, two)                                      \
     QUEUE(kind, unfinished, 1_inside,                                          \
           THREADS(get_and_report, put_one, count_the_unfinished),              \
           .check = whole, three)                                               \

@@ -144,13 +144,19 @@ static void close_it(void)
     CHECK_ERR(push(EACH * model_self()), -ESHUTDOWN);
 }
 
+static void look_at_the_end(void)
+{
+    struct linear_op *op = linear_begins();
+
+    linear_ends(op, LINEAR_IS_CLOSED, pawl_stack_is_closed(s.stack));
+}
+
 static void look(void)
 {
     struct linear_op *op = linear_begins();
 
     linear_ends(op, LINEAR_SIZE, (int)pawl_stack_size(s.stack));
-    op = linear_begins();
-    linear_ends(op, LINEAR_IS_CLOSED, pawl_stack_is_closed(s.stack));
+    look_at_the_end();
 }
 
 MODEL(stack.two_push_and_pop, .setup = one, .threads = {push_pop, push_pop},
@@ -171,6 +177,8 @@ MODEL(stack.full, .setup = one, .threads = {push_two, push_two, pop_one},
 MODEL(stack.close, .setup = one, .threads = {push_two, pop_two, close_it},
       .check = whole)
 MODEL(stack.snapshots, .setup = two, .threads = {push_two, pop_one, look},
+      .check = whole)
+MODEL(stack.end, .setup = two, .threads = {close_it, look_at_the_end},
       .check = whole)
 MODEL(stack.snapshots_beside_close, .setup = two,
       .threads = {push_one, close_it, look}, .check = whole)

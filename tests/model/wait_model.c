@@ -15,6 +15,7 @@ static struct {
     pawl_sem sem;
     pawl_mutex mutex[2];
     pawl_queue *q;
+    pawl_deque *d;
     int fd;
     int arms;
     int data; /* written before the first change to ready */
@@ -37,23 +38,58 @@ static void setup(void)
     MODEL_NAME(s.m);
 }
 
-static void make_queue(enum pawl_queue_kind kind)
+static void make_queue(enum pawl_queue_kind kind, unsigned flags)
 {
+    pawl_queue_options o = {.capacity = (flags & PAWL_UNBOUNDED) != 0 ? 0 : 1,
+                            .element_size = 8,
+                            .flags = flags,
+                            .kind = kind};
+
     setup();
-    CHECK_OK(pawl_queue_create(
-        &s.q,
-        &(pawl_queue_options){.capacity = 1, .element_size = 8, .kind = kind}));
+    CHECK_OK(pawl_queue_create(&s.q, &o));
     model_name(s.q, 1 << 12, "q");
 }
 
 static void with_queue(void)
 {
-    make_queue(PAWL_QUEUE_FIFO);
+    make_queue(PAWL_QUEUE_FIFO, 0);
 }
 
 static void with_locked_queue(void)
 {
-    make_queue(PAWL_QUEUE_PRIORITY);
+    make_queue(PAWL_QUEUE_PRIORITY, 0);
+}
+
+static void with_chain(void)
+{
+    make_queue(PAWL_QUEUE_FIFO, PAWL_UNBOUNDED);
+}
+
+static void with_pile(void)
+{
+    make_queue(PAWL_QUEUE_LIFO, PAWL_UNBOUNDED);
+}
+
+static void with_full_locked_queue(void)
+{
+    uint64_t item = ITEMS - 1;
+
+    with_locked_queue();
+    CHECK_OK(pawl_queue_try_put(s.q, &item));
+}
+
+static void with_deque(void)
+{
+    setup();
+    CHECK_OK(pawl_deque_create(
+        &s.d, &(pawl_deque_options){.capacity = 1, .element_size = 8}));
+    model_name(s.d, 1 << 12, "d");
+}
+
+static void with_full_deque(void)
+{
+    with_deque();
+    CHECK_OK(pawl_deque_try_push_back(s.d, &(uint64_t){0}));
 }
 
 static void with_full_queue(void)
@@ -289,6 +325,52 @@ static void await_end(void)
     CHECK_ERR(pawl_queue_try_get(s.q, &item), -ESHUTDOWN);
 }
 
+/* The same at a deque. */
+static void push(void)
+{
+    MODEL_SET(s.data, 1);
+    CHECK_OK(pawl_deque_push_back(s.d, &(uint64_t){0}));
+}
+
+static void pop(void)
+{
+    uint64_t item;
+
+    MODEL_SET(s.data, 1);
+    CHECK_OK(pawl_deque_pop_front(s.d, &item));
+}
+
+static void await_pop(void)
+{
+    uint64_t item;
+
+    ANY(PAWL_WAIT_POPPABLE(s.d), PAWL_WAIT_EVENT(&s.event));
+    CHECK(MODEL_GET(s.data) == 1);
+    CHECK_OK(pawl_deque_try_pop_back(s.d, &item));
+}
+
+static void await_push(void)
+{
+    ANY(PAWL_WAIT_PUSHABLE(s.d), PAWL_WAIT_EVENT(&s.event));
+    CHECK(MODEL_GET(s.data) == 1);
+    CHECK_OK(pawl_deque_try_push_back(s.d, &(uint64_t){0}));
+}
+
+static void end_deque(void)
+{
+    MODEL_SET(s.data, 1);
+    CHECK_OK(pawl_deque_shutdown(s.d));
+}
+
+static void await_end_of_deque(void)
+{
+    uint64_t item;
+
+    ANY(PAWL_WAIT_POPPABLE(s.d), PAWL_WAIT_EVENT(&s.event));
+    CHECK(MODEL_GET(s.data) == 1);
+    CHECK_ERR(pawl_deque_try_pop_back(s.d, &item), -ESHUTDOWN);
+}
+
 /* ---- what is true afterwards ---------------------------------------------------- */
 
 static void nothing_is_left(void)
@@ -368,6 +450,12 @@ WAIT(element, .setup = with_queue, THREADS(await_element, put),
      .check = all_was_got)
 WAIT(element_of_a_locked_queue, .setup = with_locked_queue,
      THREADS(await_element, put), .check = all_was_got, WITHIN(2, 1, 0))
+WAIT(element_of_a_chain, .setup = with_chain, THREADS(await_element, put),
+     .check = all_was_got, WITHIN(2, 1, 0))
+WAIT(element_of_a_pile, .setup = with_pile, THREADS(await_element, put),
+     .check = all_was_got, WITHIN(2, 1, 0))
+WAIT(element_of_a_deque, .setup = with_deque, THREADS(await_pop, push),
+     WITHIN(2, 1, 0))
 WAIT(element_for_two, .setup = with_queue,
      THREADS(await_element, await_element, put_two), .check = all_was_got,
      WITHIN(2, 0, 0))
@@ -379,9 +467,20 @@ WAIT(giving_up_takes_no_element, .setup = with_queue,
      WITHIN(2, 0, 0))
 WAIT(room, .setup = with_full_queue, THREADS(await_room, get),
      .check = all_was_got)
+WAIT(room_in_a_locked_queue, .setup = with_full_locked_queue,
+     THREADS(await_room, get), .check = all_was_got, WITHIN(2, 1, 0))
+WAIT(room_in_a_deque, .setup = with_full_deque, THREADS(await_push, pop),
+     WITHIN(2, 1, 0))
 WAIT(end, .setup = with_queue, THREADS(await_end, shut_down))
 WAIT(end_of_a_locked_queue, .setup = with_locked_queue,
      THREADS(await_end, shut_down), WITHIN(2, 1, 0))
+
+WAIT(end_of_a_chain, .setup = with_chain, THREADS(await_end, shut_down),
+     WITHIN(2, 1, 0))
+WAIT(end_of_a_pile, .setup = with_pile, THREADS(await_end, shut_down),
+     WITHIN(2, 1, 0))
+WAIT(end_of_a_deque, .setup = with_deque,
+     THREADS(await_end_of_deque, end_deque), WITHIN(2, 1, 0))
 
 /* The first to sleep finds out that it cannot be done that way. */
 MODEL(wait.kernel_refuses, .setup = setup,
