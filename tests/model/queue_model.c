@@ -609,7 +609,8 @@ static void make_and_put(void)
     pawl_queue *q;
 
     CHECK_OK(pawl_queue_init(&q, made.memory, MADE_BYTES,
-                             &(pawl_queue_options){.capacity = 2,
+                             &(pawl_queue_options){.kind = PAWL_QUEUE_PRIORITY,
+                                                   .capacity = 2,
                                                    .element_size = 8,
                                                    .participants = 2}));
     CHECK_OK(pawl_queue_try_put(q, &item));

@@ -38,6 +38,14 @@ static void setup(void)
     MODEL_NAME(s.m);
 }
 
+/* The event has been set before, and is not any more. */
+static void after_a_pulse(void)
+{
+    setup();
+    pawl_event_set(&s.event);
+    pawl_event_clear(&s.event);
+}
+
 static void make_queue(enum pawl_queue_kind kind, unsigned flags)
 {
     pawl_queue_options o = {.capacity = (flags & PAWL_UNBOUNDED) != 0 ? 0 : 1,
@@ -417,6 +425,7 @@ static void all_was_got(void)
 WAIT(event, .setup = setup, THREADS(await_event, set))
 WAIT(event_spinning, .setup = setup, THREADS(await_event, set), .spin = 2)
 WAIT(event_alone, .setup = setup, THREADS(await_event_alone, set))
+WAIT(event_after_a_pulse, .setup = after_a_pulse, THREADS(await_event, set))
 WAIT(event_for_two, .setup = setup, THREADS(await_event, await_event, set),
      WITHIN(2, 1, 0))
 WAIT(latch, .setup = setup, THREADS(await_latch, count_down))
@@ -521,6 +530,49 @@ static void lock_both_the_other_way(void)
     both_locks(&s.mutex[1], &s.mutex[0]);
 }
 
+static void event_and_permit(void)
+{
+    pawl_wait_item items[] = {PAWL_WAIT_EVENT(&s.event), PAWL_WAIT_SEM(&s.sem)};
+
+    CHECK_OK(pawl_wait_all(items, 2));
+    CHECK(MODEL_GET(s.data) == 1);
+}
+
+static void release_and_set(void)
+{
+    release_only();
+    set();
+}
+
+/* Elements come and go under the lock only: who has it, and an element, has
+ * both. */
+static void element_under_the_lock(void)
+{
+    pawl_wait_item items[] = {PAWL_WAIT_READABLE(s.q),
+                              PAWL_WAIT_MUTEX(&s.mutex[0])};
+
+    CHECK_OK(pawl_wait_all(items, 2));
+    CHECK(try_get());
+    CHECK_OK(pawl_mutex_unlock(&s.mutex[0]));
+}
+
+/* Takes it, and puts the next one later. */
+static void get_and_put_under_the_lock(void)
+{
+    bool got;
+
+    CHECK_OK(pawl_mutex_lock(&s.mutex[0]));
+    put();
+    CHECK_OK(pawl_mutex_unlock(&s.mutex[0]));
+    CHECK_OK(pawl_mutex_lock(&s.mutex[0]));
+    got = try_get();
+    CHECK_OK(pawl_mutex_unlock(&s.mutex[0]));
+    CHECK_OK(pawl_mutex_lock(&s.mutex[0]));
+    if (got)
+        put_second();
+    CHECK_OK(pawl_mutex_unlock(&s.mutex[0]));
+}
+
 /* An element is there at the end, though others may take one. */
 static void element_and_lock(void)
 {
@@ -578,6 +630,11 @@ WAIT(all, .setup = setup,
 WAIT(all_in_any_order, .setup = setup,
      THREADS(lock_both, lock_both_the_other_way), .check = both_sections,
      WITHIN(2, 1, 0))
+WAIT(all_after_a_pulse, .setup = after_a_pulse,
+     THREADS(event_and_permit, release_and_set), WITHIN(2, 1, 0))
+WAIT(all_under_the_lock, .setup = with_queue,
+     THREADS(element_under_the_lock, get_and_put_under_the_lock),
+     .check = all_was_got, WITHIN(2, 1, 0))
 WAIT(all_with_an_element, .setup = with_queue,
      THREADS(element_and_lock, put_get_put, lock_and_unlock),
      .check = both_were_inside, WITHIN(2, 0, 0))
