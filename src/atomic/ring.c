@@ -210,6 +210,7 @@ struct walk {
     uint64_t side;
     uint64_t at;
     size_t done;
+    int err; /* what to answer, if nothing is done */
     bool gave_way;
 };
 
@@ -252,35 +253,36 @@ static bool keep_distance(const pawl_ring *r, uint64_t at)
     return p->paused;
 }
 
-/* The slot of w->at was seen as `word`, with which nothing could be done, or the
- * swap was lost.  Returns 0, and in w->at where to look next; or what to answer. */
-PAWL_COLD static int look_on(pawl_ring *r, struct walk *w, uint64_t word)
+/* The slot of w.at was seen as `word`, with which nothing could be done, or the
+ * swap was lost.  Returns where to look next, or what to answer.  By value, which
+ * leaves the caller's in registers. */
+PAWL_COLD static struct walk look_on(pawl_ring *r, struct walk w, uint64_t word)
 {
-    bool behind = has_passed(r, w->at, word, w->side);
-    bool lost = w->side == producers(r) ? is_vacant(r, w->at, word)
-                                        : is_filled(r, w->at, word);
+    bool behind = has_passed(r, w.at, word, w.side);
+    bool lost = w.side == producers(r) ? is_vacant(r, w.at, word)
+                                       : is_filled(r, w.at, word);
 
     if (!behind && !lost) { /* the end (I3) */
         if (word & CLOSED)
-            return -ESHUTDOWN;
-        if (w->gave_way || w->done != 0 || !keep_distance(r, w->at))
-            return -EAGAIN;
-        w->gave_way = true;
-    } else if (!w->gave_way) {
+            w.err = -ESHUTDOWN;
+        else if (w.gave_way || w.done != 0 || !keep_distance(r, w.at))
+            w.err = -EAGAIN;
+        w.gave_way = true;
+    } else if (!w.gave_way) {
         uint64_t hint;
 
         pawl_cpu_relax_for(MEETING_PAUSES);
-        w->gave_way = true;
+        w.gave_way = true;
         /* acquire: pairs with the stores of the hint (I4). */
-        hint = pawl_load64_acquire(w->hint);
-        if ((int64_t)(hint - w->at) > 0)
-            w->at = hint;
+        hint = pawl_load64_acquire(w.hint);
+        if ((int64_t)(hint - w.at) > 0)
+            w.at = hint;
     } else if (behind) {
-        w->at = first_after(r, w->at, word, w->side);
+        w.at = first_after(r, w.at, word, w.side);
         /* release: pairs with the loads of the hint (I4). */
-        pawl_store64_release(w->hint, w->at);
+        pawl_store64_release(w.hint, w.at);
     }
-    return 0;
+    return w;
 }
 
 static inline void start(struct walk *w, pawl_u64 *hint, uint64_t side)
@@ -290,6 +292,7 @@ static inline void start(struct walk *w, pawl_u64 *hint, uint64_t side)
     /* acquire: pairs with the stores of the hint (I4). */
     w->at = pawl_load64_acquire(hint);
     w->done = 0;
+    w->err = 0;
     w->gave_way = false;
 }
 
@@ -304,10 +307,10 @@ static inline void start_at_head(struct walk *w, pawl_ring *r)
 }
 
 /* Tell the others how far it has come.  Returns what the call answers. */
-static inline int64_t arrive(const struct walk *w, int err)
+static inline int64_t arrive(const struct walk *w)
 {
     if (pawl_unlikely(w->done == 0))
-        return err;
+        return w->err;
     /* release: pairs with the loads of the hint (I4). */
     pawl_store64_release(w->hint, w->at);
     return (int64_t)w->done;
@@ -315,22 +318,46 @@ static inline int64_t arrive(const struct walk *w, int err)
 
 /* ---- elements in the slots ----------------------------------------------- */
 
+/* Elements of the usual sizes, which need no call to be copied. */
+static inline bool has_words(const pawl_ring *r)
+{
+    return r->element_size % 4 == 0;
+}
+
+static inline uint64_t read_word(const pawl_ring *r, const void *element)
+{
+    uint64_t value = 0;
+
+    if (pawl_likely(r->element_size == 8))
+        memcpy(&value, element, 8);
+    else
+        memcpy(&value, element, 4);
+    return value;
+}
+
+static inline void write_word(const pawl_ring *r, void *element, uint64_t value)
+{
+    if (pawl_likely(r->element_size == 8))
+        memcpy(element, &value, 8);
+    else
+        memcpy(element, &value, 4);
+}
+
 static inline uint64_t read_element(const pawl_ring *r, const void *element)
 {
     uint64_t value = 0;
 
-    if (pawl_likely(r->element_size == sizeof value))
-        memcpy(&value, element, sizeof value);
-    else
-        memcpy(&value, element, r->element_size);
+    if (pawl_likely(has_words(r)))
+        return read_word(r, element);
+    memcpy(&value, element, r->element_size);
     return value;
 }
 
 static inline void write_element(const pawl_ring *r, void *element,
                                  uint64_t value)
 {
-    if (pawl_likely(r->element_size == sizeof value))
-        memcpy(element, &value, sizeof value);
+    if (pawl_likely(has_words(r)))
+        write_word(r, element, value);
     else
         memcpy(element, &value, r->element_size);
 }
@@ -378,7 +405,6 @@ static inline bool take_value(pawl_ring *r, uint64_t at, uint64_t *value,
 static int64_t put_values(pawl_ring *r, const char *elements, size_t n)
 {
     struct walk w;
-    int err = 0;
 
     start_at_tail(&w, r);
     pawl_tsan_release(r);
@@ -390,16 +416,15 @@ static int64_t put_values(pawl_ring *r, const char *elements, size_t n)
             elements += r->element_size;
             w.done++;
         } else {
-            err = look_on(r, &w, word);
+            w = look_on(r, w, word);
         }
-    } while (w.done < n && err == 0);
-    return arrive(&w, err);
+    } while (w.done < n && w.err == 0);
+    return arrive(&w);
 }
 
 static int64_t take_values(pawl_ring *r, char *elements, size_t n)
 {
     struct walk w;
-    int err = 0;
 
     start_at_head(&w, r);
     do {
@@ -412,11 +437,11 @@ static int64_t take_values(pawl_ring *r, char *elements, size_t n)
             elements += r->element_size;
             w.done++;
         } else {
-            err = look_on(r, &w, word);
+            w = look_on(r, w, word);
         }
-    } while (w.done < n && err == 0);
+    } while (w.done < n && w.err == 0);
     pawl_tsan_acquire(r);
-    return arrive(&w, err);
+    return arrive(&w);
 }
 
 /* ---- elements in blocks -------------------------------------------------- */
@@ -564,12 +589,11 @@ static inline bool swap_block(pawl_ring *r, record *c, uint64_t at,
     return true;
 }
 
-/* Push the caller's block, into which `element` is copied unless it is NULL. */
-static inline int put_block(pawl_ring *r, record *c, struct walk *w,
-                            const void *element)
+/* Push the caller's block, into which `element` is copied unless it is NULL.
+ * Returns whether it did. */
+static inline bool put_block(pawl_ring *r, record *c, struct walk *w,
+                             const void *element)
 {
-    int err;
-
     do {
         /* seq_cst: pairs with the swaps of all others (I3). */
         uint64_t word = pawl_load64_seq(slot_at(r, w->at));
@@ -584,19 +608,18 @@ static inline int put_block(pawl_ring *r, record *c, struct walk *w,
                                        lap_of(r, w->at) | r->full))) {
                 w->at = next_to(r, w->at);
                 w->done++;
-                return 0;
+                return true;
             }
         }
-        err = look_on(r, w, word);
-    } while (err == 0);
-    return err;
+        *w = look_on(r, *w, word);
+    } while (w->err == 0);
+    return false;
 }
 
-/* Pop the first full slot's block into the caller's hand. */
-static inline int take_block(pawl_ring *r, record *c, struct walk *w)
+/* Pop the first full slot's block into the caller's hand.  Returns whether it
+ * did. */
+static inline bool take_block(pawl_ring *r, record *c, struct walk *w)
 {
-    int err;
-
     do {
         /* seq_cst: pairs with put_block (I3). */
         uint64_t word = pawl_load64_seq(slot_at(r, w->at));
@@ -608,46 +631,44 @@ static inline int take_block(pawl_ring *r, record *c, struct walk *w)
                 pawl_tsan_acquire(r);
                 w->at = next_to(r, w->at);
                 w->done++;
-                return 0;
+                return true;
             }
         }
-        err = look_on(r, w, word);
-    } while (err == 0);
-    return err;
+        *w = look_on(r, *w, word);
+    } while (w->err == 0);
+    return false;
 }
 
 static inline int64_t put_blocks(pawl_ring *r, const char *elements, size_t n)
 {
     record *c = enter(r);
     struct walk w;
-    int err = 0;
 
     if (pawl_unlikely(c == NULL))
         return -ENOMEM;
     pawl_tsan_acquire(r); /* its block was another's */
     start_at_tail(&w, r);
-    while (w.done < n && (err = put_block(r, c, &w, elements)) == 0)
+    while (w.done < n && put_block(r, c, &w, elements))
         elements += r->element_size;
     leave(c);
-    return arrive(&w, err);
+    return arrive(&w);
 }
 
 static inline int64_t take_blocks(pawl_ring *r, char *elements, size_t n)
 {
     record *c = enter(r);
     struct walk w;
-    int err = 0;
 
     if (pawl_unlikely(c == NULL))
         return -ENOMEM;
     start_at_head(&w, r);
-    while (w.done < n && (err = take_block(r, c, &w)) == 0) {
+    while (w.done < n && take_block(r, c, &w)) {
         memcpy(elements, block_at(r, own_block(c)), r->element_size);
         elements += r->element_size;
     }
     pawl_tsan_release(r);
     leave(c);
-    return arrive(&w, err);
+    return arrive(&w);
 }
 
 /* ---- push and pop -------------------------------------------------------- */
@@ -657,11 +678,10 @@ static inline bool has_values(const pawl_ring *r)
     return pawl_likely(r->format == PAWL_RING_VALUE);
 }
 
-/* Elements are words in the slots, and no sanitizer wants to be told. */
+/* Elements lie in the slots, and no sanitizer wants to be told. */
 static inline bool is_quick(const pawl_ring *r)
 {
-    return has_values(r) && r->element_size == sizeof(uint64_t) &&
-           !pawl_tsan_hears();
+    return has_values(r) && has_words(r) && !pawl_tsan_hears();
 }
 
 PAWL_NOINLINE static int push_slowly(pawl_ring *r, const void *element)
@@ -685,13 +705,10 @@ int pawl_ring_push(pawl_ring *r, const void *element)
     if (pawl_likely(is_quick(r))) {
         /* acquire: pairs with the stores of the hint (I4). */
         uint64_t at = pawl_load64_acquire(&r->tail);
-        uint64_t next =
-            next_to(r, at); /* before the swap, which stalls loads */
-        uint64_t value;
+        uint64_t next = next_to(r, at);
         uint64_t word;
 
-        memcpy(&value, element, sizeof value);
-        if (pawl_likely(put_value(r, at, value, &word))) {
+        if (pawl_likely(put_value(r, at, read_word(r, element), &word))) {
             /* release: pairs with the loads of the hint (I4). */
             pawl_store64_release(&r->tail, next);
             return 0;
@@ -705,13 +722,12 @@ int pawl_ring_pop(pawl_ring *r, void *element)
     if (pawl_likely(is_quick(r))) {
         /* acquire: pairs with the stores of the hint (I4). */
         uint64_t at = pawl_load64_acquire(&r->head);
-        uint64_t next =
-            next_to(r, at); /* before the swap, which stalls loads */
+        uint64_t next = next_to(r, at);
         uint64_t value;
         uint64_t word;
 
         if (pawl_likely(take_value(r, at, &value, &word))) {
-            memcpy(element, &value, sizeof value);
+            write_word(r, element, value);
             /* release: pairs with the loads of the hint (I4). */
             pawl_store64_release(&r->head, next);
             return 0;
@@ -791,8 +807,9 @@ int pawl_ring_commit(pawl_ring *r, pawl_ring_loan *loan)
         struct walk w;
 
         start_at_tail(&w, r);
-        err = put_block(r, record_at(r, loan->record_), &w, NULL);
-        arrive(&w, err);
+        put_block(r, record_at(r, loan->record_), &w, NULL);
+        arrive(&w);
+        err = w.err;
     }
     if (err == 0)
         end_loan(r, loan);
@@ -820,16 +837,15 @@ int pawl_ring_borrow(pawl_ring *r, pawl_ring_loan *loan)
             return (int)n;
     } else {
         struct walk w;
-        int err;
 
         if ((c = enter(r)) == NULL)
             return -ENOMEM;
         start_at_head(&w, r);
-        if ((err = take_block(r, c, &w)) != 0) {
+        if (!take_block(r, c, &w)) {
             leave(c);
-            return err;
+            return w.err;
         }
-        arrive(&w, 0);
+        arrive(&w);
     }
     lend(r, loan, BORROWED, c);
     return 0;
