@@ -18,6 +18,7 @@
 #include <pawl/fork.h>
 #include <pawl/latch.h>
 #include <pawl/local.h>
+#include <pawl/memory.h>
 #include <pawl/mutex.h>
 #include <pawl/once.h>
 #include <pawl/print.h>

@@ -13,10 +13,10 @@
  * process maps it where there is room, so what lies in it holds no addresses but
  * offsets from its beginning.
  *
- *   +--------+----------+---------+
- *   | header | slots of | buffer  |
- *   |        | threads  | (plain) |
- *   +--------+----------+---------+
+ *   +--------+----------+---------+-------------------+
+ *   | header | slots of | buffer  | heap              |
+ *   |        | threads  | (plain) | (pawl/memory.h)   |
+ *   +--------+----------+---------+-------------------+
  *
  * Threads     A thread that takes part has a slot, with a lifeline that the
  *   kernel marks when the thread ends in whatever way.  So the others know for
@@ -51,8 +51,9 @@ typedef struct pawl_region pawl_region;
 
 /* What is not said is 0. */
 typedef struct pawl_region_options {
-    const char *name;      /* NULL: anonymous */
-    size_t buffer;         /* bytes of plain memory: see pawl_region_buffer */
+    const char *name; /* NULL: anonymous */
+    size_t heap;      /* bytes for pawl/memory.h; rounded up to whole pages */
+    size_t buffer;    /* bytes of plain memory: see pawl_region_buffer */
     uint32_t participants; /* threads at one time, at most 4096; 0 means 64 */
     unsigned flags;
 } pawl_region_options;

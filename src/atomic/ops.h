@@ -176,6 +176,33 @@ static inline bool pawl_cas64_seq(pawl_u64 *w, uint64_t *seen, uint64_t v)
                                        __ATOMIC_RELAXED);
 }
 
+/* -- 16 bits: where many small states lie side by side ------------------------ */
+
+typedef struct pawl_u16 {
+    uint16_t v_;
+} pawl_u16;
+
+static inline uint16_t pawl_load16_relaxed(const pawl_u16 *w)
+{
+    return __atomic_load_n(&w->v_, __ATOMIC_RELAXED);
+}
+
+static inline uint16_t pawl_load16_acquire(const pawl_u16 *w)
+{
+    return __atomic_load_n(&w->v_, __ATOMIC_ACQUIRE);
+}
+
+static inline void pawl_store16_release(pawl_u16 *w, uint16_t v)
+{
+    __atomic_store_n(&w->v_, v, __ATOMIC_RELEASE);
+}
+
+static inline bool pawl_cas16_acq_rel(pawl_u16 *w, uint16_t seen, uint16_t v)
+{
+    return __atomic_compare_exchange_n(&w->v_, &seen, v, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 /* -- Pairs: 16 bytes at once --------------------------------------------------
  *
  * Two 64-bit words that are compared and swapped together.  Each of them may

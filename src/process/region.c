@@ -30,6 +30,7 @@
 #include <pawl/mutex.h>
 
 #include "base/place.h"
+#include "process/heap.h"
 
 #define MAGIC UINT64_C(0x6c7761702e6e6765) /* "egn.pawl" */
 #define FOLDER "/dev/shm/"
@@ -49,24 +50,32 @@ int pawl_region_lay_out(const struct pawl_region_plan *plan,
     uint64_t at = PAWL_REGION_PAGE;
 
     if (plan->participants == 0 || plan->participants > PAWL_SLOTS_MAX ||
-        plan->buffer_bytes > PAWL_REGION_BYTES_MAX)
+        plan->buffer_bytes > PAWL_REGION_BYTES_MAX ||
+        plan->heap_pages > PAWL_REGION_BYTES_MAX / PAWL_REGION_PAGE)
         return -EINVAL;
     map->table = at;
     at += pawl_round_up(pawl_participants_bytes(plan->participants),
                         PAWL_REGION_PAGE);
-    map->table_end = map->buffer = at;
+    map->table_end = map->index = at;
+    at += pawl_round_up(pawl_heap_index_bytes(plan->heap_pages),
+                        PAWL_REGION_PAGE);
+    map->buffer = at;
     at += pawl_round_up(plan->buffer_bytes, PAWL_REGION_PAGE);
-    map->bytes = at;
+    map->heap = at;
+    map->bytes = at + plan->heap_pages * PAWL_REGION_PAGE;
     return 0;
 }
 
 int pawl_region_plan_of(const pawl_region_options *o,
                         struct pawl_region_plan *plan)
 {
-    if ((o->flags & ~(unsigned)PAWL_REGION_SPARSE) != 0)
+    if ((o->flags & ~(unsigned)PAWL_REGION_SPARSE) != 0 ||
+        o->heap > PAWL_REGION_BYTES_MAX)
         return -EINVAL;
     *plan = (struct pawl_region_plan){
         .buffer_bytes = o->buffer,
+        .heap_pages =
+            pawl_round_up(o->heap, PAWL_REGION_PAGE) / PAWL_REGION_PAGE,
         .participants = o->participants != 0 ? o->participants : 64,
     };
     return 0;
@@ -78,6 +87,16 @@ static void view_at(pawl_region *r, void *memory,
     *r = (pawl_region){.base = memory, .plan = *plan, .fd = -1};
     pawl_region_lay_out(plan, &r->map);
     r->table = (struct pawl_participants *)(void *)(r->base + r->map.table);
+    pawl_repair_with(PAWL_REPAIR_HEAP, pawl_heap_repair);
+}
+
+void pawl_region_view(pawl_region *r, struct pawl_participants *table)
+{
+    /* The table comes right behind the header. */
+    struct pawl_region_header *h =
+        (void *)((unsigned char *)table - PAWL_REGION_PAGE);
+
+    view_at(r, h, &h->plan);
 }
 
 /* As FNV-1a, by words: tells a header from one that was damaged, not from one that

@@ -17,6 +17,7 @@
 /* What decides the layout. */
 struct pawl_region_plan {
     uint64_t buffer_bytes;
+    uint64_t heap_pages;
     uint32_t participants;
     uint32_t reserved;
 };
@@ -39,7 +40,9 @@ uint64_t pawl_region_sum(const struct pawl_region_header *h);
 struct pawl_region_map {
     uint64_t table;
     uint64_t table_end;
+    uint64_t index; /* of the heap */
     uint64_t buffer;
+    uint64_t heap;
     uint64_t bytes;
 };
 
@@ -67,6 +70,9 @@ int pawl_region_plan_of(const pawl_region_options *o,
 int pawl_region_make_at(pawl_region *r, void *memory, size_t bytes,
                         const struct pawl_region_plan *plan, const char *name);
 int pawl_region_find_at(pawl_region *r, void *memory, size_t bytes);
+
+/* The region that a table of participants belongs to. */
+void pawl_region_view(pawl_region *r, struct pawl_participants *table);
 
 /* The caller's slot in the region: its id, or the errors of pawl_region_join. */
 static inline int pawl_region_me(pawl_region *r)

@@ -68,7 +68,7 @@ enum { SWEEP_CPU_MS = 100, SWEEP_SLEEP_MS = 300 };
 enum { SWEEP_BUDGET = 40000 };
 
 /* An operation that is longer has not been warmed up. */
-enum { SWEEP_STEPS_MAX = 4000 };
+enum { SWEEP_STEPS_MAX = 16000 };
 
 typedef void (*sweep_fn)(void *object);
 
