@@ -228,6 +228,8 @@ void bench_ring(void);
 void bench_ring_cxx(void); /* what exists in C++ only */
 void bench_wait(void);
 void bench_timer(void);
+void bench_process(void);
+void bench_process_main(int argc, char **argv); /* first thing of main */
 void bench_cxx(void); /* std:: and absl::, for all objects */
 
 #ifdef __cplusplus

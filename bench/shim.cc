@@ -274,6 +274,7 @@ void add_rows()
     bench_ring_cxx();
     bench_wait();
     bench_timer();
+    bench_process();
     bench_cxx();
     sort_rows();
 }
@@ -319,6 +320,7 @@ void bench_skip(bench_state *b, const char *why)
 
 int main(int argc, char **argv)
 {
+    bench_process_main(argc, argv);
     options opt = parse(&argc, argv);
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))
