@@ -348,6 +348,14 @@ PAWL_API size_t pawl_process_active(pawl_process **list, size_t n);
  * that nobody started here: exit. */
 PAWL_API __attribute__((noreturn)) void pawl_process_exit(int value);
 
+/* The CPUs that are online, and those that this process may use: by its affinity,
+ * and by the CPU quota of its control groups, rounded up.
+ *
+ * Returns    at least 1.
+ * Cost       reads some files. */
+PAWL_API int pawl_cpu_count(void);
+PAWL_API int pawl_process_cpu_count(void);
+
 /* ---- several ----------------------------------------------------------------- */
 
 /* Wait until one of list[0..n) has ended, and say which.  Those that ended before

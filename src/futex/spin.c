@@ -153,7 +153,7 @@ static long quota_cpus(void)
 
 /* CPUs of the main thread and of the caller together: either alone may be
  * pinned to one while the process has more. */
-static int allowed_cpus(void)
+uint32_t pawl_spin_count_cpus(void)
 {
     cpu_set_t mine;
     cpu_set_t mains;
@@ -167,7 +167,7 @@ static int allowed_cpus(void)
         CPU_OR(&mine, &mine, &mains);
         cpus = CPU_COUNT(&mine);
     }
-    return quota > 0 && quota < cpus ? (int)quota : cpus;
+    return (uint32_t)(quota > 0 && quota < cpus ? quota : cpus);
 }
 
 /* -- The full budget ------------------------------------------------------ */
@@ -197,13 +197,13 @@ static PAWL_COLD uint32_t find_full(void)
     const char *wish = getenv("PAWL_SPIN");
     int saved = errno; /* pawl never changes errno */
     int64_t ns = wish != NULL ? strtoll(wish, NULL, 10) : FULL_NS;
-    int cpus = allowed_cpus();
+    uint32_t cpus = pawl_spin_count_cpus();
     int64_t ps = pause_ps();
     int64_t pauses;
 
     errno = saved;
     /* relaxed: everybody finds about the same. */
-    pawl_store_relaxed(&cpus_allowed, (uint32_t)cpus);
+    pawl_store_relaxed(&cpus_allowed, cpus);
     if (ns < 0 || (wish == NULL && cpus < 2))
         ns = 0;
     if (ns > 1000000)

@@ -47,6 +47,8 @@ struct pawl_spin {
 
 /* CPUs that the process may use: at least 1. */
 uint32_t pawl_spin_cpus(void);
+/* The same, counted anew. */
+uint32_t pawl_spin_count_cpus(void);
 
 /* Whether to spin at all. */
 bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind);

@@ -9,6 +9,7 @@
  *   bitset    FUTEX_WAIT_BITSET and FUTEX_WAKE_BITSET are refused: relative
  *             time-outs, and every wake reaches everybody
  *   waitv     futex_waitv is refused, as before Linux 5.16: see wait.c
+ *   pidfd     see process/pidfd.h
  *   futex     every futex call is refused: sleepers poll their word, at
  *             intervals that grow from 50 us to 2 ms
  */

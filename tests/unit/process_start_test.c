@@ -657,3 +657,19 @@ TEST(process_start.one_of_many_starts_succeeds)
         pawl_process_free(r.p);
     }
 }
+
+/* P-19: what may be used is what affinity leaves. */
+TEST(process_start.cpus_are_counted)
+{
+    int online = pawl_cpu_count();
+    int mine = pawl_process_cpu_count();
+    cpu_set_t one;
+
+    CHECK_EQ(online, sysconf(_SC_NPROCESSORS_ONLN));
+    CHECK(mine >= 1 && mine <= test_cpu_count());
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    CHECK_EQ(pawl_process_cpu_count(), 1);
+    CHECK_EQ(pawl_cpu_count(), online);
+}
