@@ -149,6 +149,21 @@ MODEL(eventcount.cancelling_takes_nobody_off, .setup = setup,
       .threads = {prepare_and_cancel, consume, produce_one},
       .check = none_is_left)
 
+/* Who was woken knows what was done before the notification. */
+static void await_notification(void)
+{
+    uint32_t key = pawl_eventcount_prepare(&s.ec);
+
+    if (pawl_load64_seq(&s.items) != 0)
+        pawl_eventcount_cancel(&s.ec, key);
+    else
+        CHECK_OK(pawl_eventcount_wait(&s.ec, key));
+    CHECK(MODEL_GET(s.n) == 1);
+}
+
+MODEL(eventcount.notification_publishes, .setup = setup,
+      .threads = {await_notification, produce_one})
+
 /* There and back: each sleeps for the other. */
 static struct {
     pawl_eventcount ec[2];

@@ -740,6 +740,11 @@ MODEL(wait_fd.from_two, .setup = with_fd,
 MODEL(wait_fd.made_by_two, .setup = with_queue,
       .threads = {poll_for_one, poll_for_one, put_two}, .check = all_was_got,
       .bounds = {2, 0, 0})
+MODEL(wait_fd.made_on_the_way, .setup = with_queue,
+      .threads = {poll_for_one, put}, .check = all_was_got)
+MODEL(wait_fd.made_beside_a_sleeper, .setup = with_queue,
+      .threads = {poll_for_one, get, put_two}, .check = all_was_got,
+      .bounds = {2, 1, 0})
 MODEL(wait_fd.beside_a_wait_set, .setup = with_fd,
       .threads = {poll_for_one, await_element, put_two}, .check = all_was_got,
       .bounds = {2, 0, 0})
