@@ -624,6 +624,7 @@ static void attach_and_get(void)
 
     MADE_AWAIT(pawl_queue_attach, &q);
     CHECK(pawl_queue_size(q) <= 1);
+    CHECK(pawl_queue_unfinished(q) <= 1);
     err = pawl_queue_try_get(q, &item);
     CHECK(err == -EAGAIN || (err == 0 && item == 7));
 }
