@@ -204,16 +204,6 @@ enum {
     VAIN_MOST = 63, /* ends that are met without a pause before the next */
 };
 
-/* One call's way along the slots. */
-struct walk {
-    pawl_u64 *hint; /* of the end at which it works */
-    uint64_t side;
-    uint64_t at;
-    size_t done;
-    int err; /* what to answer, if nothing is done */
-    bool gave_way;
-};
-
 /* How far it is from one position to a later one, in elements. */
 static inline uint64_t way(const pawl_ring *r, uint64_t from, uint64_t to)
 {
@@ -253,66 +243,95 @@ static bool keep_distance(const pawl_ring *r, uint64_t at)
     return p->paused;
 }
 
-/* The slot of w.at was seen as `word`, with which nothing could be done, or the
- * swap was lost.  Returns where to look next, or what to answer.  By value, which
- * leaves the caller's in registers. */
-PAWL_COLD static struct walk look_on(pawl_ring *r, struct walk w, uint64_t word)
+/* What comes of looking on: where to look next, or what to answer.  Two words,
+ * which are returned in registers. */
+struct outlook {
+    uint64_t at;
+    int64_t err;
+};
+
+/* The slot of `at` was seen as `word`, with which nothing could be done, or the
+ * swap was lost.  `done` is what the call has done before, `looked` whether it has
+ * been here. */
+PAWL_COLD static struct outlook look_on(pawl_ring *r, uint64_t side,
+                                        uint64_t at, uint64_t word, size_t done,
+                                        bool looked)
 {
-    bool behind = has_passed(r, w.at, word, w.side);
-    bool lost = w.side == producers(r) ? is_vacant(r, w.at, word)
-                                       : is_filled(r, w.at, word);
+    pawl_u64 *hint = side == producers(r) ? &r->tail : &r->head;
+    bool behind = has_passed(r, at, word, side);
+    bool lost =
+        side == producers(r) ? is_vacant(r, at, word) : is_filled(r, at, word);
 
     if (!behind && !lost) { /* the end (I3) */
         if (word & CLOSED)
-            w.err = -ESHUTDOWN;
-        else if (w.gave_way || w.done != 0 || !keep_distance(r, w.at))
-            w.err = -EAGAIN;
-        w.gave_way = true;
-    } else if (!w.gave_way) {
-        uint64_t hint;
+            return (struct outlook){at, -ESHUTDOWN};
+        if (looked || done != 0 || !keep_distance(r, at))
+            return (struct outlook){at, -EAGAIN};
+    } else if (!looked) {
+        uint64_t fresh;
 
         pawl_cpu_relax_for(MEETING_PAUSES);
-        w.gave_way = true;
         /* acquire: pairs with the stores of the hint (I4). */
-        hint = pawl_load64_acquire(w.hint);
-        if ((int64_t)(hint - w.at) > 0)
-            w.at = hint;
+        fresh = pawl_load64_acquire(hint);
+        if ((int64_t)(fresh - at) > 0)
+            at = fresh;
     } else if (behind) {
-        w.at = first_after(r, w.at, word, w.side);
+        at = first_after(r, at, word, side);
         /* release: pairs with the loads of the hint (I4). */
-        pawl_store64_release(w.hint, w.at);
+        pawl_store64_release(hint, at);
     }
-    return w;
+    return (struct outlook){at, 0};
 }
 
-static inline void start(struct walk *w, pawl_u64 *hint, uint64_t side)
+/* One call's way along the slots.  Never passed to a function that is not inlined:
+ * so it lives in registers. */
+struct walk {
+    uint64_t side;
+    uint64_t at;
+    size_t done;
+    int64_t err; /* what to answer, if nothing is done */
+    bool looked;
+};
+
+static inline void start_at_tail(struct walk *w, const pawl_ring *r)
 {
-    w->hint = hint;
-    w->side = side;
     /* acquire: pairs with the stores of the hint (I4). */
-    w->at = pawl_load64_acquire(hint);
-    w->done = 0;
-    w->err = 0;
-    w->gave_way = false;
+    uint64_t at = pawl_load64_acquire(&r->tail);
+
+    *w = (struct walk){.side = producers(r), .at = at};
 }
 
-static inline void start_at_tail(struct walk *w, pawl_ring *r)
+static inline void start_at_head(struct walk *w, const pawl_ring *r)
 {
-    start(w, &r->tail, producers(r));
+    /* acquire: pairs with the stores of the hint (I4). */
+    uint64_t at = pawl_load64_acquire(&r->head);
+
+    *w = (struct walk){.side = consumers(r), .at = at};
 }
 
-static inline void start_at_head(struct walk *w, pawl_ring *r)
+static inline void step(struct walk *w, const pawl_ring *r)
 {
-    start(w, &r->head, consumers(r));
+    w->at = next_to(r, w->at);
+    w->done++;
+}
+
+/* Nothing could be done with the slot of w->at. */
+static inline void look(struct walk *w, pawl_ring *r, uint64_t word)
+{
+    struct outlook o = look_on(r, w->side, w->at, word, w->done, w->looked);
+
+    w->at = o.at;
+    w->err = o.err;
+    w->looked = true;
 }
 
 /* Tell the others how far it has come.  Returns what the call answers. */
-static inline int64_t arrive(const struct walk *w)
+static inline int64_t arrive(const struct walk *w, pawl_u64 *hint)
 {
     if (pawl_unlikely(w->done == 0))
         return w->err;
     /* release: pairs with the loads of the hint (I4). */
-    pawl_store64_release(w->hint, w->at);
+    pawl_store64_release(hint, w->at);
     return (int64_t)w->done;
 }
 
@@ -412,14 +431,13 @@ static int64_t put_values(pawl_ring *r, const char *elements, size_t n)
         uint64_t word;
 
         if (pawl_likely(put_value(r, w.at, read_element(r, elements), &word))) {
-            w.at = next_to(r, w.at);
+            step(&w, r);
             elements += r->element_size;
-            w.done++;
         } else {
-            w = look_on(r, w, word);
+            look(&w, r, word);
         }
     } while (w.done < n && w.err == 0);
-    return arrive(&w);
+    return arrive(&w, &r->tail);
 }
 
 static int64_t take_values(pawl_ring *r, char *elements, size_t n)
@@ -432,16 +450,15 @@ static int64_t take_values(pawl_ring *r, char *elements, size_t n)
         uint64_t word;
 
         if (pawl_likely(take_value(r, w.at, &value, &word))) {
-            w.at = next_to(r, w.at);
+            step(&w, r);
             write_element(r, elements, value);
             elements += r->element_size;
-            w.done++;
         } else {
-            w = look_on(r, w, word);
+            look(&w, r, word);
         }
     } while (w.done < n && w.err == 0);
     pawl_tsan_acquire(r);
-    return arrive(&w);
+    return arrive(&w, &r->head);
 }
 
 /* ---- elements in blocks -------------------------------------------------- */
@@ -606,12 +623,11 @@ static inline bool put_block(pawl_ring *r, record *c, struct walk *w,
             pawl_tsan_release(r);
             if (pawl_likely(swap_block(r, c, w->at, word,
                                        lap_of(r, w->at) | r->full))) {
-                w->at = next_to(r, w->at);
-                w->done++;
+                step(w, r);
                 return true;
             }
         }
-        *w = look_on(r, *w, word);
+        look(w, r, word);
     } while (w->err == 0);
     return false;
 }
@@ -629,12 +645,11 @@ static inline bool take_block(pawl_ring *r, record *c, struct walk *w)
 
             if (pawl_likely(swap_block(r, c, w->at, word, next))) {
                 pawl_tsan_acquire(r);
-                w->at = next_to(r, w->at);
-                w->done++;
+                step(w, r);
                 return true;
             }
         }
-        *w = look_on(r, *w, word);
+        look(w, r, word);
     } while (w->err == 0);
     return false;
 }
@@ -651,7 +666,7 @@ static inline int64_t put_blocks(pawl_ring *r, const char *elements, size_t n)
     while (w.done < n && put_block(r, c, &w, elements))
         elements += r->element_size;
     leave(c);
-    return arrive(&w);
+    return arrive(&w, &r->tail);
 }
 
 static inline int64_t take_blocks(pawl_ring *r, char *elements, size_t n)
@@ -668,7 +683,7 @@ static inline int64_t take_blocks(pawl_ring *r, char *elements, size_t n)
     }
     pawl_tsan_release(r);
     leave(c);
-    return arrive(&w);
+    return arrive(&w, &r->head);
 }
 
 /* ---- push and pop -------------------------------------------------------- */
@@ -808,8 +823,8 @@ int pawl_ring_commit(pawl_ring *r, pawl_ring_loan *loan)
 
         start_at_tail(&w, r);
         put_block(r, record_at(r, loan->record_), &w, NULL);
-        arrive(&w);
-        err = w.err;
+        arrive(&w, &r->tail);
+        err = (int)w.err;
     }
     if (err == 0)
         end_loan(r, loan);
@@ -843,9 +858,9 @@ int pawl_ring_borrow(pawl_ring *r, pawl_ring_loan *loan)
         start_at_head(&w, r);
         if (!take_block(r, c, &w)) {
             leave(c);
-            return w.err;
+            return (int)w.err;
         }
-        arrive(&w);
+        arrive(&w, &r->head);
     }
     lend(r, loan, BORROWED, c);
     return 0;
