@@ -20,6 +20,7 @@
 #include <pawl/local.h>
 #include <pawl/memory.h>
 #include <pawl/mutex.h>
+#include <pawl/object.h>
 #include <pawl/once.h>
 #include <pawl/print.h>
 #include <pawl/process.h>

@@ -13,10 +13,10 @@
  * process maps it where there is room, so what lies in it holds no addresses but
  * offsets from its beginning.
  *
- *   +--------+----------+---------+-------------------+
- *   | header | slots of | buffer  | heap              |
- *   |        | threads  | (plain) | (pawl/memory.h)   |
- *   +--------+----------+---------+-------------------+
+ *   +--------+----------+-----------------+---------+-----------------+
+ *   | header | slots of | names           | buffer  | heap            |
+ *   |        | threads  | (pawl/object.h) | (plain) | (pawl/memory.h) |
+ *   +--------+----------+-----------------+---------+-----------------+
  *
  * Threads     A thread that takes part has a slot, with a lifeline that the
  *   kernel marks when the thread ends in whatever way.  So the others know for
@@ -55,6 +55,7 @@ typedef struct pawl_region_options {
     size_t heap;      /* bytes for pawl/memory.h; rounded up to whole pages */
     size_t buffer;    /* bytes of plain memory: see pawl_region_buffer */
     uint32_t participants; /* threads at one time, at most 4096; 0 means 64 */
+    uint32_t names;        /* of pawl/object.h, at most 65536; 0 means 64 */
     unsigned flags;
 } pawl_region_options;
 
@@ -64,9 +65,11 @@ enum {
     PAWL_REGION_SPARSE = 1 << 0,
 };
 
-/* The greatest size, and the longest name, without its terminator. */
+/* The greatest sizes, and the longest names, without terminator: of a region, and
+ * of an object in it. */
 #define PAWL_REGION_BYTES_MAX (UINT64_C(1) << 40)
 #define PAWL_REGION_NAME_MAX 200
+#define PAWL_REGION_KEY_MAX 63
 
 /* ---- making one, and finding one ------------------------------------------ */
 

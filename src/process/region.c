@@ -30,6 +30,7 @@
 #include <pawl/mutex.h>
 
 #include "base/place.h"
+#include "process/directory.h"
 #include "process/heap.h"
 
 #define MAGIC UINT64_C(0x6c7761702e6e6765) /* "egn.pawl" */
@@ -50,16 +51,18 @@ int pawl_region_lay_out(const struct pawl_region_plan *plan,
     uint64_t at = PAWL_REGION_PAGE;
 
     if (plan->participants == 0 || plan->participants > PAWL_SLOTS_MAX ||
+        plan->names == 0 || plan->names > PAWL_NAMES_MAX ||
         plan->buffer_bytes > PAWL_REGION_BYTES_MAX ||
         plan->heap_pages > PAWL_REGION_BYTES_MAX / PAWL_REGION_PAGE)
         return -EINVAL;
     map->table = at;
     at += pawl_round_up(pawl_participants_bytes(plan->participants),
                         PAWL_REGION_PAGE);
-    map->table_end = map->index = at;
-    at += pawl_round_up(pawl_heap_index_bytes(plan->heap_pages),
-                        PAWL_REGION_PAGE);
-    map->buffer = at;
+    map->table_end = map->directory = at;
+    at += pawl_directory_bytes(plan->names);
+    map->index = at;
+    at += pawl_heap_index_bytes(plan->heap_pages);
+    map->buffer = at = pawl_round_up(at, PAWL_REGION_PAGE);
     at += pawl_round_up(plan->buffer_bytes, PAWL_REGION_PAGE);
     map->heap = at;
     map->bytes = at + plan->heap_pages * PAWL_REGION_PAGE;
@@ -77,6 +80,7 @@ int pawl_region_plan_of(const pawl_region_options *o,
         .heap_pages =
             pawl_round_up(o->heap, PAWL_REGION_PAGE) / PAWL_REGION_PAGE,
         .participants = o->participants != 0 ? o->participants : 64,
+        .names = o->names != 0 ? o->names : 64,
     };
     return 0;
 }

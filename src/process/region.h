@@ -19,7 +19,7 @@ struct pawl_region_plan {
     uint64_t buffer_bytes;
     uint64_t heap_pages;
     uint32_t participants;
-    uint32_t reserved;
+    uint32_t names;
 };
 
 /* The first page.  All constant once the region is made. */
@@ -40,6 +40,7 @@ uint64_t pawl_region_sum(const struct pawl_region_header *h);
 struct pawl_region_map {
     uint64_t table;
     uint64_t table_end;
+    uint64_t directory;
     uint64_t index; /* of the heap */
     uint64_t buffer;
     uint64_t heap;

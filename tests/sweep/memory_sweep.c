@@ -67,7 +67,8 @@ static void own_all_and_end(void *object)
 static void prepare(void *object)
 {
     struct scene *s = object;
-    const struct pawl_region_plan p = {.participants = 3, .heap_pages = PAGES};
+    const struct pawl_region_plan p = {
+        .participants = 3, .heap_pages = PAGES, .names = 1};
     pawl_region r;
     struct pawl_region_map map;
 
