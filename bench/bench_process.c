@@ -43,8 +43,8 @@ static void start_and_join(bench_state *b, enum pawl_start_method method)
         pawl_process *p;
         int code;
 
-        BENCH_CHECK(pawl_process_create_entry(&p, "empty", NULL, 0,
-                                              &options) == 0);
+        BENCH_CHECK(pawl_process_create_entry(&p, "empty", NULL, 0, &options) ==
+                    0);
         BENCH_CHECK(pawl_process_start(p) == 0);
         BENCH_CHECK(pawl_process_join(p, &code) == 0 && code == 0);
         pawl_process_free(p);

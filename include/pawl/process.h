@@ -97,12 +97,13 @@ typedef struct pawl_process pawl_process;
 
 /* ---- the program --------------------------------------------------------- */
 
-/* What an entry is called with. */
+/* What an entry is called with: a copy of the blob that was passed, and the
+ * descriptors, under numbers of this process.  If it was not forked, the blob is
+ * aligned for all types, and the descriptors are close-on-exec. */
 typedef struct pawl_process_call {
-    const void *blob; /* a copy of what was passed, aligned for all types */
+    const void *blob;
     size_t size;
-    const int *fds;   /* descriptors that were passed, under numbers of this
-                         process, close-on-exec */
+    const int *fds;
     size_t n_fds;
 } pawl_process_call;
 
@@ -189,7 +190,8 @@ typedef struct pawl_process_options {
  *            descriptors;  -ENOMEM.
  */
 PAWL_API int pawl_process_create(pawl_process **p, pawl_process_fn fn,
-                                 void *arg, const pawl_process_options *options);
+                                 void *arg,
+                                 const pawl_process_options *options);
 
 /* Make *p a process that will run a registered entry.  The blob has so many bytes
  * and is read by start.
@@ -237,9 +239,8 @@ PAWL_API int pawl_process_start(pawl_process *p);
  * Order      acquire: what the child did to shared memory.
  * Progress   blocking.
  */
-PAWL_API PAWL_NODISCARD int pawl_process_join_until(pawl_process *p,
-                                                    pawl_deadline until,
-                                                    int *code);
+PAWL_API PAWL_NODISCARD int
+pawl_process_join_until(pawl_process *p, pawl_deadline until, int *code);
 PAWL_API int pawl_process_join(pawl_process *p, int *code);
 PAWL_API PAWL_NODISCARD int pawl_process_try_join(pawl_process *p, int *code);
 
@@ -262,12 +263,13 @@ PAWL_API void pawl_process_free(pawl_process *p);
  * Returns    0;  -EAGAIN it runs;  -ESRCH, -EBADF, -ECHILD as join. */
 PAWL_API PAWL_NODISCARD int pawl_process_exitcode(pawl_process *p, int *code);
 
+/* The last three are not known of a FORKSERVER's child: 0. */
 typedef struct pawl_process_end {
     int code;          /* as by join */
     int value;         /* what its function returned, or its exit code */
     bool dumped;       /* killed by a signal that dumped core */
-    int64_t user_ns;   /* CPU time, its children included that it waited for; of */
-    int64_t system_ns; /* the three, FORKSERVER: not known, 0 */
+    int64_t user_ns;   /* CPU time, with its children that it waited for */
+    int64_t system_ns; /* the same in the kernel */
     int64_t max_rss;   /* KiB at its largest */
 } pawl_process_end;
 

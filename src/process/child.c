@@ -21,7 +21,8 @@ struct entry {
     char name[PAWL_PROCESS_NAME_SIZE];
 };
 
-static struct entry *entries; /* under the lock of the children; never removed */
+static struct entry
+    *entries; /* under the lock of the children; never removed */
 static pawl_process_preload_fn preload;
 
 static bool must_run_exit_handlers; /* this program was spawned, not forked */
@@ -139,10 +140,8 @@ static int receive(int link, struct pawl_letter *letter,
     blob = malloc(letter->blob_size + 1);
     if (blob == NULL)
         return -ENOMEM;
-    *call = (pawl_process_call){.blob = blob,
-                                .size = letter->blob_size,
-                                .fds = fds,
-                                .n_fds = n_fds};
+    *call = (pawl_process_call){
+        .blob = blob, .size = letter->blob_size, .fds = fds, .n_fds = n_fds};
     err = pawl_link_receive(link, blob, letter->blob_size, NULL, NULL);
     if (err == 0 && pawl_process_entry(letter->entry) == NULL)
         err = -ENOENT;
@@ -191,6 +190,19 @@ static int number_in(const char *argument, const char *key)
     return (int)strtol(argument + n + 1, NULL, 10);
 }
 
+/* 1 and 2 may be closed.  They must not become something else, which is then
+ * printed to. */
+static void fill_standard(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 void pawl_process_main(int argc, char **argv)
 {
     int link = argc == 2 ? number_in(argv[1], PAWL_ARGUMENT_PROCESS) : -1;
@@ -199,6 +211,7 @@ void pawl_process_main(int argc, char **argv)
     pawl_process_allow_spawn(argc > 0 ? argv[0] : NULL);
     if (link < 0 && owner < 0)
         return;
+    fill_standard();
     /* It was to survive one exec. */
     (void)fcntl(link >= 0 ? link : owner, F_SETFD, FD_CLOEXEC);
     if (owner >= 0)

@@ -95,24 +95,14 @@ void pawl_forkserver_end(void)
     unlock_server();
 }
 
-/* Under the lock. */
-static int ask(int theirs)
-{
-    int err = server.link > 0 ? 0 : begin();
-
-    return err == 0 ? pawl_link_send(server.link, "", 1, &theirs, 1) : err;
-}
-
 int pawl_forkserver_ask(int theirs)
 {
     int err;
 
     lock_server();
-    err = ask(theirs);
-    if (err == -EPIPE || err == -ECONNRESET) { /* it was killed: another one */
-        end();
-        err = ask(theirs);
-    }
+    err = server.link > 0 ? 0 : begin();
+    if (err == 0)
+        err = pawl_link_send(server.link, "", 1, &theirs, 1);
     unlock_server();
     return err == -EPIPE ? -ECONNRESET : err;
 }
@@ -121,7 +111,7 @@ void pawl_forkserver_bury(void)
 {
     lock_server();
     /* It says nothing on this link: this is the end. */
-    if (server.link > 0 && pawl_link_is_readable(server.link, 0))
+    if (server.link > 0 && pawl_link_is_readable(server.link))
         end();
     unlock_server();
 }

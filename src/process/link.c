@@ -175,11 +175,11 @@ int pawl_link_next(int link, struct pawl_report *report, int *fd)
     return pawl_link_receive(link, report, sizeof *report, fd, &n);
 }
 
-bool pawl_link_is_readable(int link, pawl_deadline until)
+bool pawl_link_is_readable(int link)
 {
     struct pollfd p = {.fd = link, .events = POLLIN};
 
-    return pawl_poll_until(&p, 1, until) > 0;
+    return pawl_poll_until(&p, 1, 0) > 0;
 }
 
 void pawl_link_die_with(int link)

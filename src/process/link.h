@@ -53,13 +53,13 @@ int pawl_link_report(int link, enum pawl_report_kind kind, int32_t value,
 
 /* All of it;  -ECONNRESET the other end is closed.  Up to *n_fds descriptors that
  * came with it are stored in fds, and *n_fds is how many. */
-int pawl_link_receive(int link, void *bytes, size_t n, int *fds,
-                      size_t *n_fds);
+int pawl_link_receive(int link, void *bytes, size_t n, int *fds, size_t *n_fds);
 /* The next report; *fd is the descriptor with it, or -1. */
 int pawl_link_next(int link, struct pawl_report *report, int *fd);
 
-/* Whether something is there to be received, an end included; waits for it. */
-bool pawl_link_is_readable(int link, pawl_deadline until);
+/* Whether something is there to be received, an end included; of a pidfd, whether
+ * the process has ended. */
+bool pawl_link_is_readable(int link);
 
 /* Have the kernel kill this process when the other end is closed.
  *

@@ -18,10 +18,10 @@
 /* Of these kernel interfaces, newer than some headers, the library has its own
  * description. */
 #ifndef SYS_pidfd_send_signal
-#define SYS_pidfd_send_signal 424
+#    define SYS_pidfd_send_signal 424
 #endif
 #ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
+#    define SYS_pidfd_open 434
 #endif
 
 enum { ID_PIDFD = 3, TO_GROUP = 1 << 2 };

@@ -213,7 +213,8 @@ static int create(pawl_process **made, const pawl_process_options *options)
     const pawl_process_options *o = options != NULL ? options : &defaults;
     pawl_process *p;
 
-    if ((o->size != 0 && o->size != sizeof *o) || (o->flags & ~(unsigned)(FLAGS)) != 0 ||
+    if ((o->size != 0 && o->size != sizeof *o) ||
+        (o->flags & ~(unsigned)(FLAGS)) != 0 ||
         (unsigned)o->method > PAWL_START_FORKSERVER)
         return -EINVAL;
     p = calloc(1, sizeof *p);
@@ -326,7 +327,7 @@ int pawl_process_close(pawl_process *p)
 /* What came over the link.  True: the server's last word. */
 static bool read_link(pawl_process *p)
 {
-    while (p->link >= 0 && pawl_link_is_readable(p->link, 0)) {
+    while (p->link >= 0 && pawl_link_is_readable(p->link)) {
         struct pawl_report report;
         int fd;
 
@@ -372,7 +373,7 @@ bool pawl_process_settle(pawl_process *p)
     if (p->state != PAWL_PROCESS_RUNNING)
         return true;
     if (p->role == PAWL_ROLE_PARENT) {
-        if (!pawl_link_is_readable(p->link, 0))
+        if (!pawl_link_is_readable(p->link))
             return false;
     } else if (wait_for_child(p) != 0) {
         return false;
@@ -383,7 +384,8 @@ bool pawl_process_settle(pawl_process *p)
     if (p->role != PAWL_ROLE_CHILD)
         return true;
     if (p->served)
-        shutdown(p->link, SHUT_RDWR); /* readable for those who will sleep on it,
+        shutdown(p->link,
+                 SHUT_RDWR); /* readable for those who will sleep on it,
                                          though we have read what was there */
     else if (p->pidfd >= 0)
         close_fd(&p->link); /* else it is the sentinel */
@@ -426,7 +428,7 @@ pawl_deadline pawl_process_next_look(int64_t *pause, pawl_deadline until)
 
 bool pawl_process_is_being_told(const pawl_process *p)
 {
-    return p->served && p->pidfd >= 0 && pawl_link_is_readable(p->pidfd, 0);
+    return p->served && p->pidfd >= 0 && pawl_link_is_readable(p->pidfd);
 }
 
 int pawl_process_await(pawl_process *p, pawl_deadline until)
@@ -437,7 +439,8 @@ int pawl_process_await(pawl_process *p, pawl_deadline until)
     while ((err = pawl_process_joinable(p)) == 0 && !pawl_process_settle(p)) {
         struct pollfd bed;
         bool exact = pawl_process_bed(p, &bed);
-        pawl_deadline end = pawl_process_is_being_told(p) ? PAWL_FOREVER : until;
+        pawl_deadline end =
+            pawl_process_is_being_told(p) ? PAWL_FOREVER : until;
 
         if (end != PAWL_FOREVER && (end <= 0 || end <= pawl_now()))
             return -ETIMEDOUT;

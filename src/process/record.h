@@ -34,14 +34,14 @@ enum pawl_process_role {
 struct pawl_process {
     enum pawl_process_state state;
     enum pawl_process_role role; /* changes once, in a forked child: SELF */
-    pid_t owner;      /* constant: the process that may use it */
-    uint32_t refs;    /* handles, and one while it runs */
-    uint32_t joiners; /* who sleeps on a descriptor below */
+    pid_t owner;                 /* constant: the process that may use it */
+    uint32_t refs;               /* handles, and one while it runs */
+    uint32_t joiners;            /* who sleeps on a descriptor below */
     bool starting;
     bool status_lost;
-    bool has_value; /* end.value has come over the link */
-    bool served;    /* constant: its parent is the fork server */
-    unsigned flags; /* PAWL_PROCESS_... */
+    bool has_value;                /* end.value has come over the link */
+    bool served;                   /* constant: its parent is the fork server */
+    unsigned flags;                /* PAWL_PROCESS_... */
     enum pawl_start_method method; /* constant, as all down to `call` */
 
     pawl_process_fn fn; /* or an entry: */
@@ -50,13 +50,13 @@ struct pawl_process {
     pawl_process_call call;
 
     pid_t pid;
-    int pidfd; /* -1: none */
-    int link;  /* -1: closed */
+    int pidfd;      /* -1: none */
+    int link;       /* -1: closed */
     int child_link; /* the other end, while it is being started; -1: closed */
     pawl_process_end end;
     char identity[PAWL_IDENTITY_SIZE]; /* constant */
     char name[PAWL_PROCESS_NAME_SIZE];
-    struct pawl_process *next; /* in the list of those with descriptors */
+    struct pawl_process *next;  /* in the list of those with descriptors */
     struct pawl_process **here; /* what points to it; NULL: not in the list */
 };
 

@@ -62,7 +62,8 @@ int pawl_process_set_start_method(enum pawl_start_method method, bool force)
 {
     int err = 0;
 
-    if (method == PAWL_START_DEFAULT || (unsigned)method > PAWL_START_FORKSERVER)
+    if (method == PAWL_START_DEFAULT ||
+        (unsigned)method > PAWL_START_FORKSERVER)
         return -EINVAL;
     pawl_children_lock();
     if (chosen != PAWL_START_DEFAULT && !force)
@@ -218,10 +219,9 @@ pid_t pawl_process_spawn(int link, const char *key)
     if (err == 0) {
         err = arrange(&actions, &attributes, link);
         if (err == 0)
-            err = posix_spawn(&pid,
-                              executable != NULL ? executable
-                                                 : "/proc/self/exe",
-                              &actions, &attributes, argv, environ);
+            err = posix_spawn(
+                &pid, executable != NULL ? executable : "/proc/self/exe",
+                &actions, &attributes, argv, environ);
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);
@@ -302,7 +302,7 @@ static int start_served(pawl_process *p)
 {
     int err = have_forked(p);
 
-    if (err == -ECONNRESET) { /* killed a moment ago, maybe: another one */
+    if (err == -ECONNRESET) { /* killed, maybe: another one */
         pawl_forkserver_bury();
         drop_link(p);
         err = make_link(p);

@@ -62,9 +62,8 @@ static void start_kill_join(void *arg, int me)
 
     for (int i = 0; i < s->rounds; i++) {
         uint32_t steps = test_rand_below(&random, 40);
-        pawl_process *p =
-            started("count", &steps, sizeof steps, NULL, 0,
-                    any_method(&random, s->fork_too), 0);
+        pawl_process *p = started("count", &steps, sizeof steps, NULL, 0,
+                                  any_method(&random, s->fork_too), 0);
         int again;
         int code;
 
@@ -85,8 +84,8 @@ TEST(process_stress.ends_are_exact_whoever_is_killed)
     struct scene s = {.rounds = test_iterations(200),
                       .fork_too = !test_under_tsan()};
     int fds = open_fds();
-    pawl_process *p = started("count", &(uint32_t){0}, 4, NULL, 0,
-                              PAWL_START_FORKSERVER, 0);
+    pawl_process *p =
+        started("count", &(uint32_t){0}, 4, NULL, 0, PAWL_START_FORKSERVER, 0);
 
     TEST_TIMEOUT(200);
     CHECK_EQ(joined(p), 0);
@@ -185,10 +184,9 @@ static int entry_nest(const pawl_process_call *call)
     memcpy(&levels, call->blob, sizeof levels);
     for (;;) {
         uint32_t below = levels - 1;
-        pawl_process *p =
-            started(levels > 0 ? "nest" : "stay", &below, sizeof below,
-                    call->fds, 1, any_method(&random, true),
-                    PAWL_PROCESS_DAEMON);
+        pawl_process *p = started(
+            levels > 0 ? "nest" : "stay", &below, sizeof below, call->fds, 1,
+            any_method(&random, true), PAWL_PROCESS_DAEMON);
 
         if (test_rand_below(&random, 2) == 0 &&
             pawl_process_join_until(
@@ -218,8 +216,8 @@ TEST(process_stress.no_orphan_is_left_by_a_killed_parent)
         int out[2];
         char text[64];
         pid_t pid;
-        struct timespec pause = {
-            0, (long)test_rand_below(&random, 20000) * 1000};
+        struct timespec pause = {0,
+                                 (long)test_rand_below(&random, 20000) * 1000};
 
         make_pipe(out);
         pid = test_spawn_child(be_nest, &out[1]);
@@ -239,7 +237,8 @@ static void end_beside_stubborn(void *arg)
     char byte;
     int *out = arg;
 
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         started("stubborn", NULL, 0, &out[1], 1, method, PAWL_PROCESS_DAEMON);
         CHECK_EQ(read_some(out[0], &byte, 1), 1);
     }

@@ -94,14 +94,11 @@ create_with(const char *entry, const void *blob, size_t size, const int *fds,
     return p;
 }
 
-PROCESS_UNUSED static pawl_process *started(const char *entry, const void *blob,
-                                            size_t size, const int *fds,
-                                            size_t n_fds,
-                                            enum pawl_start_method method,
-                                            unsigned flags)
+PROCESS_UNUSED static pawl_process *
+started(const char *entry, const void *blob, size_t size, const int *fds,
+        size_t n_fds, enum pawl_start_method method, unsigned flags)
 {
-    pawl_process *p =
-        create_with(entry, blob, size, fds, n_fds, method, flags);
+    pawl_process *p = create_with(entry, blob, size, fds, n_fds, method, flags);
 
     CHECK_OK(pawl_process_start(p));
     return p;
@@ -113,8 +110,8 @@ started_with_code(int code, enum pawl_start_method method)
     return started("code", &code, sizeof code, NULL, 0, method, 0);
 }
 
-PROCESS_UNUSED static pawl_process *started_to_stay(
-    enum pawl_start_method method)
+PROCESS_UNUSED static pawl_process *
+started_to_stay(enum pawl_start_method method)
 {
     return started("stay", NULL, 0, NULL, 0, method, 0);
 }

@@ -38,20 +38,19 @@ static int entry_family(const pawl_process_call *call)
         pawl_process_join(me, NULL) != -EDEADLK ||
         pawl_process_wait_any(&me, 1, NULL) != -EDEADLK ||
         pawl_process_exitcode(me, &code) != -EAGAIN ||
-        pawl_process_start(me) != -EALREADY || pawl_process_kill(me) != -EPERM ||
-        pawl_process_close(me) != -EPERM ||
+        pawl_process_start(me) != -EALREADY ||
+        pawl_process_kill(me) != -EPERM || pawl_process_close(me) != -EPERM ||
         pawl_process_sentinel(me) != -EINVAL)
         return 2;
     if (parent == NULL || !has_name(parent, "MainProcess") ||
-        pawl_process_pid(parent) != pid ||
-        pawl_process_is_alive(parent) != 1 ||
+        pawl_process_pid(parent) != pid || pawl_process_is_alive(parent) != 1 ||
         pawl_process_try_join(parent, NULL) != -EAGAIN ||
         pawl_process_kill(parent) != -EPERM ||
         pawl_process_close(parent) != -EPERM ||
         pawl_process_sentinel(parent) < 0)
         return 3;
-    child = started("code", &(int){6}, sizeof(int), NULL, 0, PAWL_START_DEFAULT,
-                    0);
+    child =
+        started("code", &(int){6}, sizeof(int), NULL, 0, PAWL_START_DEFAULT, 0);
     if (!has_name(child, "Process-1:1"))
         return 4;
     if (pawl_process_join(child, &code) != 0 || code != 6)
@@ -116,8 +115,7 @@ static void meet_family(void *arg)
 {
     enum pawl_start_method method = *(enum pawl_start_method *)arg;
     pid_t pid = getpid();
-    pawl_process *p =
-        started("family", &pid, sizeof pid, NULL, 0, method, 0);
+    pawl_process *p = started("family", &pid, sizeof pid, NULL, 0, method, 0);
 
     CHECK_EQ(joined(p), 0);
     pawl_process_free(p);
@@ -130,8 +128,8 @@ TEST(process_family.knows_itself_and_its_parent)
     CHECK(has_name(pawl_process_current(), "MainProcess"));
     CHECK_EQ(pawl_process_pid(pawl_process_current()), getpid());
     CHECK(pawl_process_parent() == NULL);
-    FOR_EACH_METHOD (method) /* each as the first child */
-        test_wait_child(test_spawn_child(meet_family, &method));
+    FOR_EACH_METHOD(method) /* each as the first child */
+    test_wait_child(test_spawn_child(meet_family, &method));
 }
 
 /* P-06, K-04: a handle that came along in a fork is of no use, and does no harm. */
@@ -163,9 +161,10 @@ static void use_inherited(void *arg)
         CHECK_ERR(pawl_process_start(list[i]), -ECHILD);
         pawl_process_free(list[i]);
     }
-    FOR_EACH_METHOD (method) {
-        pawl_process *p = started("code", &(int){4}, sizeof(int), NULL, 0,
-                                  method, 0);
+    FOR_EACH_METHOD(method)
+    {
+        pawl_process *p =
+            started("code", &(int){4}, sizeof(int), NULL, 0, method, 0);
 
         CHECK_EQ(joined(p), 4);
         pawl_process_free(p);
@@ -174,7 +173,8 @@ static void use_inherited(void *arg)
 
 TEST(process_family.inherited_handles_are_refused)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         struct inherited in = {
             .running = started_to_stay(method),
             .ended = started_with_code(1, method),
@@ -271,7 +271,8 @@ TEST(process_family.child_dies_with_its_parent)
     static const unsigned flags[] = {PAWL_PROCESS_DIES_WITH_PARENT,
                                      PAWL_PROCESS_DAEMON};
 
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         for (int i = 0; i < 2; i++) {
             struct middle m = {
                 .method = method, .flags = flags[i], .entry = "stay"};
@@ -289,7 +290,8 @@ TEST(process_family.child_dies_with_its_parent)
 /* P-15: others live on. */
 TEST(process_family.child_outlives_its_parent)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         struct middle m = {.method = method, .entry = "obey"};
         pid_t pid = begin_middle(&m, 1);
         char byte;
@@ -306,7 +308,8 @@ TEST(process_family.child_outlives_its_parent)
 /* P-17: the death of the parent can be waited for. */
 TEST(process_family.child_learns_of_its_parents_end)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         struct middle m = {.method = method, .entry = "orphan"};
         pid_t pid = begin_middle(&m, 2);
         char byte = 0;
@@ -360,7 +363,8 @@ static void end_answerer(struct answerer *a)
 /* K-12: it is the parent process that counts, not the thread that has started. */
 TEST(process_family.child_survives_the_thread_that_started_it)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         struct answerer a = {.method = method};
         struct test_thread *t;
         pid_t tid;
@@ -383,7 +387,8 @@ static void be_process_one(void)
     CHECK_EQ(getpid(), 1);
     /* The leak check would ask the wrong /proc. */
     CHECK_EQ(setenv("ASAN_OPTIONS", "detect_leaks=0", 1), 0);
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         struct answerer a = {.method = method};
 
         make_pipe(a.ask);
@@ -418,7 +423,8 @@ TEST(process_family.parent_may_be_process_one)
 /* W-22: the descendants get the signal, too. */
 TEST(process_family.group_is_signalled_as_a_whole)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         int out[2];
         char byte;
         pawl_process *p;
@@ -544,20 +550,32 @@ TEST(process_family.program_ends_in_order)
 static void end_beside_children(void *method)
 {
     int fds[1] = {scene.log[1]};
+    pawl_process *p =
+        started("stay", NULL, 0, fds, 1, *(enum pawl_start_method *)method,
+                PAWL_PROCESS_DAEMON);
+    pid_t ours[2] = {(pid_t)pawl_process_pid(p), 0};
 
-    started("stay", NULL, 0, fds, 1, *(enum pawl_start_method *)method,
-            PAWL_PROCESS_DAEMON);
+    process_state(ours[0], &ours[1]); /* its parent: us, or the fork server */
+    CHECK_EQ(write(scene.daemon_lives[1], ours, sizeof ours),
+             (ssize_t)sizeof ours);
     exit(0); // NOLINT(concurrency-mt-unsafe)
 }
 
 /* P-14: no daemon, no fork server and no zombie is left. */
 TEST(process_family.nothing_is_left_after_the_program)
 {
-    FOR_EACH_METHOD (method) {
+    make_pipe(scene.daemon_lives);
+    FOR_EACH_METHOD(method)
+    {
         char text[16];
+        pid_t ours[2];
 
         make_pipe(scene.log);
         test_wait_child(test_spawn_child(end_beside_children, &method));
+        CHECK_EQ(read_some(scene.daemon_lives[0], ours, sizeof ours),
+                 (ssize_t)sizeof ours);
+        for (int i = 0; i < 2; i++)
+            CHECK_EQ(process_state(ours[i], NULL), 0);
         close(scene.log[1]);
         read_text(scene.log[0], text, sizeof text); /* to its end */
         close(scene.log[0]);
@@ -576,12 +594,14 @@ static int start_daemon_and_return(void *arg)
 /* P-14: the same at the end of a child that has children, forked. */
 TEST(process_family.child_ends_its_own_children)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         char text[16];
         pawl_process *p;
 
         make_pipe(scene.log);
-        CHECK_OK(pawl_process_create(&p, start_daemon_and_return, &method, NULL));
+        CHECK_OK(
+            pawl_process_create(&p, start_daemon_and_return, &method, NULL));
         CHECK_OK(pawl_process_start(p));
         close(scene.log[1]);
         CHECK_EQ(joined(p), 21);
@@ -589,6 +609,27 @@ TEST(process_family.child_ends_its_own_children)
         close(scene.log[0]);
         pawl_process_free(p);
     }
+}
+
+static int start_obedient_and_return(void *arg)
+{
+    started("obey", NULL, 0, arg, 1, PAWL_START_FORK, 0);
+    return 22;
+}
+
+/* P-14: and waits for those that are no daemons. */
+TEST(process_family.child_waits_for_its_own_children)
+{
+    int stop[2];
+    pawl_process *p;
+
+    make_pipe(stop);
+    CHECK_OK(pawl_process_create(&p, start_obedient_and_return, stop, NULL));
+    CHECK_OK(pawl_process_start(p));
+    CHECK_ERR(pawl_process_join_until(p, pawl_after_ms(30), NULL), -ETIMEDOUT);
+    CHECK_EQ(write(stop[1], "", 1), 1);
+    CHECK_EQ(joined(p), 22);
+    pawl_process_free(p);
 }
 
 /* ---- the fork server --------------------------------------------------------------------- */
@@ -627,6 +668,38 @@ TEST(process_family.fork_server_may_be_killed)
     CHECK_EQ(count_children(true), 0);
 }
 
+static void try_to_join(void *p)
+{
+    CHECK_OK(pawl_process_try_join(p, NULL));
+}
+
+/* P-12: after the sentinel, a join has its status, if it takes the server a while to
+ * tell it. */
+TEST(process_family.join_waits_for_the_server_after_the_sentinel)
+{
+    pawl_process *p = started_to_stay(PAWL_START_FORKSERVER);
+    pid_t server = find_server((pid_t)pawl_process_pid(p));
+    int sentinel = pawl_process_sentinel(p);
+    struct test_thread *t;
+
+    kill(server, SIGSTOP);
+    while (process_state(server, NULL) != 'T')
+        sched_yield();
+    CHECK_OK(pawl_process_kill(p));
+    until_gone((pid_t)pawl_process_pid(p));
+    if (!is_readable(sentinel)) {
+        kill(server, SIGCONT);
+        TEST_SKIP("no pidfd: the sentinel is what the server tells");
+    }
+    t = test_thread(try_to_join, p);
+    while (process_state(test_tid(t), NULL) != 'S')
+        sched_yield();
+    kill(server, SIGCONT);
+    test_join(t);
+    CHECK_EQ(joined(p), -SIGKILL);
+    pawl_process_free(p);
+}
+
 /* It ends with its owner, even if that is killed. */
 static void own_a_server(void *arg)
 {
@@ -647,8 +720,7 @@ TEST(process_family.fork_server_ends_with_its_owner)
 
     make_pipe(out);
     owner = test_spawn_child(own_a_server, &out[1]);
-    CHECK_EQ(read_some(out[0], &server, sizeof server),
-             (ssize_t)sizeof server);
+    CHECK_EQ(read_some(out[0], &server, sizeof server), (ssize_t)sizeof server);
     kill(owner, SIGKILL);
     test_reap_child(owner);
     until_gone(server);

@@ -124,14 +124,13 @@ TEST(process.bad_arguments_are_refused_at_creation)
                   &p, nothing, NULL,
                   &(pawl_process_options){.method = PAWL_START_SPAWN}),
               -EINVAL);
-    CHECK_ERR(pawl_process_create(
-                  &p, nothing, NULL,
-                  &(pawl_process_options){.fds = fds, .n_fds = 1}),
-              -EINVAL);
+    CHECK_ERR(
+        pawl_process_create(&p, nothing, NULL,
+                            &(pawl_process_options){.fds = fds, .n_fds = 1}),
+        -EINVAL);
     CHECK_ERR(pawl_process_create_entry(
                   &p, "code", NULL, 0,
-                  &(pawl_process_options){.method =
-                                              PAWL_START_FORKSERVER + 1}),
+                  &(pawl_process_options){.method = PAWL_START_FORKSERVER + 1}),
               -EINVAL);
     CHECK_ERR(pawl_process_create_entry(&p, NULL, NULL, 0, NULL), -EINVAL);
     CHECK_ERR(pawl_process_create_entry(&p, "", NULL, 0, NULL), -EINVAL);
@@ -169,7 +168,8 @@ TEST(process.entries_have_different_names)
 /* P-03, P-05, P-07, P-13: the column "running" of the table. */
 TEST(process.runs_until_it_ends)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         pawl_process *p = started_to_stay(method);
         int code = 1;
 
@@ -192,7 +192,8 @@ TEST(process.runs_until_it_ends)
 /* P-05, P-06, P-11: the columns "ended" and "closed". */
 TEST(process.what_has_ended_stays_so)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         pawl_process *p = started_with_code(9, method);
         int64_t pid = pawl_process_pid(p);
         char name[8];
@@ -232,7 +233,8 @@ TEST(process.what_has_ended_stays_so)
 /* P-06: a join with a deadline does not end before it. */
 TEST(process.join_waits_until_its_deadline)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         pawl_process *p = started_to_stay(method);
         pawl_deadline until = pawl_after_ms(30);
 
@@ -253,15 +255,21 @@ TEST(process.exit_code_is_what_its_function_returned)
         int code;
         int value;
     } cases[] = {
-        {"code", 0, 0, 0},        {"code", 7, 7, 7},
-        {"code", 255, 255, 255},  {"code", 256, 1, 256},
-        {"code", -1, 1, -1},      {"code", INT32_MIN, 1, INT32_MIN},
-        {"exit", 300, 44, 44},    {"exit", -1, 255, 255},
-        {"leave", 7, 7, 7},       {"pawl_exit", 5, 5, 5},
+        {"code", 0, 0, 0},
+        {"code", 7, 7, 7},
+        {"code", 255, 255, 255},
+        {"code", 256, 1, 256},
+        {"code", -1, 1, -1},
+        {"code", INT32_MIN, 1, INT32_MIN},
+        {"exit", 300, 44, 44},
+        {"exit", -1, 255, 255},
+        {"leave", 7, 7, 7},
+        {"pawl_exit", 5, 5, 5},
         {"pawl_exit", 1000, 1, 1000},
     };
 
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             pawl_process *p = started(cases[i].entry, &cases[i].given,
                                       sizeof(int), NULL, 0, method, 0);
@@ -281,7 +289,8 @@ TEST(process.exit_code_is_what_its_function_returned)
 /* P-05, P-08 to P-10: killed by signal N is -N. */
 TEST(process.signals_end_it)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         int signals[] = {SIGTERM, SIGKILL, SIGINT, SIGUSR1};
         int (*const senders[])(pawl_process *) = {
             pawl_process_terminate, pawl_process_kill, pawl_process_interrupt};
@@ -294,8 +303,8 @@ TEST(process.signals_end_it)
             pawl_process_free(p);
         }
         for (int i = 0; i < 4; i++) {
-            pawl_process *p = started("die", &signals[i], sizeof(int), NULL, 0,
-                                      method, 0);
+            pawl_process *p =
+                started("die", &signals[i], sizeof(int), NULL, 0, method, 0);
 
             CHECK_EQ(joined(p), -signals[i]);
             pawl_process_free(p);
@@ -331,15 +340,15 @@ static bool is_pidfd(int fd)
     char is[64] = "";
 
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return readlink(path, is, sizeof is - 1) > 0 &&
-           strstr(is, "pidfd") != NULL;
+    return readlink(path, is, sizeof is - 1) > 0 && strstr(is, "pidfd") != NULL;
 }
 
 /* P-12, W-43: the sentinel and the join are exact, though a grandchild lives that
  * has all descriptors. */
 TEST(process.sentinel_tells_the_end_of_the_process_itself)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         int stop[2];
         struct pollfd sentinel = {.events = POLLIN};
         pawl_process *p;
@@ -388,7 +397,8 @@ static void join_and_compare(void *scene, int me)
 /* P-05, W-20: the status is there for everybody once it is for one. */
 TEST(process.all_joiners_get_the_same)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         for (int i = 0; i < test_iterations(30); i++) {
             int stop[2];
             struct joiners j;
@@ -437,7 +447,8 @@ static int entry_obey_and_abandon(const pawl_process_call *call)
 /* P-07, P-18: who only looks does not take the end away from those who join. */
 TEST(process.looking_does_not_disturb_joins)
 {
-    FOR_EACH_METHOD (method) {
+    FOR_EACH_METHOD(method)
+    {
         for (int i = 0; i < test_iterations(60); i++) {
             int stop[2];
             struct joiners j;
@@ -475,6 +486,39 @@ TEST(process.close_is_refused_while_somebody_joins)
     test_join(t);
     CHECK_OK(pawl_process_close(p));
     pawl_process_free(p);
+}
+
+struct closing {
+    pawl_process *p;
+    bool among; /* by wait_any */
+};
+
+static void join_until_it_ends(void *arg)
+{
+    struct closing *c = arg;
+
+    if (c->among)
+        CHECK_OK(pawl_process_wait_any(&c->p, 1, NULL));
+    else
+        CHECK_OK(pawl_process_join(c->p, NULL));
+}
+
+/* P-11: nor when it has just ended: who joined has it. */
+TEST(process.close_waits_for_those_who_are_about_to_return)
+{
+    for (int i = 0; i < test_iterations(40); i++) {
+        struct closing c = {.p = started_to_stay(PAWL_START_SPAWN),
+                            .among = i % 2 != 0};
+        struct test_thread *t = test_thread(join_until_it_ends, &c);
+
+        while (process_state(test_tid(t), NULL) != 'S')
+            sched_yield();
+        CHECK_OK(pawl_process_kill(c.p));
+        while (pawl_process_close(c.p) == -EBUSY)
+            ;
+        test_join(t);
+        pawl_process_free(c.p);
+    }
 }
 
 /* ---- several ---------------------------------------------------------------------------- */
