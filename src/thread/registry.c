@@ -182,6 +182,8 @@ void pawl_registry_after_fork(void)
 void pawl_registry_in_child(struct pawl_carrier *left)
 {
     pawl_mutex_init(&writing, 0);
+    if (depth == 0) /* taken before the fork; others may have queued for it */
+        pawl_rwlock_write_unlock(&forking);
     pawl_rwlock_init(&forking, 0);
     graves = NULL; /* with what they hold: it may be half done */
     buried = 0;
