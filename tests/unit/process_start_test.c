@@ -461,13 +461,15 @@ TEST(process_start.only_descriptors_can_be_passed)
     CHECK_EQ(count_children(true), 0);
 }
 
-static void limit(int what, rlim_t n)
+static void limit(bool files, rlim_t n)
 {
     struct rlimit l;
 
-    CHECK_EQ(getrlimit(what, &l), 0);
+    CHECK_EQ(files ? getrlimit(RLIMIT_NOFILE, &l) : getrlimit(RLIMIT_NPROC, &l),
+             0);
     l.rlim_cur = n;
-    CHECK_EQ(setrlimit(what, &l), 0);
+    CHECK_EQ(files ? setrlimit(RLIMIT_NOFILE, &l) : setrlimit(RLIMIT_NPROC, &l),
+             0);
 }
 
 /* P-03: no more processes: as it was; later it can be started. */
@@ -484,12 +486,12 @@ TEST(process_start.limit_of_processes_is_reported)
         pawl_process *p =
             create_with("code", &code, sizeof code, NULL, 0, method, 0);
 
-        limit(RLIMIT_NPROC, 0);
+        limit(false, 0);
         CHECK_ERR(pawl_process_start(p), -EAGAIN);
         CHECK_ERR(pawl_process_start(p), -EAGAIN);
         CHECK_EQ(pawl_process_is_alive(p), 0);
         CHECK_ERR(pawl_process_join(p, NULL), -ESRCH);
-        limit(RLIMIT_NPROC, before.rlim_cur);
+        limit(false, before.rlim_cur);
         CHECK_OK(pawl_process_start(p));
         CHECK_EQ(joined(p), 5);
         pawl_process_free(p);
@@ -510,9 +512,9 @@ TEST(process_start.too_few_descriptors_are_reported)
 
         for (int more = 0; err == -EMFILE; more++) {
             CHECK(more < 20);
-            limit(RLIMIT_NOFILE, (rlim_t)(fds + more));
+            limit(true, (rlim_t)(fds + more));
             err = pawl_process_start(p);
-            limit(RLIMIT_NOFILE, 200);
+            limit(true, 200);
             if (err == -EMFILE) {
                 CHECK(open_fds() <= fds + 1); /* the fork server's */
                 CHECK_EQ(count_children(true), 0);
