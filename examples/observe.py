@@ -76,6 +76,44 @@ def action_max(lines, units):
         require(of[name][0][1] > line_19, f"{name} begins after main's 19")
 
 
+def found(pattern, lines):
+    """The match in the first line that is all like this."""
+    matches = (re.fullmatch(pattern, line) for line in lines)
+    match = next(filter(None, matches), None)
+    require(match, f"a line like {pattern}")
+    return match
+
+
+def process(lines, units):
+    main, child = found(r"main (\d+): started (\d+)", lines).groups()
+    ticks = [line for line in lines if line.startswith("clock")]
+    require(main != child, "two processes")
+    require(ticks == [f"clock {child}: tick {i}" for i in range(5)], "five ticks")
+    require(units >= 5, "the life of the program")
+
+
+def pid_and_ppid(lines, units):
+    one = r"\w+: process (\S+), parent (\d+), pid (\d+)"
+    names, ppids, pids = zip(*(found(one, [line]).groups() for line in lines[:-1]))
+    require(names == ("MainProcess", *(f"Process-{i}" for i in (1, 2, 3))), "names")
+    require(ppids[1] == ppids[2] == pids[0] != ppids[3], "whose children they are")
+    require(len(set(pids)) == 4, "four processes")
+
+
+def fork(lines, units):
+    once = [line for line in lines if line.startswith("printed once")]
+    parent, child = found(r"parent (\d+): fork has returned (\d+)", lines).groups()
+    require(len(once) == 1, "what was in the buffer, once")
+    found(f"child {child} of {parent}: .*", lines)
+
+
+def run_proc(lines, units):
+    starts = ["Parent process", "Child process will start", "Run child process test",
+              "Child process end", "OK"]
+    require(len(lines) == len(starts), "five lines")
+    require(all(map(str.startswith, lines, starts)), "their order")
+
+
 CHECKS = {
     "01_sequential": sequential,
     "02_detached": detached,
@@ -84,6 +122,10 @@ CHECKS = {
     "05_join": join,
     "06_non_daemon": non_daemon,
     "07_daemon": daemon,
+    "19_process": process,
+    "21_pid_and_ppid": pid_and_ppid,
+    "ex34_fork": fork,
+    "ex35_run_proc": run_proc,
     "ex36_action_max": action_max,
 }
 
