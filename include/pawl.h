@@ -35,6 +35,7 @@
 #include <pawl/thread.h>
 #include <pawl/time.h>
 #include <pawl/timer.h>
+#include <pawl/value.h>
 #include <pawl/wait.h>
 #include <pawl/wsdeque.h>
 

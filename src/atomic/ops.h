@@ -56,6 +56,31 @@ static inline uint32_t pawl_swap_seq(pawl_u32 *w, uint32_t v)
     return __atomic_exchange_n(&w->v_, v, __ATOMIC_SEQ_CST);
 }
 
+static inline void pawl_store_seq(pawl_u32 *w, uint32_t v)
+{
+    __atomic_store_n(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t pawl_add_seq(pawl_u32 *w, uint32_t v)
+{
+    return __atomic_fetch_add(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t pawl_and_seq(pawl_u32 *w, uint32_t v)
+{
+    return __atomic_fetch_and(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t pawl_or_seq(pawl_u32 *w, uint32_t v)
+{
+    return __atomic_fetch_or(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
+static inline uint32_t pawl_xor_seq(pawl_u32 *w, uint32_t v)
+{
+    return __atomic_fetch_xor(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
 static inline uint32_t pawl_add_relaxed(pawl_u32 *w, uint32_t v)
 {
     return __atomic_fetch_add(&w->v_, v, __ATOMIC_RELAXED);
@@ -144,6 +169,21 @@ static inline uint64_t pawl_add64_relaxed(pawl_u64 *w, uint64_t v)
 static inline uint64_t pawl_add64_seq(pawl_u64 *w, uint64_t v)
 {
     return __atomic_fetch_add(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
+static inline uint64_t pawl_and64_seq(pawl_u64 *w, uint64_t v)
+{
+    return __atomic_fetch_and(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
+static inline uint64_t pawl_or64_seq(pawl_u64 *w, uint64_t v)
+{
+    return __atomic_fetch_or(&w->v_, v, __ATOMIC_SEQ_CST);
+}
+
+static inline uint64_t pawl_xor64_seq(pawl_u64 *w, uint64_t v)
+{
+    return __atomic_fetch_xor(&w->v_, v, __ATOMIC_SEQ_CST);
 }
 
 static inline bool pawl_cas64_relaxed(pawl_u64 *w, uint64_t *seen, uint64_t v)
