@@ -719,7 +719,10 @@ TEST(process_start.cpus_are_counted)
     cpu_set_t one;
 
     CHECK_EQ(online, sysconf(_SC_NPROCESSORS_ONLN));
-    CHECK(mine >= 1 && mine <= test_cpu_count());
+    CHECK(mine >= 1);
+    if (sched_getaffinity(0, sizeof one, &one) != 0)
+        TEST_SKIP("the kernel does not tell");
+    CHECK(mine <= CPU_COUNT(&one));
     CPU_ZERO(&one);
     CPU_SET((size_t)sched_getcpu(), &one);
     CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
