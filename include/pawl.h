@@ -24,6 +24,7 @@
 #include <pawl/once.h>
 #include <pawl/print.h>
 #include <pawl/process.h>
+#include <pawl/pool.h>
 #include <pawl/queue.h>
 #include <pawl/region.h>
 #include <pawl/ring.h>

@@ -21,14 +21,14 @@
  * its status, comes by a pointer: a task with the status -ETIMEDOUT is a task
  * that has ended, not a wait that was too long.
  *
- *    13    8 7    6       5        4         3     2   1     0
- *   +-------+-+------+--------+----------+--------+---+-------+
- *   | fork  | | STOP | QUEUED | SLEEPERS | LOCKED |   | state |
- *   +-------+-+------+--------+----------+--------+---+-------+
+ *    13    8    7       6       5        4         3     2   1     0
+ *   +-------+--------+------+--------+----------+--------+---+-------+
+ *   | fork  | LISTED | STOP | QUEUED | SLEEPERS | LOCKED |   | state |
+ *   +-------+--------+------+--------+----------+--------+---+-------+
  *
  * LOCKED guards the list of callbacks and the outcome for a few instructions; who
  * finds it so spins or, QUEUED, sleeps.  The fork count tells a holder that a
- * fork has left behind.  While nobody waits, a set is two locked instructions.
+ * fork has left behind.  LISTED: there are callbacks.  While nobody waits, a set is two locked instructions.
  *
  * Memory      The step that makes a future done is the last time that set and
  *   cancel touch it, or the callbacks: so it may be freed by who knows that it is
@@ -54,13 +54,16 @@ typedef struct pawl_future {
     void *value_;
     struct pawl_future_callback *first_; /* of a ring */
     int status_;
-    uint32_t pad_;
+    uint32_t links_; /* how many at its beginning are no callbacks */
 } pawl_future;
 
 #define PAWL_FUTURE_INIT PAWL_FUTURE_INIT_FLAGS(0)
 /* The same with PAWL_SHARED as a flag. */
 #define PAWL_FUTURE_INIT_FLAGS(flags)                                          \
     {{0}, PAWL_CAST_(uint32_t, flags), NULL, NULL, 0, 0}
+
+/* Of mode_: the first member of a pawl_task. */
+#define PAWL_FUTURE_TASK_ 0x100u
 
 enum pawl_future_state {
     PAWL_FUTURE_PENDING,
@@ -93,7 +96,8 @@ PAWL_API PAWL_NODISCARD int pawl_future_begin(pawl_future *f);
  *
  * status   of the task: 0, or how it failed.
  *
- * Returns    0;  -EALREADY it is finished, or cancelled: unchanged.
+ * Returns    0;  -EALREADY it is finished, or cancelled: unchanged;  -EPERM it is
+ *            that of a pawl_task: its pool sets it.
  * Order      release: pairs with the acquire of every wait and query.
  * Cost       two locked instructions, and one system call if somebody sleeps.
  */

@@ -33,6 +33,7 @@
 #define SLEEPERS UINT32_C(0x10)
 #define QUEUED UINT32_C(0x20)
 #define STOP UINT32_C(0x40)
+#define LISTED UINT32_C(0x80) /* the list is not empty */
 #define FORK_SHIFT 8
 #define FORK (PAWL_FORK_MASK << FORK_SHIFT)
 
@@ -125,8 +126,10 @@ static uint32_t lock(pawl_future *f)
                              (seen & ~FORK) | LOCKED | fork_mark(f))) {
             /* What a fork has cut off may be half a list, and lies in the stacks
              * of threads that are gone. */
-            if (pawl_unlikely((seen & LOCKED) != 0))
+            if (pawl_unlikely((seen & LOCKED) != 0)) {
                 f->first_ = NULL;
+                f->links_ = 0;
+            }
             pawl_tsan_acquire(f);
             return seen;
         }
@@ -139,11 +142,13 @@ static void unlock(pawl_future *f)
 {
     /* relaxed: a hint; the CAS decides. */
     uint32_t seen = pawl_load_relaxed(&f->word_);
+    uint32_t listed = f->first_ != NULL ? LISTED : 0;
     bool shared = pawl_future_is_shared(f);
 
     pawl_tsan_release(f);
     /* release: pairs with cas_acquire in lock. */
-    while (!pawl_cas_release(&f->word_, &seen, seen & ~(LOCKED | QUEUED)))
+    while (!pawl_cas_release(&f->word_, &seen,
+                             (seen & ~(LOCKED | QUEUED | LISTED)) | listed))
         ;
     if (pawl_unlikely((seen & QUEUED) != 0))
         pawl_futex_wake(&f->word_, PAWL_WAKE_ALL, shared, LOCK_CHANNEL);
@@ -151,22 +156,33 @@ static void unlock(pawl_future *f)
 
 /* -- The end ----------------------------------------------------------------- */
 
-/* Call them in order, each after the last look at its node. */
-static PAWL_COLD void call_all(pawl_future *f, pawl_future_callback *first)
+/* Call `most` of them in order, each after the last look at its node; the next
+ * one, or NULL. */
+static PAWL_COLD pawl_future_callback *
+call_some(pawl_future *f, pawl_future_callback *cb, uint32_t most)
 {
-    pawl_future_callback *next;
+    while (cb != NULL && most > 0) {
+        pawl_future_callback *next = cb->next_;
 
-    first->prev_->next_ = NULL; /* the list was a ring */
-    for (pawl_future_callback *cb = first; cb != NULL; cb = next) {
-        next = cb->next_;
         cb->fn_(f, cb->context_);
+        cb = next;
+        most--;
     }
+    return cb;
 }
 
-/* Under the lock, which is given up. */
-static void finish(pawl_future *f, enum pawl_future_state state)
+void pawl_future_call(pawl_future *f, pawl_future_callback *first)
+{
+    call_some(f, first, UINT32_MAX);
+}
+
+/* Under the lock, which is given up.  Returns the callbacks, which have not been
+ * called yet, unlike the links. */
+static pawl_future_callback *finish(pawl_future *f,
+                                    enum pawl_future_state state)
 {
     pawl_future_callback *first = f->first_;
+    uint32_t links = f->links_;
     bool shared = pawl_future_is_shared(f);
     uint32_t seen;
 
@@ -175,8 +191,10 @@ static void finish(pawl_future *f, enum pawl_future_state state)
     seen = pawl_swap_release(&f->word_, (uint32_t)state);
     if ((seen & (SLEEPERS | QUEUED)) != 0)
         pawl_watchers_wake(&f->word_, shared);
-    if (first != NULL)
-        call_all(f, first);
+    if (pawl_likely(first == NULL))
+        return NULL;
+    first->prev_->next_ = NULL; /* the list was a ring */
+    return call_some(f, first, links);
 }
 
 int pawl_future_begin(pawl_future *f)
@@ -195,14 +213,47 @@ int pawl_future_begin(pawl_future *f)
     }
 }
 
-int pawl_future_set(pawl_future *f, int status, void *value)
+static int set(pawl_future *f, int status, void *value,
+               pawl_future_callback **callbacks)
 {
     if (is_done(lock(f)))
         return -EALREADY;
     f->status_ = status;
     f->value_ = value;
-    finish(f, PAWL_FUTURE_FINISHED);
+    *callbacks = finish(f, PAWL_FUTURE_FINISHED);
     return 0;
+}
+
+int pawl_future_set(pawl_future *f, int status, void *value)
+{
+    pawl_future_callback *callbacks = NULL;
+    int err = -EPERM;
+
+    if (!pawl_future_is_task(f))
+        err = set(f, status, value, &callbacks);
+    pawl_future_call(f, callbacks);
+    return err;
+}
+
+pawl_future_callback *pawl_future_set_task(pawl_future *f, int status,
+                                           void *value)
+{
+    uint32_t seen = pawl_load_relaxed(&f->word_); /* relaxed: a hint */
+    pawl_future_callback *callbacks = NULL;
+
+    /* Nobody else sets it, and it is not finished yet. */
+    f->status_ = status;
+    f->value_ = value;
+    pawl_tsan_release(f);
+    while ((seen & (LOCKED | LISTED)) == 0)
+        /* release: pairs with word_of. */
+        if (pawl_cas_release(&f->word_, &seen, PAWL_FUTURE_FINISHED)) {
+            if ((seen & SLEEPERS) != 0)
+                pawl_watchers_wake(&f->word_, false);
+            return NULL;
+        }
+    (void)set(f, status, value, &callbacks);
+    return callbacks;
 }
 
 /* Cancel it, or say in which state it is. */
@@ -211,7 +262,7 @@ static enum pawl_future_state try_cancel(pawl_future *f)
     uint32_t seen = lock(f);
 
     if (state_of(seen) == PAWL_FUTURE_PENDING) {
-        finish(f, PAWL_FUTURE_CANCELLED);
+        pawl_future_call(f, finish(f, PAWL_FUTURE_CANCELLED));
         return PAWL_FUTURE_CANCELLED;
     }
     if (!is_done(seen))
@@ -309,9 +360,15 @@ static bool spin(const pawl_future *f)
 static PAWL_COLD int wait_slow(pawl_future *f, pawl_deadline until)
 {
     int err = until <= 0 ? -ETIMEDOUT : 0;
+    bool spins = err == 0;
     uint32_t as;
 
-    if (err == 0 && spin(f))
+    if (spins && pawl_future_is_task(f)) {
+        err = pawl_task_wait_begins(f, until, &spins);
+        if (err != 0)
+            return pawl_future_is_done(f) ? 0 : err;
+    }
+    if (spins && spin(f))
         return 0;
     while (!pawl_future_is_done(f)) {
         if (err == -ETIMEDOUT)
@@ -355,7 +412,7 @@ int pawl_future_try_result(pawl_future *f, int *status, void **value)
 
 /* Put cb into the ring, as the first or the last; false: *f is done. */
 static bool enlist(pawl_future *f, pawl_future_callback *cb, pawl_future_fn fn,
-                   void *context, bool as_first)
+                   void *context, bool as_link)
 {
     if (is_done(lock(f)))
         return false;
@@ -366,16 +423,42 @@ static bool enlist(pawl_future *f, pawl_future_callback *cb, pawl_future_fn fn,
         cb->next_->prev_ = cb;
         cb->prev_->next_ = cb;
     }
-    if (as_first || f->first_ == NULL)
+    if (as_link || f->first_ == NULL)
         f->first_ = cb;
+    f->links_ += as_link;
     unlock(f);
     return true;
+}
+
+static int unlist(pawl_future *f, pawl_future_callback *cb, bool as_link)
+{
+    int err = 0;
+
+    if (is_done(lock(f)))
+        return -EALREADY;
+    if (cb->next_ == NULL) {
+        err = -ENOENT;
+    } else {
+        cb->next_->prev_ = cb->prev_;
+        cb->prev_->next_ = cb->next_;
+        if (f->first_ == cb)
+            f->first_ = cb->next_ != cb ? cb->next_ : NULL;
+        f->links_ -= as_link;
+        cb->next_ = NULL;
+    }
+    unlock(f);
+    return err;
 }
 
 bool pawl_future_link(pawl_future *f, pawl_future_callback *cb,
                       pawl_future_fn fn, void *context)
 {
     return enlist(f, cb, fn, context, true);
+}
+
+bool pawl_future_unlink(pawl_future *f, pawl_future_callback *cb)
+{
+    return unlist(f, cb, true) == 0;
 }
 
 int pawl_future_add_callback(pawl_future *f, pawl_future_callback *cb,
@@ -390,21 +473,7 @@ int pawl_future_add_callback(pawl_future *f, pawl_future_callback *cb,
 
 int pawl_future_remove_callback(pawl_future *f, pawl_future_callback *cb)
 {
-    int err = 0;
-
-    if (is_done(lock(f)))
-        return -EALREADY;
-    if (cb->next_ == NULL) {
-        err = -ENOENT;
-    } else {
-        cb->next_->prev_ = cb->prev_;
-        cb->prev_->next_ = cb->next_;
-        if (f->first_ == cb)
-            f->first_ = cb->next_ != cb ? cb->next_ : NULL;
-        cb->next_ = NULL;
-    }
-    unlock(f);
-    return err;
+    return unlist(f, cb, false);
 }
 
 /* -- In a wait set ------------------------------------------------------------- */

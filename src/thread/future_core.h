@@ -13,6 +13,30 @@
  * Returns    false: *f is done, and nothing was called.  Order: acquire then. */
 bool pawl_future_link(pawl_future *f, pawl_future_callback *cb,
                       pawl_future_fn fn, void *context);
+/* Returns    false: *f is done; fn was called, or is about to be. */
+bool pawl_future_unlink(pawl_future *f, pawl_future_callback *cb);
+
+/* For who has begun it: set the outcome of a pawl_task's future.  Its callbacks,
+ * of which the first is returned, or NULL, are left to the caller, who gives them
+ * to pawl_future_call. */
+pawl_future_callback *pawl_future_set_task(pawl_future *f, int status,
+                                           void *value);
+void pawl_future_call(pawl_future *f, pawl_future_callback *callbacks);
+
+/* The first member of a pawl_task. */
+static inline bool pawl_future_is_task(const pawl_future *f)
+{
+    return (f->mode_ & PAWL_FUTURE_TASK_) != 0;
+}
+
+/* Somebody is about to sleep until such a one is done.  A worker of its pool may
+ * run other tasks first.
+ *
+ * spins    made false if spinning would keep its workers from their CPUs.
+ *
+ * Returns    0: sleep;  -EDEADLK, -ECHILD: it would be for ever;  -ETIMEDOUT.
+ *            It may be done now. */
+int pawl_task_wait_begins(pawl_future *f, pawl_deadline until, bool *spins);
 
 static inline bool pawl_future_is_shared(const pawl_future *f)
 {

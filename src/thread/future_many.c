@@ -173,8 +173,7 @@ static void unlink_all(struct tally *t, pawl_future_entry *entries, size_t n,
         for (size_t i = 0; i < n; i++) {
             pawl_future_entry *e = &entries[i];
 
-            if (e->linked_ &&
-                pawl_future_remove_callback(e->future, &e->link_) == 0)
+            if (e->linked_ && pawl_future_unlink(e->future, &e->link_))
                 linked--;
         }
         await(t, linked, false, PAWL_FOREVER);
@@ -436,8 +435,7 @@ void pawl_as_completed_end(pawl_as_completed *c)
     for (size_t i = 0; i < c->n_; i++) {
         pawl_future_entry *e = &c->entries_[i];
 
-        if (e->linked_ &&
-            pawl_future_remove_callback(e->future, &e->link_) != 0)
+        if (e->linked_ && !pawl_future_unlink(e->future, &e->link_))
             coming++;
     }
     while (coming > 0)

@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool_work.c - the workers of a pool: see pool_core.h.
+ */
+#include <pawl/error.h>
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/place.h"
+#include "base/tsan.h"
+#include "futex/eventcount.h"
+#include "futex/spin.h"
+#include "futex/sys.h"
+#include "thread/future_core.h"
+#include "thread/pool_core.h"
+
+#define SLEEPER PAWL_POOL_SLEEPER
+#define SLEEPERS PAWL_POOL_SLEEPERS
+#define WORKER PAWL_POOL_WORKER
+#define WORKERS PAWL_POOL_WORKERS
+
+/* pawl_worker.word.  CALLED: it has the token; NUDGED: see help. */
+enum { AWAKE, ASLEEP, CALLED, NUDGED };
+
+#define DEQUE_CAPACITY 1024
+
+static _Thread_local struct pawl_worker *self;
+
+struct pawl_worker *pawl_worker_here(const pawl_pool *p)
+{
+    return self != NULL && self->pool == p ? self : NULL;
+}
+
+pawl_pool *pawl_pool_current(void)
+{
+    return self != NULL ? self->pool : NULL;
+}
+
+static uint32_t workers_of(uint32_t state)
+{
+    return (state & WORKERS) / WORKER;
+}
+
+/* How many workers need a CPU. */
+static uint32_t awake_of(const pawl_pool *p)
+{
+    uint32_t state = pawl_load_relaxed(&p->state); /* relaxed: a hint */
+
+    return workers_of(state) - (state & SLEEPERS) / SLEEPER;
+}
+
+/* -- Waking ----------------------------------------------------------------------- */
+
+/* Under `beds`. */
+static void leave_bed(pawl_pool *p, struct pawl_worker *w)
+{
+    *w->link = w->next;
+    if (w->next != NULL)
+        w->next->link = w->link;
+    w->is_asleep = false;
+    /* seq_cst: pairs with load_seq in may_wake. */
+    pawl_add_seq(&p->state, 0u - SLEEPER);
+}
+
+/* Wake who fell asleep last; false: nobody sleeps. */
+static bool call_one(pawl_pool *p, uint32_t as)
+{
+    struct pawl_worker *w;
+
+    pawl_pool_lock(&p->beds);
+    w = p->sleepers;
+    if (w != NULL) {
+        leave_bed(p, w);
+        /* release: pairs with load_acquire in sleep_well and doze. */
+        pawl_store_release(&w->word, as);
+    }
+    pawl_mutex_unlock(&p->beds);
+    if (w != NULL)
+        pawl_futex_wake(&w->word, 1, false, PAWL_CHANNEL_ANY);
+    return w != NULL;
+}
+
+void pawl_pool_call_all(pawl_pool *p)
+{
+    while (call_one(p, AWAKE))
+        ;
+}
+
+/* Whether there is somebody to be woken or started. */
+static bool may_wake(const pawl_pool *p)
+{
+    /* seq_cst: B at the top of pool_core.h. */
+    uint32_t state = pawl_load_seq(&p->state);
+
+    return (state & SLEEPERS) != 0 ||
+           workers_of(state) < (uint32_t)p->options.max_workers;
+}
+
+static PAWL_COLD void wake_one(pawl_pool *p)
+{
+    if (!pawl_line_take_token(p) || call_one(p, CALLED))
+        return;
+    if (pawl_pool_start_worker(p, true) != 0)
+        pawl_line_drop_token(
+            p); /* those that there are look before they sleep */
+}
+
+void pawl_pool_look_after(pawl_pool *p, uint64_t inbox)
+{
+    if ((inbox & PAWL_POOL_SEARCHING) == 0 && may_wake(p))
+        wake_one(p);
+}
+
+/* -- Running a task ------------------------------------------------------------------ */
+
+void pawl_task_let_go(pawl_task *t)
+{
+    bool on_heap =
+        pawl_load_relaxed(&t->refs_) != 0; /* relaxed: ours keeps it */
+
+    pawl_tsan_release(t);
+    /* release: pairs with load_acquire in settle. */
+    if (pawl_swap_release(&t->held_, 0) == PAWL_TASK_AWAITED)
+        pawl_futex_wake(&t->held_, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
+    if (on_heap)
+        pawl_task_release(t);
+}
+
+/* The worker is about to be busy: leave the search to others, if there is
+ * more. */
+static void begin_work(struct pawl_worker *w)
+{
+    pawl_pool *p = w->pool;
+
+    if (w->searches) {
+        w->searches = false;
+        pawl_line_drop_token(p);
+    }
+    if (pawl_line_has_more(w))
+        /* seq_cst: B. */
+        pawl_pool_look_after(p, pawl_load64_seq(&p->inbox));
+}
+
+void pawl_pool_run(struct pawl_worker *w, pawl_task *t, bool is_free)
+{
+    bool on_heap =
+        pawl_load_relaxed(&t->refs_) != 0; /* relaxed: ours keeps it */
+    struct pawl_task_frame frame = {.task = t};
+    pawl_future_callback *callbacks;
+    int status;
+
+    pawl_tsan_acquire(t);
+    if (pawl_future_begin(&t->future) != 0) {
+        pawl_task_let_go(t);
+        return;
+    }
+    if (w != NULL) {
+        frame.below = w->frame;
+        w->frame = &frame;
+    }
+    status = t->fn_(t, t->arg_);
+    if (w != NULL) {
+        w->frame = frame.below;
+        if (is_free && !pawl_line_has_more(w))
+            w->searches = pawl_line_take_token_if_empty(w->pool);
+    }
+    pawl_store_relaxed(&t->held_, 0); /* relaxed: published by the set */
+    callbacks = pawl_future_set_task(&t->future, status, t->value);
+    if (pawl_unlikely(callbacks != NULL)) {
+        if (w != NULL)
+            begin_work(w); /* they may take long */
+        pawl_future_call(&t->future, callbacks);
+    }
+    if (on_heap)
+        pawl_task_release(t);
+}
+
+static void take_up(struct pawl_worker *w, pawl_task *t, bool is_free)
+{
+    begin_work(w);
+    pawl_line_left(w->pool);
+    pawl_pool_run(w, t, is_free);
+}
+
+/* -- Looking for one ------------------------------------------------------------------- */
+
+bool pawl_pool_is_closed(const pawl_pool *p)
+{
+    /* seq_cst: pairs with the CAS in pawl_line_push. */
+    return (pawl_load64_seq(&p->inbox) & PAWL_POOL_CLOSED) != 0;
+}
+
+static bool search(struct pawl_worker *w)
+{
+    struct pawl_spin spin;
+    bool found;
+
+    if (awake_of(w->pool) > pawl_spin_cpus() ||
+        !pawl_spin_begins(&spin, PAWL_SPIN_POOL))
+        return false;
+    while (!(found = pawl_line_has_work(w->pool)) &&
+           !pawl_pool_is_closed(w->pool) && pawl_spin_again(&spin))
+        ;
+    pawl_spin_ends(&spin, found);
+    return found;
+}
+
+/* Tell those who drain and join, if there may be something to tell. */
+static void tell_changes(pawl_pool *p, uint32_t state)
+{
+    if ((state & SLEEPERS) == workers_of(state) * SLEEPER)
+        pawl_eventcount_signal(&p->changes, UINT32_MAX);
+}
+
+/* After this somebody may call it. */
+static void go_to_bed(struct pawl_worker *w)
+{
+    pawl_pool *p = w->pool;
+    uint32_t state;
+
+    pawl_pool_lock(&p->beds);
+    w->next = p->sleepers;
+    w->link = &p->sleepers;
+    if (w->next != NULL)
+        w->next->link = &w->next;
+    p->sleepers = w;
+    w->is_asleep = true;
+    pawl_swap_seq(&w->word, ASLEEP); /* seq_cst: pairs with nudge: 3 */
+    state = pawl_add_seq(&p->state, SLEEPER) + SLEEPER; /* seq_cst: C, pairs */
+    pawl_mutex_unlock(&p->beds);
+    if (w->searches) {
+        w->searches = false;
+        pawl_line_drop_token(p);
+    }
+    tell_changes(p, state);
+}
+
+/* Out of bed, called or not. */
+static void get_up(struct pawl_worker *w)
+{
+    pawl_pool *p = w->pool;
+
+    pawl_pool_lock(&p->beds);
+    if (w->is_asleep)
+        leave_bed(p, w);
+    else
+        /* relaxed: ordered by the lock. */
+        w->searches = pawl_load_relaxed(&w->word) == CALLED;
+    pawl_store_relaxed(&w->word, AWAKE); /* relaxed: our own */
+    pawl_mutex_unlock(&p->beds);
+}
+
+/* From bed to where no worker returns from, unless it has been called. */
+static bool retire(struct pawl_worker *w, bool may_be_last)
+{
+    pawl_pool *p = w->pool;
+    bool goes;
+    uint32_t state;
+
+    pawl_pool_lock(&p->beds);
+    state = pawl_load_relaxed(&p->state); /* relaxed: workers under beds */
+    goes = w->is_asleep && (may_be_last || workers_of(state) > 1);
+    if (goes) {
+        leave_bed(p, w);
+        /* seq_cst: as in leave_bed. */
+        state = pawl_add_seq(&p->state, 0u - WORKER) - WORKER;
+        w->is_there = false;
+    }
+    pawl_mutex_unlock(&p->beds);
+    if (goes)
+        tell_changes(p, state);
+    return goes;
+}
+
+/* Sleep until there is work.  False: the worker has retired. */
+static bool sleep_well(struct pawl_worker *w)
+{
+    pawl_pool *p = w->pool;
+    int64_t idle_ns = p->options.idle_ns;
+    pawl_deadline until = idle_ns > 0 ? pawl_after_ns(idle_ns) : PAWL_FOREVER;
+    int err = 0;
+
+    go_to_bed(w);
+    /* acquire: pairs with the release in call_one. */
+    while (pawl_load_acquire(&w->word) == ASLEEP) {
+        bool closed = pawl_pool_is_closed(p);
+
+        if (pawl_line_has_work(p))
+            break;
+        if ((closed || err == -ETIMEDOUT) && retire(w, closed)) {
+            if (pawl_line_has_work(p)) /* it came too late for this one */
+                pawl_pool_look_after(p, 0);
+            return false;
+        }
+        if (err == -ETIMEDOUT)
+            until = PAWL_FOREVER; /* it is the last */
+        err = pawl_futex_wait(&w->word, ASLEEP, until, false, PAWL_CHANNEL_ANY);
+    }
+    get_up(w);
+    return true;
+}
+
+static void work(struct pawl_worker *w)
+{
+    for (;;) {
+        pawl_task *t = pawl_line_take(w);
+
+        if (t != NULL) {
+            take_up(w, t, true);
+            continue;
+        }
+        if (!w->searches)
+            w->searches = pawl_line_take_token(w->pool);
+        if (!(w->searches && search(w)) && !sleep_well(w))
+            return;
+    }
+}
+
+/* The initialiser has failed. */
+static void give_up(struct pawl_worker *w, int status)
+{
+    pawl_pool *p = w->pool;
+
+    pawl_pool_lock(&p->gate);
+    if (p->broken_status == 0)
+        p->broken_status = status; /* the first one counts */
+    status = p->broken_status;
+    pawl_mutex_unlock(&p->gate);
+    pawl_pool_close(p, PAWL_POOL_CLOSED | PAWL_POOL_BROKEN);
+    pawl_line_clear(p, status);
+    while (go_to_bed(w), !retire(w, true))
+        get_up(w);
+}
+
+static int worker_main(void *arg)
+{
+    struct pawl_worker *w = arg;
+    const pawl_pool_options *o = &w->pool->options;
+    int status = o->initialise != NULL ? o->initialise(o->context) : 0;
+
+    self = w;
+    if (status != 0) {
+        give_up(w, status);
+    } else {
+        work(w);
+        if (o->finalise != NULL)
+            o->finalise(o->context);
+    }
+    self = NULL;
+    return 0;
+}
+
+/* -- Starting workers ------------------------------------------------------------------- */
+
+static struct pawl_worker *make_worker(pawl_pool *p)
+{
+    struct pawl_worker *w = aligned_alloc(
+        2 * PAWL_CACHE_LINE, pawl_round_up(sizeof *w, 2 * PAWL_CACHE_LINE));
+
+    if (w == NULL)
+        return NULL;
+    memset(w, 0, sizeof *w);
+    w->pool = p;
+    if (p->options.max_workers > 1 &&
+        pawl_wsdeque_create(&w->deque, DEQUE_CAPACITY) != 0) {
+        free(w);
+        return NULL;
+    }
+    return w;
+}
+
+/* Under `beds`: a worker without a thread, and its number.  NULL: no memory, or
+ * those who have retired have not come to their end. */
+static struct pawl_worker *place_for(pawl_pool *p, uint32_t *number)
+{
+    uint32_t places = pawl_pool_places(p);
+    struct pawl_worker *w;
+
+    for (*number = 0; *number < places; ++*number) {
+        w = pawl_worker_at(p, *number);
+        if (!w->is_there && pawl_thread_is_alive(&w->thread) == false)
+            return w;
+    }
+    w = places < (uint32_t)p->options.max_workers ? make_worker(p) : NULL;
+    if (w != NULL) {
+        /* release: pairs with the acquire in pawl_worker_at. */
+        pawl_store64_release(&p->worker[places], (uintptr_t)w);
+        pawl_store_release(&p->places, places + 1); /* release: as above */
+    }
+    return w;
+}
+
+/* The CPU of the worker with this number; false: cannot tell. */
+static bool choose_cpu(uint32_t number, cpu_set_t *chosen)
+{
+    cpu_set_t allowed;
+    uint32_t left;
+
+    CPU_ZERO(&allowed);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return false;
+    left = number % (uint32_t)CPU_COUNT(&allowed);
+    CPU_ZERO(chosen);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed) && left-- == 0) {
+            CPU_SET(cpu, chosen);
+            return true;
+        }
+    return false;
+}
+
+static int start_thread(struct pawl_worker *w, uint32_t number)
+{
+    const pawl_pool_options *o = &w->pool->options;
+    char name[PAWL_THREAD_NAME_SIZE];
+    cpu_set_t cpus;
+    pawl_thread_options to = {
+        .size = sizeof to,
+        .name = name,
+        .daemon = PAWL_THREAD_DAEMON,
+        .stack_size = o->stack_size,
+    };
+    int err;
+
+    snprintf(name, sizeof name, "%.50s_%u", w->pool->name, number);
+    if (o->pins && choose_cpu(number, &cpus)) {
+        to.cpus = &cpus;
+        to.cpus_size = sizeof cpus;
+    }
+    err = pawl_thread_init(&w->thread, worker_main, w, &to);
+    return err != 0 ? err : pawl_thread_start(&w->thread);
+}
+
+/* All of it under `beds`, so that a worker is counted only if it exists. */
+int pawl_pool_start_worker(pawl_pool *p, bool searches)
+{
+    struct pawl_worker *w = NULL;
+    uint32_t number = 0;
+    int err = -EAGAIN;
+
+    pawl_pool_lock(&p->beds);
+    if (workers_of(pawl_load_relaxed(&p->state)) < /* relaxed: under beds */
+        (uint32_t)p->options.max_workers) {
+        w = place_for(p, &number);
+        err = -ENOMEM;
+    }
+    if (w != NULL) {
+        w->searches = searches;
+        err = start_thread(w, number);
+    }
+    if (err == 0) {
+        w->is_there = true;
+        pawl_add_seq(&p->state, WORKER); /* seq_cst: as in leave_bed; pairs */
+        pawl_store_relaxed(&p->has_worker, 1); /* relaxed: it stays */
+    }
+    pawl_mutex_unlock(&p->beds);
+    return err;
+}
+
+/* -- Questions ---------------------------------------------------------------------------- */
+
+int pawl_pool_workers(const pawl_pool *pool)
+{
+    return (int)workers_of(
+        pawl_load_relaxed(&pool->state)); /* relaxed: a hint */
+}
+
+bool pawl_pool_is_deserted(const pawl_pool *p)
+{
+    /* seq_cst: pairs with retire. */
+    return (pawl_load_seq(&p->state) & WORKERS) == 0 &&
+           (pawl_load64_seq(&p->inbox) & PAWL_POOL_SEARCHING) == 0;
+}
+
+bool pawl_pool_is_quiet(pawl_pool *p)
+{
+    bool quiet;
+    uint32_t state;
+
+    pawl_pool_lock(&p->gate); /* nothing is being moved */
+    quiet = !pawl_line_has_work(p) &&
+            /* seq_cst: pairs with go_to_bed. */
+            (pawl_load64_seq(&p->inbox) & PAWL_POOL_SEARCHING) == 0;
+    pawl_mutex_unlock(&p->gate);
+    state = pawl_load_seq(&p->state); /* seq_cst: as above */
+    return quiet && (state & SLEEPERS) == workers_of(state) * SLEEPER;
+}
+
+/* -- Waiting within a task -------------------------------------------------------------- */
+
+/* A worker that waits for a future, and may be called for other work. */
+struct nudge {
+    struct pawl_worker *worker;
+    pawl_future_callback link;
+    pawl_u32 arrived;
+};
+
+/* A pawl_future_fn: the future is done.
+ *
+ *   nudge                        worker
+ *   arrived = 1      (1)         word = ASLEEP, in go_to_bed   (3)
+ *   word: ASLEEP?    (2)         arrived?                      (4)
+ *
+ * seq_cst: it cannot be that 2 misses 3 and 4 misses 1. */
+static void nudge(pawl_future *f, void *context)
+{
+    struct nudge *n = context;
+    struct pawl_worker *w = n->worker;
+    uint32_t seen = ASLEEP;
+
+    (void)f;
+    pawl_tsan_release(w);
+    pawl_swap_seq(&n->arrived, 1); /* seq_cst: 1, pairs with 4 */
+    /* seq_cst: 2, pairs with 3.  It may sleep for another reason by now. */
+    if (pawl_cas_seq(&w->word, &seen, NUDGED))
+        pawl_futex_wake(&w->word, 1, false, PAWL_CHANNEL_ANY);
+}
+
+static bool has_arrived(const struct nudge *n)
+{
+    bool arrived = pawl_load_seq(&n->arrived) != 0; /* seq_cst: 4, pairs */
+
+    pawl_tsan_acquire(n->worker);
+    return arrived;
+}
+
+/* Sleep until there is work, or *n has arrived. */
+static int doze(struct pawl_worker *w, const struct nudge *n,
+                pawl_deadline until)
+{
+    int err = 0;
+
+    go_to_bed(w);
+    /* acquire: pairs with the release in call_one. */
+    while (pawl_load_acquire(&w->word) == ASLEEP && !has_arrived(n) &&
+           !pawl_line_has_work(w->pool) && err != -ETIMEDOUT)
+        err = pawl_futex_wait(&w->word, ASLEEP, until, false, PAWL_CHANNEL_ANY);
+    get_up(w);
+    return err;
+}
+
+/* Run what there is until *f is done. */
+static int help(struct pawl_worker *w, pawl_future *f, pawl_deadline until)
+{
+    struct nudge n = {.worker = w};
+    int err = 0;
+
+    if (!pawl_future_link(f, &n.link, nudge, &n))
+        return 0;
+    while (!has_arrived(&n) && err != -ETIMEDOUT) {
+        pawl_task *t = pawl_line_take(w);
+
+        if (t != NULL)
+            take_up(w, t, false);
+        else
+            err = doze(w, &n, until);
+    }
+    if (!has_arrived(&n) && !pawl_future_unlink(f, &n.link))
+        while (!has_arrived(&n))
+            sched_yield(); /* it is about to */
+    begin_work(w);         /* the caller's */
+    return has_arrived(&n) ? 0 : -ETIMEDOUT;
+}
+
+int pawl_task_wait_begins(pawl_future *f, pawl_deadline until, bool *spins)
+{
+    /* The first member of a pawl_task. */
+    const pawl_task *t = (const pawl_task *)(const void *)f;
+    /* relaxed: whose worker has submitted it finds it. */
+    const pawl_pool *p =
+        (const pawl_pool *)(uintptr_t)pawl_load64_relaxed(&t->pool_);
+    struct pawl_worker *w = p != NULL ? pawl_worker_here(p) : NULL;
+
+    if (p != NULL && !pawl_pool_is_of_this_process(p))
+        return -ECHILD;
+    if (w == NULL) {
+        if (p != NULL && awake_of(p) >= pawl_spin_cpus())
+            *spins = false;
+        return 0;
+    }
+    for (struct pawl_task_frame *frame = w->frame; frame != NULL;
+         frame = frame->below)
+        if (frame->task == t)
+            return -EDEADLK;
+    if (p->options.helps)
+        return help(w, f, until);
+    return p->options.max_workers == 1 ? -EDEADLK : 0;
+}
