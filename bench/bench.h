@@ -223,6 +223,8 @@ void bench_cond(void);
 void bench_rwlock(void);
 void bench_once(void);
 void bench_latch(void);
+void bench_pool(void);
+void bench_pool_cxx(void); /* what exists in C++ only */
 void bench_queue(void);
 void bench_ring(void);
 void bench_ring_cxx(void); /* what exists in C++ only */
