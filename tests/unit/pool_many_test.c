@@ -86,7 +86,7 @@ TEST(pool_many.loop_ends_at_a_failure)
     for (size_t i = 0; i < N; i++)
         CHECK(f.times[i] <= 1);
     CHECK_OK(pawl_pool_shutdown(pool, false));
-    f.parts = 0;
+    atomic_store(&f.parts, 0);
     CHECK_ERR(pawl_pool_for(pool, 0, N, 10, plough, &f, NULL), -ESHUTDOWN);
     CHECK_EQ(atomic_load(&f.parts), 0);
     CHECK_OK(pawl_pool_end(pool));
@@ -211,7 +211,7 @@ TEST(pool_many.map_may_end_early)
 
     /* What a shutdown has cancelled is told in its turn. */
     pawl_event_clear(&gate);
-    r.begun = 0;
+    atomic_store(&r.begun, 0);
     CHECK_OK(pawl_map_create(&m, pool, 10, square, &r,
                              &(pawl_map_options){.buffer = 4}));
     while (pawl_pool_workers(pool) == 0)
