@@ -103,9 +103,9 @@ static PAWL_COLD void wake_one(pawl_pool *p)
 {
     if (!pawl_line_take_token(p) || call_one(p, CALLED))
         return;
+    /* If it fails: those that there are look before they sleep. */
     if (pawl_pool_start_worker(p, true) != 0)
-        pawl_line_drop_token(
-            p); /* those that there are look before they sleep */
+        pawl_line_drop_token(p);
 }
 
 void pawl_pool_look_after(pawl_pool *p, uint64_t inbox)

@@ -379,6 +379,117 @@ TEST(pool.running_task_can_be_asked_to_stop)
     CHECK_OK(pawl_pool_end(pool));
 }
 
+/* A task that submits another one, and stays until that is done. */
+struct pair {
+    pawl_task outer;
+    pawl_task inner;
+    pawl_event submitted;
+};
+
+static int submit_and_wait(pawl_task *t, void *arg)
+{
+    struct pair *p = arg;
+    int status = 0;
+
+    (void)t;
+    CHECK_OK(pawl_pool_submit(pawl_pool_current(), &p->inner));
+    pawl_event_set(&p->submitted);
+    return pawl_future_result(&p->inner.future, &status, NULL) == 0 ? status
+                                                                    : -1;
+}
+
+/* What a worker submits, another one takes from it. */
+TEST(pool.others_take_what_a_worker_submits)
+{
+    pawl_pool *pool = make_of(2);
+
+    for (int i = 0; i < 20; i++) {
+        struct pair p = {.submitted = PAWL_EVENT_INIT};
+        int status = 0;
+
+        pawl_task_init(&p.outer, submit_and_wait, &p);
+        pawl_task_init(&p.inner, answer, NULL);
+        CHECK_OK(pawl_pool_submit(pool, &p.outer));
+        CHECK_OK(pawl_future_result(&p.outer.future, &status, NULL));
+        CHECK_EQ(status, 42);
+        CHECK_OK(pawl_pool_drain(pool));
+    }
+    CHECK_OK(pawl_pool_end(pool));
+}
+
+/* F-05: it can be cancelled and taken back there, too. */
+TEST(pool.cancelled_task_of_a_worker_can_be_taken_back)
+{
+    pawl_pool *pool = make_of(2);
+    struct pair p = {.submitted = PAWL_EVENT_INIT};
+    struct plug plug;
+    int status = 0;
+
+    pawl_task_init(&p.outer, submit_and_wait, &p);
+    pawl_task_init(&p.inner, answer, NULL);
+    plug_in(pool, &plug);
+    CHECK_OK(pawl_pool_submit(pool, &p.outer));
+    pawl_event_wait(&p.submitted);
+    CHECK_OK(pawl_future_cancel(&p.inner.future));
+    CHECK_OK(pawl_task_settle(&p.inner));
+    CHECK_OK(pawl_future_result(&p.outer.future, &status, NULL));
+    CHECK_EQ(status, -1);
+    pull(&plug);
+    CHECK_OK(pawl_pool_end(pool));
+}
+
+static void wait_in_callback(pawl_future *f, void *event)
+{
+    (void)f;
+    pawl_event_wait(event);
+}
+
+static int set_event(pawl_task *t, void *event)
+{
+    (void)t;
+    pawl_event_set(event);
+    return 0;
+}
+
+/* F-07: a callback may take long; others look for tasks meanwhile. */
+TEST(pool.callback_may_wait_for_another_task)
+{
+    pawl_pool *pool = make_of(2);
+    pawl_event done = PAWL_EVENT_INIT;
+    pawl_future_callback cb;
+    struct plug plug;
+    pawl_task t = PAWL_TASK_INIT(set_event, &done);
+
+    plug_in(pool, &plug);
+    CHECK_OK(pawl_future_add_callback(&plug.task.future, &cb, wait_in_callback,
+                                      &done));
+    pull(&plug);
+    CHECK_OK(pawl_pool_submit(pool, &t));
+    CHECK_OK(pawl_future_result(&t.future, NULL, NULL));
+    CHECK_OK(pawl_pool_end(pool));
+}
+
+/* if no worker can be started at all, nothing is submitted. */
+TEST(pool.without_a_thread_nothing_is_submitted)
+{
+    pawl_pool_options o = {.stack_size = SIZE_MAX / 4};
+    pawl_pool *pool = make(&o);
+    pawl_task t[2] = {PAWL_TASK_INIT(answer, NULL),
+                      PAWL_TASK_INIT(answer, NULL)};
+
+    for (int i = 0; i < 3; i++) {
+        CHECK(pawl_pool_submit(pool, &t[0]) < 0);
+        CHECK(pawl_pool_submit_many(pool, t, 2) < 0);
+        CHECK(pawl_pool_call(pool, answer, NULL, NULL) < 0);
+    }
+    CHECK_EQ(pawl_pool_workers(pool), 0);
+    CHECK_EQ(pawl_future_state(&t[0].future), PAWL_FUTURE_PENDING);
+    CHECK_OK(pawl_pool_try_drain(pool));
+    CHECK_OK(pawl_pool_end(pool));
+    o.prestart = 1;
+    CHECK(pawl_pool_create(&pool, &o) < 0);
+}
+
 /* ---- the end ----------------------------------------------------------------------- */
 
 /* every call in every state. */
