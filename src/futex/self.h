@@ -52,7 +52,6 @@ enum pawl_spin_kind {
     PAWL_SPIN_FUTURE,
     PAWL_SPIN_JOIN, /* for the end of a thread */
     PAWL_SPIN_PARK, /* for a thread to run */
-    PAWL_SPIN_FUTURE,
     PAWL_SPIN_POOL, /* for a task */
     PAWL_SPIN_YIELD, /* where threads outnumber CPUs */
     PAWL_SPIN_KINDS,
