@@ -197,7 +197,7 @@ TEST(lifeline_shared.death_wakes_the_watchers_of_other_processes)
     pid_t watchers[WATCHERS];
     long long took[KILLS];
 
-    if (!pawl_futex_can_wait_any())
+    if (!can_watch_two())
         TEST_SKIP("no futex_waitv");
     w->s = s;
     for (int i = 0; i < WATCHERS; i++) {

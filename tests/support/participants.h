@@ -29,6 +29,16 @@ static inline uint32_t joined(participants *t)
     return (uint32_t)id;
 }
 
+/* Whether the kernel can watch a lifeline beside a word: one has to try. */
+static inline bool can_watch_two(void)
+{
+    pawl_u32 word = {1};
+    const struct pawl_watch differs = {.word = &word, .shared = true};
+
+    return pawl_futex_can_wait_any() &&
+           pawl_futex_wait_any(&differs, 1, PAWL_FOREVER) != -ENOSYS;
+}
+
 /* A thread that has joined. */
 struct participant {
     participants *table;

@@ -245,7 +245,7 @@ TEST(lifeline.death_wakes_all_who_watch)
 {
     struct watching w = {.table = participants_make(2)};
 
-    if (!pawl_futex_can_wait_any())
+    if (!can_watch_two())
         TEST_SKIP("no futex_waitv");
     participant_begins(&w.watched, w.table);
     for (int i = 0; i < WATCHERS; i++)
