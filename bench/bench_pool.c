@@ -35,7 +35,8 @@ static int work_pawl(pawl_task *t, void *turns)
 
 static void pool_make_pool_pawl(pawl_pool **p, unsigned workers)
 {
-    pawl_pool_options o = {.max_workers = (int)workers};
+    pawl_pool_options o = {.max_workers = (int)workers,
+                           .prestart = (int)workers};
     BENCH_CHECK(pawl_pool_create(p, &o) == 0);
 }
 

@@ -7,8 +7,23 @@
  *   NAME(job), NAME(job_set)(j, turns)     work of so many turns
  *   NAME(submit)(p, j), NAME(await)(p, j)
  *
- * All pools have as many workers as there are CPUs.
+ * All pools have as many workers as there are CPUs, but where one is pinned.
  */
+#ifndef PAWL_BENCH_POOL_PIN
+#    define PAWL_BENCH_POOL_PIN
+#    include <sched.h>
+
+/* The calling thread to the n-th of these CPUs. */
+static inline void pool_pin(const cpu_set_t *cpus, unsigned n)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, cpus) && n-- == 0)
+            CPU_SET(cpu, &one);
+    BENCH_CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
+}
+#endif
 
 /* A task alone, with a pause before each: what it takes until its result is
  * there. */
@@ -19,8 +34,16 @@ static void NAME(round_trips)(bench_state *b, const struct bench_spec *spec)
     uint64_t pause = bench_turns(spec->nc_ns);
     unsigned rounds = spec->nc_ns != 0 ? 1000 : 20000;
 
+    bool pinned = spec->place == PLACE_SPREAD;
+    cpu_set_t before;
+
     BENCH_CHECK(h != NULL);
-    NAME(pool_make)(&p, bench_cpus());
+    BENCH_CHECK(sched_getaffinity(0, sizeof(before), &before) == 0);
+    if (pinned) /* the workers are started here, and stay */
+        pool_pin(&before, 0);
+    NAME(pool_make)(&p, pinned ? 1 : bench_cpus());
+    if (pinned)
+        pool_pin(&before, 1);
     for (unsigned i = 0; i < rounds; i++) {
         NAME(job) j;
         uint64_t from;
@@ -34,6 +57,7 @@ static void NAME(round_trips)(bench_state *b, const struct bench_spec *spec)
             histogram_add(h, bench_ticks() - from);
     }
     NAME(pool_free)(&p);
+    BENCH_CHECK(sched_setaffinity(0, sizeof(before), &before) == 0);
     bench_result(b, histogram_percentile(h, 0.5) * bench_ns_per_tick);
     crew_percentiles(b, h, "");
     free(h);
@@ -73,6 +97,11 @@ static BENCH_UNUSED void NAME(add)(void)
                                     BENCH_TEXT(IMPL), NAME(round_trips));
     s.flags = BENCH_CELL | BENCH_KEY;
     bench_add(&s);
+    s.scenario = "round_trip_pinned"; /* one worker, on another CPU */
+    s.place = PLACE_SPREAD;
+    if (bench_cpus() > 1)
+        bench_add(&s);
+    s.place = PLACE_FREE;
     s.scenario = "round_trip_idle"; /* after 60 us without work */
     s.nc_ns = 60000;
     bench_add(&s);

@@ -177,6 +177,29 @@ TEST(future_window.end_releases_who_queues_for_the_lock)
     CHECK_EQ(called, 1);
 }
 
+static int set_as_a_pool(void *f)
+{
+    pawl_future_call(f, pawl_future_set_task(f, 1, NULL));
+    return 0;
+}
+
+/* A pool sets the outcome without the lock, but not while somebody has it. */
+TEST(future_window.pool_queues_for_the_lock)
+{
+    struct visitor v;
+    pawl_future f = PAWL_FUTURE_INIT_FLAGS(PAWL_FUTURE_TASK_);
+
+    called = 0;
+    CHECK_OK(pawl_future_begin(&f));
+    CHECK(!is_done(lock(&f)));
+    visitor_start_asleep(&v, set_as_a_pool, nothing, &f);
+    CHECK(pawl_future_is_running(&f));
+    unlock(&f);
+    CHECK_OK(visitor_passes(&v));
+    CHECK_ERR(pawl_future_set(&f, 2, NULL), -EPERM);
+    CHECK_EQ(result(&f), 1);
+}
+
 static void find_it_locked_by_nobody(void *arg)
 {
     pawl_future *f = arg;

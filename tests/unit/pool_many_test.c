@@ -72,17 +72,30 @@ TEST(pool_many.loop_covers_the_range_once)
     }
 }
 
+static int stay(pawl_task *t, void *events)
+{
+    (void)t;
+    pawl_event_set(events);
+    return pawl_event_wait((pawl_event *)events + 1);
+}
+
 /* A failure ends it: no index comes twice, and what comes later does not begin. */
 TEST(pool_many.loop_ends_at_a_failure)
 {
     pawl_pool *pool = make_of(1, 0);
     struct field f = {.grain = 10, .end = N, .bad = 5};
+    pawl_event events[2] = {PAWL_EVENT_INIT, PAWL_EVENT_INIT};
+    pawl_task plug = PAWL_TASK_INIT(stay, events);
     int status = 0;
 
+    CHECK_OK(pawl_pool_submit(pool, &plug)); /* the caller is alone */
+    pawl_event_wait(&events[0]);
     CHECK_OK(pawl_pool_for(pool, 0, N, 10, plough, &f, &status));
     CHECK_EQ(status, 9);
     CHECK_EQ(f.times[5], 1);
-    CHECK(atomic_load(&f.parts) < N / 10);
+    CHECK_EQ(atomic_load(&f.parts), 1);
+    CHECK_EQ(f.times[N - 1], 0);
+    pawl_event_set(&events[1]);
     for (size_t i = 0; i < N; i++)
         CHECK(f.times[i] <= 1);
     CHECK_OK(pawl_pool_shutdown(pool, false));

@@ -384,18 +384,21 @@ struct pair {
     pawl_task outer;
     pawl_task inner;
     pawl_event submitted;
+    pawl_event go; /* to its end */
 };
 
 static int submit_and_wait(pawl_task *t, void *arg)
 {
     struct pair *p = arg;
     int status = 0;
+    int err;
 
     (void)t;
     CHECK_OK(pawl_pool_submit(pawl_pool_current(), &p->inner));
     pawl_event_set(&p->submitted);
-    return pawl_future_result(&p->inner.future, &status, NULL) == 0 ? status
-                                                                    : -1;
+    err = pawl_future_result(&p->inner.future, &status, NULL);
+    pawl_event_wait(&p->go);
+    return err == 0 ? status : -1;
 }
 
 /* What a worker submits, another one takes from it. */
@@ -406,6 +409,8 @@ TEST(pool.others_take_what_a_worker_submits)
     for (int i = 0; i < 20; i++) {
         struct pair p = {.submitted = PAWL_EVENT_INIT};
         int status = 0;
+
+        pawl_event_set(&p.go);
 
         pawl_task_init(&p.outer, submit_and_wait, &p);
         pawl_task_init(&p.inner, answer, NULL);
@@ -432,6 +437,7 @@ TEST(pool.cancelled_task_of_a_worker_can_be_taken_back)
     pawl_event_wait(&p.submitted);
     CHECK_OK(pawl_future_cancel(&p.inner.future));
     CHECK_OK(pawl_task_settle(&p.inner));
+    pawl_event_set(&p.go);
     CHECK_OK(pawl_future_result(&p.outer.future, &status, NULL));
     CHECK_EQ(status, -1);
     pull(&plug);
@@ -947,10 +953,33 @@ TEST(pool.workers_that_wait_help)
     }
 }
 
+static int wait_for_itself(pawl_task *t, void *arg)
+{
+    (void)arg;
+    return pawl_future_result(&t->future, NULL, NULL);
+}
+
+/* a task that waits for itself, whoever else there may be. */
+TEST(pool.task_cannot_wait_for_itself)
+{
+    for (int helps = 0; helps < 2; helps++) {
+        pawl_pool *pool =
+            make(&(pawl_pool_options){.max_workers = 2, .helps = helps});
+        pawl_task t = PAWL_TASK_INIT(wait_for_itself, NULL);
+        int status = 0;
+
+        CHECK_OK(pawl_pool_submit(pool, &t));
+        CHECK_OK(pawl_future_result(&t.future, &status, NULL));
+        CHECK_ERR(status, -EDEADLK);
+        CHECK_OK(pawl_pool_end(pool));
+    }
+}
+
 struct visit {
     pawl_task task;
     pawl_task *other;
     pawl_event waits;
+    pid_t tid;
 };
 
 static int wait_with_deadline(pawl_task *t, void *arg)
@@ -961,6 +990,7 @@ static int wait_with_deadline(pawl_task *t, void *arg)
     CHECK_ERR(pawl_future_result_until(&v->other->future, NULL, NULL,
                                        pawl_after_ms(2)),
               -ETIMEDOUT);
+    v->tid = gettid();
     pawl_event_set(&v->waits);
     return pawl_future_result(&v->other->future, NULL, NULL);
 }
@@ -985,6 +1015,7 @@ TEST(pool.worker_that_waits_asleep_is_called)
         CHECK_OK(pawl_pool_submit(pool, &t));
         CHECK_OK(pawl_future_result(&t.future, NULL, NULL));
     }
+    test_until_asleep(v.tid);
     pull(&plug);
     CHECK_OK(pawl_future_result(&v.task.future, &status, NULL));
     CHECK_OK(status);
