@@ -146,8 +146,8 @@ PAWL_API int pawl_thread_init(pawl_thread *t, pawl_thread_fn fn, void *arg,
 /* The same, with the text of `fn` for the default name. */
 #define PAWL_THREAD_INIT(t, fn, arg)                                           \
     pawl_thread_init_named((t), (fn), (arg), #fn)
-PAWL_API int pawl_thread_init_named(pawl_thread *t, pawl_thread_fn fn, void *arg,
-                                    const char *function);
+PAWL_API int pawl_thread_init_named(pawl_thread *t, pawl_thread_fn fn,
+                                    void *arg, const char *function);
 
 /* Start it, once.  When this returns, it exists, and its ident and serial can be
  * read.

@@ -356,7 +356,8 @@ static int decide(struct waiter *w, bool late)
         pawl_line_leave();
     write_line(w->cond, &l);
     if (result != 0 && w->slept && l.called > 0)
-        pawl_futex_wake(&w->cond->word_, 1, w->shared, PAWL_CHANNEL_ANY); /* I6 */
+        pawl_futex_wake(&w->cond->word_, 1, w->shared,
+                        PAWL_CHANNEL_ANY); /* I6 */
     return result;
 }
 
@@ -455,8 +456,8 @@ bool pawl_cond_wake_deferred(const struct pawl_deferred_wake *d, bool shared)
         return pawl_futex_wake(&d->cond->word_, d->count, shared,
                                PAWL_CHANNEL_ANY) > 0;
     return pawl_futex_requeue(&d->cond->word_, d->expected, awake,
-                              pawl_low_half(&d->mutex->word_),
-                              d->count - awake, shared);
+                              pawl_low_half(&d->mutex->word_), d->count - awake,
+                              shared);
 }
 
 void pawl_cond_flush_deferred(void)

@@ -273,10 +273,9 @@ static int sleep_on(struct contender *c, uint64_t *seen)
     if (watched)
         pawl_wait_begins(c->mutex, pawl_mutex_bury);
     if (!watched || pawl_thread_alive((uint32_t)holder_of(as)))
-        r = pawl_futex_wait(pawl_low_half(&c->mutex->word_), (uint32_t)as,
-                            until, c->shared,
-                            starving ? PAWL_M_CHANNEL_STARVING
-                                     : PAWL_M_CHANNEL_WAITING);
+        r = pawl_futex_wait(
+            pawl_low_half(&c->mutex->word_), (uint32_t)as, until, c->shared,
+            starving ? PAWL_M_CHANNEL_STARVING : PAWL_M_CHANNEL_WAITING);
     if (watched)
         pawl_wait_ends();
     return r == -ETIMEDOUT && until != c->until && !pawl_self_.interrupted
@@ -372,8 +371,7 @@ static PAWL_COLD int try_acquire_slow(pawl_mutex *m)
 int pawl_mutex_try_acquire(pawl_mutex *m)
 {
     /* No locked instruction on a lock that is visibly held.  relaxed: a hint. */
-    if (pawl_load_low_relaxed(&m->word_) == 0 &&
-        pawl_mutex_acquire_fast(m))
+    if (pawl_load_low_relaxed(&m->word_) == 0 && pawl_mutex_acquire_fast(m))
         return 0;
     return try_acquire_slow(m);
 }

@@ -174,7 +174,7 @@ static int wait_alone(pawl_u32 *word, uint32_t expected, pawl_deadline until,
 /* Of this kernel interface, newer than some headers, the library has its own
  * description. */
 #ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
+#    define SYS_futex_waitv 449
 #endif
 
 struct waitv {
@@ -208,8 +208,8 @@ static int wait_any(const struct pawl_watch *watch, size_t n,
             .flags = WAITV_32_BITS |
                      (watch[i].shared ? 0u : (unsigned)FUTEX_PRIVATE_FLAG),
         };
-    r = syscall(SYS_futex_waitv, v, n, 0L,
-                until == PAWL_FOREVER ? NULL : &ts, CLOCK_MONOTONIC);
+    r = syscall(SYS_futex_waitv, v, n, 0L, until == PAWL_FOREVER ? NULL : &ts,
+                CLOCK_MONOTONIC);
     if (r >= 0)
         return 0;
     r = -errno;
@@ -255,8 +255,7 @@ static int wait_and_listen(struct pawl_interrupt *in, pawl_u32 *word,
     int err;
 
     /* seq_cst: C of the drawing in stop.c. */
-    pawl_swap64_seq(&in->bed,
-                    (uintptr_t)word | (shared ? PAWL_BED_SHARED : 0));
+    pawl_swap64_seq(&in->bed, (uintptr_t)word | (shared ? PAWL_BED_SHARED : 0));
     err = is_stopped(in) ? -ETIMEDOUT
                          : wait_alone(word, expected, end, shared, channels);
     /* relaxed: a wake that comes too late is stray. */
@@ -347,7 +346,8 @@ int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels)
         r = futex(word, FUTEX_WAKE, shared, INT_MAX, NULL, NULL, 0);
     if (is_refusal(r))
         refuse(NO_FUTEX);
-    return r > 0 ? (int)r : 0; /* -EFAULT: the object is gone, and its waiters */
+    return r > 0 ? (int)r
+                 : 0; /* -EFAULT: the object is gone, and its waiters */
 }
 
 bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wake,

@@ -188,7 +188,8 @@ static int sleep_in(const struct bed *b, struct set *s, pawl_deadline until)
                               b->watch[0].shared, PAWL_CHANNEL_ANY);
     else
         err = pawl_futex_wait_any(b->watch, b->watches, end);
-    return err == -ETIMEDOUT && end != until && !pawl_self_.interrupted ? 0 : err;
+    return err == -ETIMEDOUT && end != until && !pawl_self_.interrupted ? 0
+                                                                        : err;
 }
 
 /* Sleep until something changes.  -ETIMEDOUT: look once more. */

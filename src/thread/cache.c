@@ -12,7 +12,7 @@
 #define PLACES 64
 
 static struct {
-    pawl_u64 last; /* the one that came last */
+    pawl_u64 last;   /* the one that came last */
     pawl_u32 unused; /* of the PLACES */
 } __attribute__((aligned(PAWL_CACHE_LINE))) head;
 static pawl_u64 places[PLACES - 1] __attribute__((aligned(PAWL_CACHE_LINE)));
@@ -74,14 +74,16 @@ bool pawl_cache_take_this(struct pawl_carrier *c)
     taken = pawl_cas64_relaxed(&head.last, &seen, 0);
     for (uint32_t i = 0; !taken && i < PLACES - 1; i++) {
         seen = (uintptr_t)c;
-        taken = pawl_cas64_relaxed(&places[i], &seen, 0); /* relaxed: as above */
+        taken =
+            pawl_cas64_relaxed(&places[i], &seen, 0); /* relaxed: as above */
     }
     return taken;
 }
 
 bool pawl_cache_is_last(const struct pawl_carrier *c)
 {
-    return pawl_load64_relaxed(&head.last) == (uintptr_t)c; /* relaxed: a hint */
+    /* relaxed: a hint. */
+    return pawl_load64_relaxed(&head.last) == (uintptr_t)c;
 }
 
 uint32_t pawl_cache_limit(uint32_t n)

@@ -155,8 +155,8 @@ void pawl_carrier_name(const uint64_t shown[PAWL_SHOWN_WORDS],
 void pawl_carrier_read(const struct pawl_carrier *c,
                        uint64_t shown[PAWL_SHOWN_WORDS])
 {
-    while (!pawl_seqlock_try_read(&c->showing, c->shown, shown,
-                                  PAWL_SHOWN_WORDS))
+    while (
+        !pawl_seqlock_try_read(&c->showing, c->shown, shown, PAWL_SHOWN_WORDS))
         sched_yield(); /* a few instructions, unless preempted */
 }
 
@@ -771,7 +771,8 @@ int pawl_carrier_go(struct pawl_carrier *c, uint64_t *ident)
 int pawl_thread_stack_size(size_t size, size_t *previous)
 {
     enum { LEAST = 32768 };
-    uint64_t before = pawl_load64_relaxed(&stack_size_); /* relaxed: an option */
+    uint64_t before =
+        pawl_load64_relaxed(&stack_size_); /* relaxed: an option */
 
     if (size != 0 && size < LEAST)
         return -EINVAL;

@@ -79,10 +79,11 @@ struct pawl_inheritance {
 };
 
 struct pawl_carrier {
-    pawl_u32 job;        /* see carrier.c */
-    pawl_u32 showing;    /* the version of `shown` */
-    pawl_u64 running;    /* the serial of the thread it runs << 1 | is a daemon; 0 */
-    pawl_thread *thread; /* the thread it runs, or NULL */
+    pawl_u32 job;     /* see carrier.c */
+    pawl_u32 showing; /* the version of `shown` */
+    pawl_u64
+        running; /* the serial of the thread it runs << 1 | is a daemon; 0 */
+    pawl_thread *thread;    /* the thread it runs, or NULL */
     struct pawl_gate *gate; /* before which that waits, or NULL */
     struct pawl_interrupt interrupt;
     pawl_u32 tid;
@@ -92,10 +93,10 @@ struct pawl_carrier {
     pawl_u64 next;
     struct pawl_carrier *prev;
     /* Its own: */
-    int status;       /* what the thread returns */
-    bool is_noticed;  /* a pthread key notices its end */
-    bool is_special;  /* not to be parked */
-    bool has_slept;   /* ... while it was parked */
+    int status;      /* what the thread returns */
+    bool is_noticed; /* a pthread key notices its end */
+    bool is_special; /* not to be parked */
+    bool has_slept;  /* ... while it was parked */
     char os_name[PAWL_OS_NAME_SIZE];
     size_t stack_size; /* as it was asked for; 0: default */
     uint32_t starter;  /* kernel id of the thread that gave it `thread` */

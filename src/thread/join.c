@@ -6,7 +6,6 @@
  *     has not decided to return; so *u is valid.
  */
 #include <pawl/error.h>
-#include <pawl/mutex.h>
 #include <pawl/thread.h>
 
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "thread/carrier.h"
 #include "thread/exit.h"
 #include "thread/join.h"
+#include "thread/lock.h"
 
 /* Guards all joining_. */
 static pawl_mutex edges = PAWL_MUTEX_INIT;
@@ -52,15 +52,6 @@ static bool is_caller(const pawl_thread *t)
 
 /* -- Cycles ------------------------------------------------------------------ */
 
-static void lock_edges(void)
-{
-    uint32_t calm = pawl_uninterruptible_begin();
-
-    /* Nobody ends while holding it. */
-    (void)!pawl_mutex_lock(&edges);
-    pawl_uninterruptible_end(calm);
-}
-
 void pawl_join_in_child(pawl_thread *left)
 {
     pawl_mutex_init(&edges, 0);
@@ -74,20 +65,20 @@ static bool add_edge(pawl_thread *me, pawl_thread *t)
 {
     bool is_cycle = false;
 
-    lock_edges();
+    pawl_lock(&edges);
     for (const pawl_thread *u = t; u != NULL && !is_cycle; u = u->joining_)
         is_cycle = u == me;
     if (!is_cycle)
         me->joining_ = t;
-    pawl_mutex_unlock(&edges);
+    pawl_unlock(&edges);
     return !is_cycle;
 }
 
 static void remove_edge(pawl_thread *me)
 {
-    lock_edges();
+    pawl_lock(&edges);
     me->joining_ = NULL;
-    pawl_mutex_unlock(&edges);
+    pawl_unlock(&edges);
 }
 
 /* -- One ----------------------------------------------------------------------- */
@@ -131,8 +122,8 @@ static int sleep_on(pawl_thread *t, pawl_deadline until)
 
     while ((seen = look(t)) == 0 && err != -ETIMEDOUT)
         if (mark(t, &as))
-            err = pawl_futex_wait(&t->state_, as, until, false,
-                                  PAWL_CHANNEL_ANY);
+            err =
+                pawl_futex_wait(&t->state_, as, until, false, PAWL_CHANNEL_ANY);
     return seen != 0 ? seen : err;
 }
 

@@ -14,7 +14,6 @@
  */
 #include <pawl/error.h>
 #include <pawl/local.h>
-#include <pawl/mutex.h>
 #include <pawl/once.h>
 
 #include <pthread.h>
@@ -25,6 +24,7 @@
 #include "base/compiler.h"
 #include "futex/self.h"
 #include "thread/carrier.h"
+#include "thread/lock.h"
 
 #define PLACES PAWL_LOCAL_MAX
 #define FIRST_ROOM 16
@@ -58,22 +58,11 @@ static uint32_t place_of(uint64_t key)
     return (uint32_t)(key % PLACES);
 }
 
-/* Nobody ends while holding it; what a fork leaves behind is in order, for the
- * steps are single stores. */
-static void lock(void)
-{
-    uint32_t calm = pawl_uninterruptible_begin();
-
-    (void)!pawl_mutex_lock(&giving);
-    pawl_uninterruptible_end(calm);
-}
-
 static void thread_ends(void *round)
 {
     if (pawl_carrier_self_ != NULL) {
         /* carrier.c does it, a little later, unless that has been. */
-        if ((uintptr_t)round < 2 &&
-            pthread_setspecific(ends, (void *)2) == 0)
+        if ((uintptr_t)round < 2 && pthread_setspecific(ends, (void *)2) == 0)
             return;
     }
     pawl_local_thread_ends();
@@ -109,9 +98,9 @@ static PAWL_COLD int give_key(pawl_local *l, uint64_t *key)
     pawl_uninterruptible_end(calm);
     if (err != 0)
         return err;
-    lock();
+    pawl_lock(&giving);
     *key = key_of(l);
-    pawl_mutex_unlock(&giving);
+    pawl_unlock(&giving);
     return *key != 0 ? 0 : -EAGAIN;
 }
 
@@ -130,9 +119,9 @@ void pawl_local_destroy(pawl_local *l)
 
     if (key == 0)
         return;
-    lock();
+    pawl_lock(&giving);
     given[place_of(key)] = 0;
-    pawl_mutex_unlock(&giving);
+    pawl_unlock(&giving);
     pawl_store64_relaxed(&l->key_, 0); /* relaxed: as above */
 }
 
@@ -262,9 +251,9 @@ void pawl_local_thread_ends(void)
             bool is_known;
 
             v->key = 0; /* destructors may move the table */
-            lock();
+            pawl_lock(&giving);
             is_known = given[place_of(dead.key)] == dead.key;
-            pawl_mutex_unlock(&giving);
+            pawl_unlock(&giving);
             if (is_known && dead.destroy != NULL)
                 dead.destroy(dead.value, dead.context);
         }

@@ -13,16 +13,15 @@
 
 #include <stdlib.h>
 
-#include <pawl/mutex.h>
 #include <pawl/rwlock.h>
 
 /* The types of liburcu itself, for a question that it does not answer: whether
  * the program has registered the calling thread. */
-#include <urcu/urcu-memb.h>
 #include <urcu/static/urcu-memb.h>
+#include <urcu/urcu-memb.h>
 
 #include "atomic/ops.h"
-#include "futex/self.h"
+#include "thread/lock.h"
 
 /* Carriers that wait together for a grace period. */
 #define GRAVES 32
@@ -32,24 +31,11 @@ static pawl_u64 first;              /* of the list */
 static struct pawl_carrier *graves; /* under `writing`: removed, not freed */
 static unsigned buried;             /* ... how many */
 static pawl_rwlock forking = PAWL_RWLOCK_INIT; /* I2: written by who forks */
-static pawl_u32 departures; /* readers that have left */
+static pawl_u32 departures;                    /* readers that have left */
 
 static _Thread_local unsigned depth;
 static _Thread_local bool registered; /* by us */
-
-/* Nobody ends, or is called off, while holding these. */
-static void lock(void)
-{
-    uint32_t calm = pawl_uninterruptible_begin();
-
-    (void)!pawl_mutex_lock(&writing);
-    pawl_uninterruptible_end(calm);
-}
-
-static void unlock(void)
-{
-    pawl_mutex_unlock(&writing);
-}
+static _Thread_local bool forks;      /* and has `forking` for that */
 
 /* -- Readers -------------------------------------------------------------- */
 
@@ -110,7 +96,7 @@ void pawl_registry_add(struct pawl_carrier *c)
 {
     struct pawl_carrier *second;
 
-    lock();
+    pawl_lock(&writing);
     /* relaxed: under `writing`. */
     second = (struct pawl_carrier *)(uintptr_t)pawl_load64_relaxed(&first);
     c->prev = NULL;
@@ -120,7 +106,7 @@ void pawl_registry_add(struct pawl_carrier *c)
         second->prev = c;
     /* release: pairs with pawl_registry_next. */
     pawl_store64_release(&first, (uintptr_t)c);
-    unlock();
+    pawl_unlock(&writing);
 }
 
 /* Free what nobody can look at after a grace period. */
@@ -144,7 +130,7 @@ void pawl_registry_remove(struct pawl_carrier *c)
     struct pawl_carrier *full = NULL;
     struct pawl_carrier *next;
 
-    lock();
+    pawl_lock(&writing);
     next = next_of(c);
     if (next != NULL)
         next->prev = c->prev;
@@ -157,7 +143,7 @@ void pawl_registry_remove(struct pawl_carrier *c)
         graves = NULL;
         buried = 0;
     }
-    unlock();
+    pawl_unlock(&writing);
     if (full != NULL)
         clear(full);
 }
@@ -168,23 +154,22 @@ void pawl_registry_before_fork(void)
 {
     uint32_t calm = pawl_uninterruptible_begin();
 
-    if (depth == 0)
-        (void)!pawl_rwlock_write_lock(&forking);
+    forks = depth == 0 && pawl_rwlock_write_lock(&forking) == 0;
     pawl_uninterruptible_end(calm);
 }
 
 void pawl_registry_after_fork(void)
 {
-    if (depth == 0)
+    if (forks)
         pawl_rwlock_write_unlock(&forking);
+    forks = false;
 }
 
 void pawl_registry_in_child(struct pawl_carrier *left)
 {
     pawl_mutex_init(&writing, 0);
-    if (depth == 0) /* taken before the fork; others may have queued for it */
-        pawl_rwlock_write_unlock(&forking);
-    pawl_rwlock_init(&forking, 0);
+    pawl_registry_after_fork();
+    pawl_rwlock_init(&forking, 0); /* others may have queued for it */
     graves = NULL; /* with what they hold: it may be half done */
     buried = 0;
     /* relaxed: alone. */

@@ -30,7 +30,8 @@
 static void wake(struct pawl_interrupt *in)
 {
     for (int i = 0; i < ATTEMPTS; i++) {
-        uint64_t bed = pawl_load64_seq(&in->bed); /* seq_cst: B of the drawing */
+        uint64_t bed =
+            pawl_load64_seq(&in->bed); /* seq_cst: B of the drawing */
 
         if (bed == 0)
             return;

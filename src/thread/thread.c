@@ -282,8 +282,7 @@ const char *pawl_thread_name(const pawl_thread *t,
     shown[PAWL_SHOWN_FLAGS] = t->flags_;
     shown[PAWL_SHOWN_NUMBER] = t->number_;
     shown[PAWL_SHOWN_FUNCTION] = (uintptr_t)t->function_;
-    while (!pawl_seqlock_try_read(&t->guard_, t->name_,
-                                  &shown[PAWL_SHOWN_NAME],
+    while (!pawl_seqlock_try_read(&t->guard_, t->name_, &shown[PAWL_SHOWN_NAME],
                                   PAWL_THREAD_NAME_SIZE / 8))
         sched_yield(); /* a few instructions, unless preempted */
     pawl_carrier_name(shown, name);
