@@ -2,6 +2,9 @@
  *
  * thread_test.c - threads, call by call.
  */
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -256,4 +259,635 @@ TEST(thread.arguments_by_the_struct_around_it_and_by_value)
         CHECK_OK(pawl_thread_join(&t[i], &status));
         CHECK_EQ(status, 11 * i);
     }
+}
+
+/* -- Names (T-08) ---------------------------------------------------------- */
+
+static void check_name(const pawl_thread *t, const char *want)
+{
+    char name[PAWL_THREAD_NAME_SIZE];
+
+    if (strcmp(pawl_thread_name(t, name), want) != 0)
+        test_fail(__FILE__, __LINE__, "the name is \"%s\", not \"%s\"", name,
+                  want);
+}
+
+/* What the kernel calls a thread of this process. */
+static void check_os_name(uint32_t tid, const char *want)
+{
+    char path[64];
+    char text[32] = "";
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/self/task/%u/comm", (unsigned)tid);
+    f = fopen(path, "r");
+    CHECK(f != NULL);
+    CHECK(fgets(text, sizeof text, f) != NULL);
+    fclose(f);
+    text[strcspn(text, "\n")] = '\0';
+    if (strcmp(text, want) != 0)
+        test_fail(__FILE__, __LINE__, "the kernel says \"%s\", not \"%s\"",
+                  text, want);
+}
+
+TEST(thread.default_names_count_and_tell_the_function)
+{
+    pawl_thread a;
+    pawl_thread b;
+    pawl_thread c;
+
+    CHECK_OK(pawl_thread_init(&a, nothing, NULL, NULL));
+    CHECK_OK(pawl_thread_init(
+        &b, nothing, NULL,
+        &(pawl_thread_options){.size = sizeof(pawl_thread_options),
+                               .name = "own"}));
+    CHECK_OK(PAWL_THREAD_INIT(&c, nothing, NULL));
+    check_name(&a, "Thread-1");
+    check_name(&b, "own");
+    check_name(&c, "Thread-2 (nothing)");
+    check_name(pawl_thread_main(), "MainThread");
+    CHECK_ERR(pawl_thread_set_name(&a, NULL), -EINVAL);
+    CHECK_OK(pawl_thread_destroy(&a));
+    CHECK_ERR(pawl_thread_set_name(&a, "x"), -EBADF);
+}
+
+TEST(thread.name_can_be_changed_at_any_time)
+{
+    pawl_event go = PAWL_EVENT_INIT;
+    char too_long[PAWL_THREAD_NAME_SIZE + 1] = "";
+    char longest[PAWL_THREAD_NAME_SIZE] = "";
+    pawl_thread t;
+
+    memset(too_long, 'y', PAWL_THREAD_NAME_SIZE);
+    memset(longest, 'z', PAWL_THREAD_NAME_SIZE - 1);
+    CHECK_OK(PAWL_THREAD_INIT(&t, wait_for, &go));
+    CHECK_OK(pawl_thread_set_name(&t, "before"));
+    check_name(&t, "before");
+    CHECK_OK(pawl_thread_start(&t));
+    test_until_asleep((pid_t)pawl_thread_native_id(&t));
+    check_os_name(pawl_thread_native_id(&t), "before");
+    CHECK_OK(pawl_thread_set_name(&t, "while it runs"));
+    check_name(&t, "while it runs");
+    check_os_name(pawl_thread_native_id(&t), "while it runs");
+    /* Truncated on the boundary of a character: 14 bytes, and half of two. */
+    CHECK_OK(pawl_thread_set_name(&t, "fourteen bytes\xc3\xa4"));
+    check_name(&t, "fourteen bytes\xc3\xa4");
+    check_os_name(pawl_thread_native_id(&t), "fourteen bytes");
+    CHECK_ERR(pawl_thread_set_name(&t, too_long), -EINVAL);
+    check_name(&t, "fourteen bytes\xc3\xa4");
+    CHECK_OK(pawl_thread_set_name(&t, longest));
+    check_name(&t, longest);
+    check_os_name(pawl_thread_native_id(&t), "zzzzzzzzzzzzzzz");
+    pawl_event_set(&go);
+    CHECK_OK(pawl_thread_join(&t, NULL));
+    check_name(&t, longest);
+    CHECK_OK(pawl_thread_set_name(&t, "after"));
+    check_name(&t, "after");
+}
+
+/* The kernel is told the function of a default name. */
+TEST(thread.os_name_is_set_at_start)
+{
+    pawl_event go = PAWL_EVENT_INIT;
+    pawl_thread t;
+
+    CHECK_OK(PAWL_THREAD_INIT(&t, wait_for, &go));
+    CHECK_OK(pawl_thread_start(&t));
+    test_until_asleep((pid_t)pawl_thread_native_id(&t));
+    check_os_name(pawl_thread_native_id(&t), "wait_for");
+    pawl_event_set(&go);
+    CHECK_OK(pawl_thread_join(&t, NULL));
+}
+
+/* -- Who is there (T-09 to T-15) --------------------------------------------- */
+
+static int see_myself(void *seen)
+{
+    uint64_t *id = seen;
+
+    id[0] = pawl_thread_get_ident();
+    id[1] = pawl_thread_get_native_id();
+    id[2] = (uint64_t)gettid();
+    id[3] = pawl_thread_serial(pawl_thread_current());
+    return 0;
+}
+
+TEST(thread.ids_are_those_that_the_thread_sees)
+{
+    uint64_t last = pawl_thread_serial(pawl_thread_main());
+
+    CHECK(last != 0);
+    CHECK_EQ(pawl_thread_native_id(pawl_thread_main()), gettid());
+    CHECK_EQ(pawl_thread_ident(pawl_thread_current()), pawl_thread_get_ident());
+    for (int i = 0; i < 20; i++) {
+        pawl_thread t;
+        uint64_t seen[4];
+
+        CHECK_OK(pawl_thread_init(&t, see_myself, seen, NULL));
+        CHECK_OK(pawl_thread_start(&t));
+        CHECK(pawl_thread_ident(&t) != 0);
+        CHECK_OK(pawl_thread_join(&t, NULL));
+        CHECK_EQ(seen[0], pawl_thread_ident(&t));
+        CHECK_EQ(seen[1], pawl_thread_native_id(&t));
+        CHECK_EQ(seen[1], seen[2]);
+        CHECK_EQ(seen[3], pawl_thread_serial(&t));
+        CHECK(pawl_thread_serial(&t) > last); /* never used again */
+        last = pawl_thread_serial(&t);
+    }
+}
+
+static int tell_daemon(void *arg)
+{
+    pawl_thread t;
+
+    (void)arg;
+    CHECK_OK(pawl_thread_init(&t, nothing, NULL, NULL));
+    return pawl_thread_is_daemon(&t);
+}
+
+/* T-01, T-11: inherited from the thread that makes it, unless it is said. */
+TEST(thread.daemon_is_inherited)
+{
+    pawl_thread t;
+    int status;
+
+    for (int daemon = 0; daemon < 2; daemon++) {
+        CHECK_OK(pawl_thread_init(&t, tell_daemon, NULL, NULL));
+        CHECK(!pawl_thread_is_daemon(&t));
+        CHECK_OK(pawl_thread_set_daemon(&t, daemon != 0));
+        CHECK_OK(pawl_thread_start(&t));
+        CHECK_OK(pawl_thread_join(&t, &status));
+        CHECK_EQ(status, daemon);
+        CHECK_OK(pawl_thread_init(
+            &t, tell_daemon, NULL,
+            &(pawl_thread_options){.size = sizeof(pawl_thread_options),
+                                   .daemon = daemon ? PAWL_THREAD_DAEMON
+                                                    : PAWL_THREAD_NO_DAEMON}));
+        CHECK_EQ(pawl_thread_is_daemon(&t), daemon);
+    }
+}
+
+static void be_foreign(void *go)
+{
+    char name[PAWL_THREAD_NAME_SIZE];
+    pawl_thread *me = pawl_thread_current();
+    pawl_thread t;
+    int status;
+
+    CHECK(me != NULL && me == pawl_thread_current());
+    CHECK(me != pawl_thread_main());
+    CHECK(pawl_thread_is_alive(me) && pawl_thread_is_daemon(me));
+    CHECK_EQ(pawl_thread_native_id(me), gettid());
+    CHECK_EQ(strncmp(pawl_thread_name(me, name), "Dummy-", 6), 0);
+    CHECK_ERR(pawl_thread_join(me, &status), -EINVAL);
+    CHECK_ERR(pawl_thread_try_join(me, &status), -EINVAL);
+    CHECK_ERR(pawl_thread_exit(1), -EPERM);
+    CHECK_OK(pawl_thread_init(&t, nothing, NULL, NULL));
+    CHECK(pawl_thread_is_daemon(&t));
+    pawl_event_wait(go);
+}
+
+/* T-12, T-14, T-15: foreign threads have a handle when they ask for one, until
+ * they end. */
+TEST(thread.foreign_threads_are_there_while_they_live)
+{
+    pawl_event go = PAWL_EVENT_INIT;
+    struct test_thread *foreign;
+
+    CHECK_EQ(pawl_thread_active_count(), 1);
+    foreign = test_thread(be_foreign, &go);
+    test_until_asleep(test_tid(foreign));
+    CHECK_EQ(pawl_thread_active_count(), 2);
+    pawl_event_set(&go);
+    test_join(foreign);
+    CHECK_EQ(pawl_thread_active_count(), 1);
+    CHECK_ERR(pawl_thread_exit(1), -EPERM);
+}
+
+static const pawl_thread_info *info_of(const pawl_thread_info *infos, size_t n,
+                                       const pawl_thread *t)
+{
+    for (size_t i = 0; i < n; i++)
+        if (infos[i].thread == t)
+            return &infos[i];
+    return NULL;
+}
+
+/* T-14, T-15 */
+TEST(thread.enumerate_tells_who_runs)
+{
+    enum { N = 5 };
+    pawl_event go = PAWL_EVENT_INIT;
+    pawl_thread t[N];
+    pawl_thread new;
+    pawl_thread_info infos[N + 3];
+    pawl_thread_info two[2];
+
+    CHECK_EQ(pawl_thread_active_count(), 1);
+    CHECK_OK(pawl_thread_init(&new, nothing, NULL, NULL));
+    for (int i = 0; i < N; i++) {
+        CHECK_OK(PAWL_THREAD_INIT(&t[i], wait_for, &go));
+        CHECK_OK(pawl_thread_set_daemon(&t[i], i % 2 != 0));
+        CHECK_OK(pawl_thread_start(&t[i]));
+        CHECK_EQ(pawl_thread_active_count(), i + 2);
+    }
+    CHECK_EQ(pawl_thread_enumerate(infos, N + 3), N + 1);
+    for (int i = 0; i < N; i++) {
+        const pawl_thread_info *info = info_of(infos, N + 1, &t[i]);
+
+        CHECK(info != NULL);
+        CHECK_EQ(info->serial, pawl_thread_serial(&t[i]));
+        CHECK_EQ(info->daemon, i % 2 != 0);
+        check_name(&t[i], info->name);
+        CHECK(info->native_id == 0 ||
+              info->native_id == pawl_thread_native_id(&t[i]));
+    }
+    CHECK(info_of(infos, N + 1, pawl_thread_main()) != NULL);
+    CHECK(info_of(infos, N + 1, &new) == NULL);
+    CHECK_OK(pawl_thread_set_name(&t[0], "renamed"));
+    CHECK_EQ(pawl_thread_enumerate(infos, N + 3), N + 1);
+    CHECK_EQ(strcmp(info_of(infos, N + 1, &t[0])->name, "renamed"), 0);
+    CHECK_EQ(pawl_thread_enumerate(two, 2), N + 1);
+    CHECK(two[0].thread != two[1].thread);
+    pawl_event_set(&go);
+    for (int i = 0; i < N; i++) {
+        CHECK_OK(pawl_thread_join(&t[i], NULL));
+        CHECK(info_of(infos, pawl_thread_enumerate(infos, N + 3), &t[i]) ==
+              NULL);
+    }
+    CHECK_EQ(pawl_thread_active_count(), 1);
+}
+
+/* -- Cycles (T-05) ----------------------------------------------------------- */
+
+static int join_the_other(void *other)
+{
+    return pawl_thread_join(other, NULL);
+}
+
+/* Of two that wait for each other, one is told. */
+TEST(thread.join_cycle_is_found)
+{
+    pawl_thread t[3];
+    int found = 0;
+
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(
+            pawl_thread_init(&t[i], join_the_other, &t[(i + 1) % 3], NULL));
+    CHECK_OK(
+        pawl_thread_start_many((pawl_thread *const[]){&t[0], &t[1], &t[2]}, 3));
+    for (int i = 0; i < 3; i++) {
+        int status;
+
+        CHECK_OK(pawl_thread_join(&t[i], &status));
+        CHECK(status == 0 || status == -EDEADLK);
+        found += status == -EDEADLK;
+    }
+    CHECK_EQ(found, 1);
+}
+
+/* -- Several (T-04, T-05) ------------------------------------------------------ */
+
+static int count_here(void *here)
+{
+    return __atomic_add_fetch((int *)here, 1, __ATOMIC_SEQ_CST);
+}
+
+TEST(thread.start_many_starts_all)
+{
+    enum { N = 8 };
+    pawl_thread t[N];
+    pawl_thread *all[N];
+    int here = 0;
+    int sum = 0;
+
+    CHECK_OK(pawl_thread_start_many(NULL, 0));
+    for (int i = 0; i < N; i++) {
+        all[i] = &t[i];
+        CHECK_OK(pawl_thread_init(&t[i], count_here, &here, NULL));
+    }
+    CHECK_OK(pawl_thread_start_many(all, N));
+    CHECK_OK(pawl_thread_join_all_until(all, N, PAWL_FOREVER));
+    for (int i = 0; i < N; i++) {
+        int status;
+
+        CHECK_OK(pawl_thread_try_join(&t[i], &status));
+        sum += status;
+    }
+    CHECK_EQ(sum, N * (N + 1) / 2);
+}
+
+TEST(thread.start_many_starts_all_or_none)
+{
+    enum { N = 4 };
+    pawl_thread t[N];
+    pawl_thread *all[N];
+    int here = 0;
+
+    for (int i = 0; i < N; i++) {
+        all[i] = &t[i];
+        CHECK_OK(pawl_thread_init(&t[i], count_here, &here, NULL));
+    }
+    CHECK_OK(pawl_thread_start(&t[N - 1]));
+    CHECK_OK(pawl_thread_join(&t[N - 1], NULL));
+    CHECK_EQ(here, 1);
+    CHECK_ERR(pawl_thread_start_many(all, N), -EALREADY);
+    for (int i = 0; i < N - 1; i++) {
+        CHECK_ERR(pawl_thread_join(&t[i], NULL), -ESRCH);
+        CHECK(!pawl_thread_is_alive(&t[i]));
+        CHECK_EQ(pawl_thread_native_id(&t[i]), 0);
+    }
+    CHECK_EQ(here, 1);
+    CHECK_OK(pawl_thread_start_many(all, N - 1));
+    CHECK_OK(pawl_thread_join_all_until(all, N - 1, PAWL_FOREVER));
+    CHECK_EQ(here, N);
+}
+
+TEST(thread.join_any_finds_the_one_that_ended)
+{
+    enum { N = 20 };
+    pawl_event go[N];
+    pawl_thread t[N];
+    pawl_thread *all[N];
+    pawl_wait_item items[2];
+    pawl_event other = PAWL_EVENT_INIT;
+    size_t which = 99;
+
+    for (int i = 0; i < N; i++) {
+        all[i] = &t[i];
+        CHECK_OK(pawl_event_init(&go[i], 0));
+        CHECK_OK(pawl_thread_init(&t[i], wait_for, &go[i], NULL));
+    }
+    CHECK_ERR(pawl_thread_join_any_until(all, 0, PAWL_FOREVER, &which),
+              -EINVAL);
+    CHECK_ERR(pawl_thread_join_any_until(all, N, PAWL_FOREVER, &which), -ESRCH);
+    for (int i = 0; i < N; i++)
+        CHECK_OK(pawl_thread_start(&t[i]));
+    CHECK_ERR(pawl_thread_join_any_until(all, N, pawl_after_ms(1), &which),
+              -ETIMEDOUT);
+    CHECK_ERR(pawl_thread_join_all_until(all, N, pawl_after_ms(1)), -ETIMEDOUT);
+    pawl_event_set(&go[17]);
+    CHECK_OK(pawl_thread_join_any_until(all, N, PAWL_FOREVER, &which));
+    CHECK_EQ(which, 17);
+    pawl_event_set(&go[2]);
+    CHECK_OK(pawl_thread_join_any_until(all, 3, PAWL_FOREVER, &which));
+    CHECK_EQ(which, 2);
+
+    items[0] = PAWL_WAIT_EVENT(&other);
+    items[1] = PAWL_WAIT_THREAD(&t[5]);
+    CHECK_ERR(pawl_wait_try_any(items, 2, &which), -EAGAIN);
+    pawl_event_set(&go[5]);
+    CHECK_OK(pawl_wait_any(items, 2, &which));
+    CHECK_EQ(which, 1);
+    for (int i = 0; i < N; i++)
+        pawl_event_set(&go[i]);
+    CHECK_OK(pawl_thread_join_all_until(all, N, PAWL_FOREVER));
+}
+
+/* -- Without an object (T-16) ---------------------------------------------------- */
+
+struct detached {
+    int magic;
+    pawl_event *done;
+    uint64_t *ident;
+};
+
+static int run_detached(void *copy)
+{
+    struct detached *d = copy;
+    pawl_thread *me = pawl_thread_current();
+    int status;
+
+    CHECK_EQ(d->magic, 4711);
+    CHECK(pawl_thread_is_daemon(me));
+    CHECK_ERR(pawl_thread_join(me, &status), -EINVAL);
+    *d->ident = pawl_thread_get_ident();
+    pawl_event_set(d->done);
+    return 0;
+}
+
+TEST(thread.detached_runs_without_an_object)
+{
+    pawl_event done = PAWL_EVENT_INIT;
+    uint64_t seen = 0;
+    uint64_t ident = 1;
+
+    for (int i = 0; i < 10; i++) {
+        struct detached d = {4711, &done, &seen};
+
+        CHECK_OK(pawl_thread_start_detached(
+            run_detached, &d,
+            &(pawl_thread_options){.size = sizeof(pawl_thread_options),
+                                   .copy = sizeof d,
+                                   .no_cache = i % 2 != 0},
+            &ident));
+        memset(&d, 0, sizeof d);
+        CHECK_OK(pawl_event_wait(&done));
+        CHECK_EQ(seen, ident);
+        pawl_event_clear(&done);
+    }
+    CHECK_ERR(pawl_thread_start_detached(NULL, NULL, NULL, NULL), -EINVAL);
+}
+
+/* -- Ends (T-18, T-22, T-27) ------------------------------------------------------- */
+
+static int cleaned;
+static int hooked;
+static int hook_status;
+
+static void clean(int *n)
+{
+    cleaned += *n;
+}
+
+static void leave(int depth, int status)
+{
+    int n __attribute__((cleanup(clean))) = 1;
+
+    if (depth > 0)
+        leave(depth - 1, status);
+    else
+        pawl_thread_exit(status);
+    CHECK(n == 0); /* never */
+}
+
+static int leave_from_depth(void *status)
+{
+    leave(7, *(int *)status);
+    return 99;
+}
+
+static void hook(pawl_thread *t, int status)
+{
+    CHECK(t == pawl_thread_current());
+    CHECK(pawl_thread_is_alive(t));
+    hook_status = status;
+    hooked++;
+}
+
+TEST(thread.exit_from_any_depth_unwinds)
+{
+    int value = -5;
+
+    CHECK(pawl_thread_set_error_hook(hook) == NULL);
+    for (int i = 0; i < 3; i++) {
+        pawl_thread t;
+        int status;
+
+        CHECK_OK(pawl_thread_init(&t, leave_from_depth, &value, NULL));
+        CHECK_OK(pawl_thread_start(&t));
+        CHECK_OK(pawl_thread_join(&t, &status));
+        CHECK_EQ(status, value);
+        CHECK_EQ(cleaned, 8 * (i + 1));
+    }
+    CHECK_EQ(hooked, 0);
+}
+
+TEST(thread.failure_is_reported_to_the_hook)
+{
+    static int values[] = {-7, 0, 3};
+    pawl_thread t;
+    int status;
+
+    CHECK(pawl_thread_set_error_hook(hook) == NULL);
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(pawl_thread_init(&t, give, &values[i], NULL));
+        CHECK_OK(pawl_thread_start(&t));
+        CHECK_OK(pawl_thread_join(&t, &status));
+        CHECK_EQ(status, values[i]);
+        CHECK_EQ(hooked, 1);
+        CHECK_EQ(hook_status, -7);
+    }
+    CHECK(pawl_thread_set_error_hook(NULL) == hook);
+}
+
+/* Main can be joined, and by nobody who is it. */
+static int join_main_in_vain(void *arg)
+{
+    (void)arg;
+    return pawl_thread_join_until(pawl_thread_main(), pawl_after_ms(1), NULL);
+}
+
+TEST(thread.main_is_waited_for_in_vain_while_it_runs)
+{
+    pawl_thread t;
+    int status;
+
+    CHECK_OK(pawl_thread_init(&t, join_main_in_vain, NULL, NULL));
+    CHECK_OK(pawl_thread_start(&t));
+    CHECK_OK(pawl_thread_join(&t, &status));
+    CHECK_EQ(status, -ETIMEDOUT);
+}
+
+/* T-04: what the system refuses leaves the object as it was. */
+TEST(thread.start_that_fails_can_be_repeated)
+{
+    const size_t absurd = (size_t)1 << 46;
+    pawl_thread t[2];
+    pawl_thread *both[] = {&t[0], &t[1]};
+    uint64_t ident = 5;
+    size_t before = 1;
+    int here = 0;
+    int err;
+
+    CHECK_EQ(pawl_thread_cache(0), 64);
+    CHECK_OK(pawl_thread_init(&t[0], count_here, &here, NULL));
+    CHECK_OK(pawl_thread_init(&t[1], count_here, &here, NULL));
+    CHECK_OK(pawl_thread_stack_size(absurd, &before));
+    CHECK_EQ(before, 0);
+    for (int i = 0; i < 3; i++) {
+        err = pawl_thread_start(&t[0]);
+        CHECK(err == -EAGAIN || err == -ENOMEM);
+        err = pawl_thread_start_many(both, 2);
+        CHECK(err == -EAGAIN || err == -ENOMEM);
+        err = pawl_thread_start_detached(count_here, &here, NULL, &ident);
+        CHECK(err == -EAGAIN || err == -ENOMEM);
+        CHECK_EQ(ident, 5);
+        CHECK_ERR(pawl_thread_join(&t[0], NULL), -ESRCH);
+        CHECK_EQ(pawl_thread_native_id(&t[0]), 0);
+        CHECK_EQ(pawl_thread_serial(&t[0]), 0);
+        CHECK_EQ(pawl_thread_active_count(), 1);
+    }
+    CHECK_ERR(pawl_thread_stack_size(1, &before), -EINVAL);
+    CHECK_OK(pawl_thread_stack_size(0, &before));
+    CHECK_EQ(before, absurd);
+    CHECK_OK(pawl_thread_start_many(both, 2));
+    CHECK_OK(pawl_thread_join_all_until(both, 2, PAWL_FOREVER));
+    CHECK_EQ(here, 2);
+}
+
+/* -- Attributes (T-01, T-23) -------------------------------------------------------- */
+
+static int tell_stack(void *size)
+{
+    pthread_attr_t attr;
+    void *at;
+
+    CHECK_EQ(pthread_getattr_np(pthread_self(), &attr), 0);
+    CHECK_EQ(pthread_attr_getstack(&attr, &at, size), 0);
+    pthread_attr_destroy(&attr);
+    return 0;
+}
+
+static size_t stack_of(const pawl_thread_options *o)
+{
+    pawl_thread t;
+    size_t size = 0;
+
+    CHECK_OK(pawl_thread_init(&t, tell_stack, &size, o));
+    CHECK_OK(pawl_thread_start(&t));
+    CHECK_OK(pawl_thread_join(&t, NULL));
+    return size;
+}
+
+/* In ascending order, for libc gives a large stack that it has left over to who
+ * asks for less. */
+TEST(thread.stack_size_is_that_of_the_process_or_of_the_thread)
+{
+    enum { MIB = 1 << 20 };
+    pawl_thread_options o = {.size = sizeof o, .stack_size = 20 * MIB};
+    size_t before;
+
+    CHECK(stack_of(NULL) < 20 * MIB);
+    CHECK(stack_of(&o) >= 20 * MIB && stack_of(&o) < 30 * MIB);
+    CHECK_OK(pawl_thread_stack_size(30 * MIB, &before));
+    CHECK_EQ(before, 0);
+    CHECK(stack_of(NULL) >= 30 * MIB && stack_of(NULL) < 40 * MIB);
+    o.stack_size = 50 * MIB;
+    CHECK(stack_of(&o) >= 50 * MIB);
+    CHECK_OK(pawl_thread_stack_size(0, &before));
+    CHECK_EQ(before, 30 * MIB);
+}
+
+static int tell_address(void *at)
+{
+    int local = 0;
+
+    *(uintptr_t *)at = (uintptr_t)&local;
+    return local;
+}
+
+TEST(thread.stack_and_cpus_may_be_given)
+{
+    static char stack[1 << 20] __attribute__((aligned(4096)));
+    pawl_thread_options o = {
+        .size = sizeof o, .stack = stack, .stack_size = sizeof stack};
+    uintptr_t at = 0;
+    cpu_set_t one;
+    pawl_thread t;
+
+    CHECK_OK(pawl_thread_init(&t, tell_address, &at, &o));
+    CHECK_OK(pawl_thread_start(&t));
+    CHECK_OK(pawl_thread_join(&t, NULL));
+    CHECK(at >= (uintptr_t)stack && at < (uintptr_t)stack + sizeof stack);
+    CPU_ZERO(&one);
+    CPU_SET((unsigned)sched_getcpu(), &one);
+    o = (pawl_thread_options){
+        .size = sizeof o, .cpus = &one, .cpus_size = sizeof one};
+    CHECK_OK(pawl_thread_init(&t, nothing, NULL, &o));
+    CHECK_OK(pawl_thread_start(&t));
+    CHECK_OK(pawl_thread_join(&t, NULL));
+    CPU_ZERO(&one); /* no CPU at all: the kernel refuses */
+    CHECK_OK(pawl_thread_init(&t, nothing, NULL, &o));
+    CHECK_ERR(pawl_thread_start(&t), -EINVAL);
 }
