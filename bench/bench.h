@@ -232,6 +232,7 @@ void bench_wait(void);
 void bench_timer(void);
 void bench_process(void);
 void bench_process_main(int argc, char **argv); /* first thing of main */
+void bench_thread(void);
 void bench_cxx(void); /* std:: and absl::, for all objects */
 
 #ifdef __cplusplus

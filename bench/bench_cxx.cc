@@ -11,6 +11,7 @@
 #include <mutex>
 #include <new>
 #include <semaphore>
+#include <thread>
 #include <shared_mutex>
 
 #include "bench.h"
@@ -391,6 +392,20 @@ void once_absl(bench_state *b, const bench_spec *)
 }
 #endif
 
+void start_join_std(bench_state *b, const bench_spec *)
+{
+    while (bench_batch(b, 16))
+        for (int i = 0; i < 16; i++)
+            std::thread([] {}).join();
+}
+
+void add_start_join(const char *scenario)
+{
+    bench_spec s = bench_row("thread", scenario, "std", start_join_std);
+    s.flags = BENCH_KEY;
+    bench_add(&s);
+}
+
 void add_once(const char *impl, bench_fn *fn)
 {
     bench_spec s = bench_row("once", "done", impl, fn);
@@ -410,6 +425,8 @@ void bench_cxx(void)
     add_latch_std();
     add_barrier_std();
     add_once("std", once_std);
+    add_start_join("start_join");
+    add_start_join("start_join_new");
 #ifdef PAWL_BENCH_ABSL
     add_mutex_absl(MUTEX_LOOPS | MUTEX_PINNED);
     add_loops_rwlock_absl();
