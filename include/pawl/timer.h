@@ -4,10 +4,11 @@
  * again.
  *
  * One thread of the library, which the first start starts, calls the functions of
- * all timers of a process, one after the other in the order of their deadlines.
- * So a timer costs no thread, no system call and no allocation; but a function
- * that takes long delays the others, and one that blocks blocks them.  Work that
- * may do that belongs elsewhere: have the function put it into a queue or a pool.
+ * all timers of a process, one after the other; of timers that one thread has made,
+ * in the order of their deadlines.  So a timer costs no thread, no system call and
+ * no allocation; but a function that takes long delays the others, and one that
+ * blocks blocks them.  Work that may do that belongs elsewhere: have the function
+ * put it into a queue or a pool.
  *
  *     static void beat(pawl_timer *timer, void *context) { ... }
  *
@@ -23,10 +24,10 @@
  *
  * One word:
  *
- *    31            6     5         4          3         2         1       0
- *   +---------------+--------+----------+-----------+---------+---------+-------+
- *   | rests         | DAEMON | SLEEPERS | CANCELLED | STARTED | RUNNING | ARMED |
- *   +---------------+--------+----------+-----------+---------+---------+-------+
+ *    31   9  8   6    5         4          3         2         1       0
+ *   +-------+-------+--------+----------+-----------+---------+---------+-------+
+ *   | rests | shard | DAEMON | SLEEPERS | CANCELLED | STARTED | RUNNING | ARMED |
+ *   +-------+-------+--------+----------+-----------+---------+---------+-------+
  *
  *   state       word                   leaves it by
  *   NEW         0                      start -> ARMED;  cancel -> CANCELLED
@@ -43,12 +44,16 @@
  * something else.  SLEEPERS may be set without a sleeper, but is never clear with
  * one.
  *
+ * Timers that one thread has made (by pawl_timer_init) share a lock, those of
+ * several threads usually do not; static ones share one.
+ *
  * A timer is pending while it is ARMED or RUNNING.  One that is and that is no
  * daemon keeps the program alive when main returns.
  *
  * Fork: in the child nothing fires.  A timer that was pending at the fork is
  * -ECHILD there for all that would start, end or await it, until pawl_timer_init;
- * others work, on a thread of the child's own.
+ * others work, on a thread of the child's own.  A function that forks ends the child
+ * itself, by exit or exec.
  *
  * Since 0.1.
  */
@@ -74,15 +79,16 @@ struct pawl_timer_link_ {
 /* Local: for the threads of one process.  All zero bytes is a timer without a
  * function, which cannot be started. */
 struct pawl_timer {
-    struct pawl_timer_link_ link_; /* this and `when_` under the lock of all */
+    struct pawl_timer_link_
+        link_; /* this and `when_` under the lock of its shard */
     pawl_deadline when_;
-    pawl_u32 word_;    /* written under the lock of all */
+    pawl_u32 word_;    /* written under the lock of its shard */
     uint32_t fork_;    /* in which process it was armed last */
     int64_t period_;   /* 0: once */
     pawl_timer_fn fn_; /* constant after init, as the rest */
     void *context_;
     const char *name_;
-    uint64_t missed_; /* under the lock of all */
+    uint64_t missed_; /* under the lock of its shard */
 };
 
 #define PAWL_TIMER_INIT(fn, context) {{0, 0}, 0, {0}, 0, 0, fn, context, 0, 0}
@@ -104,7 +110,7 @@ PAWL_API int pawl_timer_destroy(pawl_timer *t);
 /* ---- starting ----------------------------------------------------------- */
 
 /* Call the function at `when`; at once, if that has passed: pawl_after_ms(-1),
- * or 0.  PAWL_FOREVER never comes.  A timer is started once, see restart; one
+ * or 0, count as now.  PAWL_FOREVER never comes.  A timer is started once, see restart; one
  * that was cancelled before is considered started, and does nothing.
  *
  * Returns    0;  -EALREADY it has been started;  -EINVAL no function;  -EAGAIN,
@@ -203,7 +209,8 @@ PAWL_API bool pawl_timer_is_pending(const pawl_timer *t);
 PAWL_API bool pawl_timer_is_running(const pawl_timer *t);
 /* How many points in time a periodic timer has missed since init. */
 PAWL_API uint64_t pawl_timer_missed(const pawl_timer *t);
-/* What it is armed for; if it is not, what it was armed for last. */
+/* What it is armed for; if it is not, what it was armed for last.  Instead of a time
+ * in the past it may be a later one. */
 PAWL_API pawl_deadline pawl_timer_deadline(const pawl_timer *t);
 
 PAWL_END_DECLS

@@ -2,13 +2,15 @@
  *
  * timer.c - the timers of pawl/timer.h, where the word and its states are drawn.
  *
- * One lock for all: it guards the wheel and every timer's word, which is written
- * by plain stores; without the lock the word is only looked at.  The thread sleeps
- * on the bell until the next deadline.
+ * A timer belongs to one of some shards, by the thread that made it, so that threads
+ * with timers of their own do not meet.  The lock of a shard guards its wheel and its
+ * timers' words, which are written by plain stores; without the lock a word is only
+ * looked at.  One thread serves all shards, in turns, and sleeps on the bell until
+ * the next deadline of all.
  *
  * I1  A timer is in the wheel if and only if its word says ARMED.
- * I2  While the thread sleeps, no timer in the wheel needs it before
- *     `sleeps_until`, or a wake is on its way.
+ * I2  No timer in a shard needs the thread before `looked_for`, or the thread has not
+ *     looked at the shard yet since it last read the bell, or the bell has been rung.
  * I3  When a timer comes to rest, the store of its word is the last access to it:
  *     whoever sees the rest may free it.
  * I4  While a function runs, `running` is its timer, unless the function has
@@ -40,61 +42,97 @@
 #define CANCELLED UINT32_C(8)
 #define SLEEPERS UINT32_C(16)
 #define DAEMON UINT32_C(32)
-#define REST UINT32_C(64)
+#define SHARD UINT32_C(64) /* which, in 3 bits; constant after init */
+#define SHARDS UINT32_C(8)
+#define REST (SHARD * SHARDS)
 
 #define PENDING (ARMED | RUNNING)
 
-#define AWAKE INT64_MIN /* sleeps_until of a thread that does not sleep */
+/* looked_for while the thread is looking at the shard. */
+#define AWAKE INT64_MIN
+
+/* Timers of a shard that run before another has its turn. */
+#define TURN 64
+
+static struct shard {
+    pawl_mutex lock;
+    pawl_deadline looked_for; /* this and all below: under the lock */
+    pawl_deadline looked_at;  /* when the thread did last */
+    const pawl_timer *running;
+    uint32_t fork;   /* the process all this belongs to */
+    bool is_served;  /* the thread has been started */
+    bool is_awaited; /* somebody sleeps on: */
+    pawl_u32 held;   /* timers that keep the program alive */
+    struct pawl_wheel wheel;
+} __attribute__((aligned(2 * PAWL_CACHE_LINE))) shards[SHARDS];
 
 static struct {
+    pawl_u32 bell;   /* rung to have the thread look again */
+    pawl_u64 thread; /* its local id; above that, the forks before it */
     pawl_mutex lock;
-    pawl_u32 bell;              /* rung to have the thread look again */
-    pawl_deadline sleeps_until; /* this and all below: under the lock */
-    bool is_started;            /* the thread */
-    uint32_t thread;            /* its local id, once it runs */
-    uint32_t fork;              /* the process all this belongs to */
-    const pawl_timer *running;
-    pawl_u32 held;   /* timers that keep the program alive */
-    bool is_awaited; /* somebody sleeps on that */
-    struct pawl_wheel wheel;
+    uint32_t fork; /* this and all below: under the lock */
+    bool is_started;
 } service;
 
 /* -- The lock ------------------------------------------------------------------ */
 
-/* What is to be woken when the lock is released. */
+/* What is to be done when the lock is released. */
 struct wakes {
     bool thread;
     bool exit;
     pawl_u32 *sleepers; /* of a timer that came to rest */
 };
 
-/* In the child of a fork there is no thread, and what is in the wheel is the
- * parent's; the lock may be held by somebody who does not exist here. */
-static void enter(void)
+/* In the child of a fork it may be held by somebody who does not exist here. */
+static void lock(pawl_mutex *m)
 {
-    int err = pawl_mutex_lock(&service.lock);
+    int err = pawl_mutex_lock(m);
 
     if (pawl_unlikely(err == -EOWNERDEAD))
-        err = pawl_mutex_consistent(&service.lock);
-    PAWL_CHECK(err == 0, &service.lock, "the timers' lock cannot be taken");
-    if (pawl_unlikely(service.fork != pawl_fork_count_)) {
-        service.fork = pawl_fork_count_;
-        service.is_started = false;
-        service.thread = 0;
-        service.running = NULL;
-        pawl_store_relaxed(&service.held, 0); /* relaxed: under the lock */
+        err = pawl_mutex_consistent(m);
+    PAWL_CHECK(err == 0, m, "the timers' lock cannot be taken");
+}
+
+/* In the child of a fork there is no thread, and what is in the wheel is the
+ * parent's. */
+static void enter(struct shard *s)
+{
+    lock(&s->lock);
+    if (pawl_unlikely(s->fork != pawl_fork_count_)) {
+        s->fork = pawl_fork_count_;
+        s->is_served = false;
+        s->running = NULL;
+        pawl_store_relaxed(&s->held, 0); /* relaxed: under the lock */
     }
 }
 
-static void leave(struct wakes wakes)
+static struct shard *enter_of(const pawl_timer *t)
 {
-    pawl_mutex_unlock(&service.lock);
-    if (wakes.thread)
+    /* relaxed: constant. */
+    struct shard *s = &shards[pawl_load_relaxed(&t->word_) / SHARD % SHARDS];
+
+    enter(s);
+    return s;
+}
+
+static void leave(struct shard *s, struct wakes wakes)
+{
+    pawl_mutex_unlock(&s->lock);
+    if (wakes.thread) {
+        /* release: pairs with load_acquire in serve.  The kernel compares it: the
+         * thread sees the ring, or is asleep and woken. */
+        pawl_add_release(&service.bell, 1);
         pawl_futex_wake(&service.bell, 1, false, PAWL_CHANNEL_ANY);
+    }
     if (wakes.exit)
-        pawl_futex_wake(&service.held, 1, false, PAWL_CHANNEL_ANY);
+        pawl_futex_wake(&s->held, 1, false, PAWL_CHANNEL_ANY);
     if (wakes.sleepers != NULL)
         pawl_watchers_wake(wakes.sleepers, false);
+}
+
+static void just_leave(struct shard *s)
+{
+    leave(s, (struct wakes){0});
 }
 
 /* -- Words --------------------------------------------------------------------- */
@@ -117,10 +155,17 @@ static bool is_lost(const pawl_timer *t, uint32_t word)
     return (word & PENDING) != 0 && t->fork_ != pawl_fork_count_;
 }
 
+/* Which thread serves, if it is the caller. */
+static uint64_t own_name(void)
+{
+    return (uint64_t)pawl_fork_count_ << 32 | pawl_self_local();
+}
+
 /* Whether the caller is the function of a timer. */
 static bool is_thread(void)
 {
-    return service.thread == pawl_self_local();
+    /* relaxed: the thread's own store, or another's name. */
+    return pawl_load64_relaxed(&service.thread) == own_name();
 }
 
 static bool keeps_alive(uint32_t word)
@@ -130,36 +175,36 @@ static bool keeps_alive(uint32_t word)
 
 /* The word of a timer goes from one to the other: count what keeps the program
  * alive. */
-static void count(uint32_t from, uint32_t to, struct wakes *wakes)
+static void count(struct shard *s, uint32_t from, uint32_t to,
+                  struct wakes *wakes)
 {
     /* relaxed: under the lock.  The kernel compares it: who sleeps on it sees the
      * change, or is woken. */
-    uint32_t held = pawl_load_relaxed(&service.held);
+    uint32_t held = pawl_load_relaxed(&s->held);
 
     if (keeps_alive(from) == keeps_alive(to))
         return;
     held += keeps_alive(to) ? 1 : UINT32_MAX;
-    pawl_store_relaxed(&service.held, held); /* relaxed: as above */
-    if (held == 0 && service.is_awaited)
+    pawl_store_relaxed(&s->held, held); /* relaxed: as above */
+    if (held == 0 && s->is_awaited)
         wakes->exit = true;
 }
 
 /* The timer, whose word is `word`, comes to rest: I3. */
-static void rest(pawl_timer *t, uint32_t word, struct wakes *wakes)
+static void rest(struct shard *s, pawl_timer *t, uint32_t word,
+                 struct wakes *wakes)
 {
     uint32_t to = (word & ~(PENDING | SLEEPERS)) + REST;
 
     if ((word & SLEEPERS) != 0)
         wakes->sleepers = &t->word_;
-    count(word, to, wakes);
+    count(s, word, to, wakes);
     pawl_tsan_release(t);
     /* release: pairs with load_acquire in the waits and questions. */
     pawl_store_release(&t->word_, to);
 }
 
-/* At the end of the program: wait for those that keep it alive, unless their
- * thread is what ends it. */
-static bool await_held(pawl_deadline until)
+static bool await_shard(struct shard *s, pawl_deadline until)
 {
     bool any = false;
     int err = 0;
@@ -167,33 +212,43 @@ static bool await_held(pawl_deadline until)
     for (;;) {
         uint32_t held;
 
-        enter();
-        /* relaxed: under the lock. */
-        held = is_thread() ? 0 : pawl_load_relaxed(&service.held);
-        service.is_awaited = held != 0;
-        leave((struct wakes){0});
+        enter(s);
+        held = pawl_load_relaxed(&s->held); /* relaxed: under the lock */
+        s->is_awaited = held != 0;
+        just_leave(s);
         if (held == 0 || err == -ETIMEDOUT)
             return any;
         any = true;
-        err = pawl_futex_wait(&service.held, held, until, false,
-                              PAWL_CHANNEL_ANY);
+        err = pawl_futex_wait(&s->held, held, until, false, PAWL_CHANNEL_ANY);
     }
+}
+
+/* At the end of the program: wait for those that keep it alive, unless their
+ * thread is what ends it. */
+static bool await_held(pawl_deadline until)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < SHARDS && !is_thread(); i++)
+        if (await_shard(&shards[i], until))
+            any = true;
+    return any;
 }
 
 /* -- The thread ------------------------------------------------------------------ */
 
-static void put(pawl_timer *t, pawl_deadline when, struct wakes *wakes)
+static void put(struct shard *s, pawl_timer *t, pawl_deadline when,
+                struct wakes *wakes)
 {
     pawl_deadline look;
 
-    t->when_ = when;
-    look = pawl_wheel_put(&service.wheel, t);
-    if (look >= service.sleeps_until)
+    /* What is due at once comes after what is due: a timer that starts itself again
+     * and again leaves the others their turn. */
+    t->when_ = when > s->looked_at ? when : s->looked_at;
+    look = pawl_wheel_put(&s->wheel, t);
+    if (look >= s->looked_for)
         return;
-    service.sleeps_until = look; /* later ones need no wake: I2 */
-    /* relaxed: under the lock.  The kernel compares it: the thread sees the ring,
-     * or is asleep and woken. */
-    pawl_store_relaxed(&service.bell, pawl_load_relaxed(&service.bell) + 1);
+    s->looked_for = look; /* later ones need no wake: I2 */
     wakes->thread = true;
 }
 
@@ -216,23 +271,23 @@ static pawl_deadline next_period(const pawl_timer *t)
 }
 
 /* The function of t has returned. */
-static void ran(pawl_timer *t, struct wakes *wakes)
+static void ran(struct shard *s, pawl_timer *t, struct wakes *wakes)
 {
     uint32_t word = word_of(t) & ~RUNNING;
 
-    service.running = NULL;
+    s->running = NULL;
     if ((word & (ARMED | CANCELLED)) == 0 && t->period_ > 0) {
-        put(t, next_period(t), wakes);
+        put(s, t, next_period(t), wakes);
         word |= ARMED;
     }
     if ((word & ARMED) != 0)
         set_word(t, word);
     else
-        rest(t, word | RUNNING, wakes);
+        rest(s, t, word | RUNNING, wakes);
 }
 
 /* Call the function of a timer that has been taken out of the wheel. */
-static void fire(pawl_timer *t, pawl_deadline now)
+static void fire(struct shard *s, pawl_timer *t, pawl_deadline now)
 {
     pawl_timer_fn fn = t->fn_;
     void *context = t->context_;
@@ -241,76 +296,114 @@ static void fire(pawl_timer *t, pawl_deadline now)
     if (t->period_ > 0)
         catch_up(t, now);
     set_word(t, (word_of(t) & ~(ARMED | CANCELLED)) | RUNNING);
-    service.running = t;
-    leave(wakes);
+    s->running = t;
+    leave(s, wakes);
     fn(t, context);
-    enter();
-    if (service.running == t)
-        ran(t, &wakes);
-    leave(wakes);
+    enter(s);
+    if (s->running == t)
+        ran(s, t, &wakes);
+    leave(s, wakes);
 }
 
-static void sleep_until(pawl_deadline until)
+/* Call the functions that are due in a shard, for one turn.
+ *
+ * Returns  when the shard has to be looked at again. */
+static pawl_deadline serve_shard(struct shard *s)
 {
-    /* relaxed: under the lock. */
-    uint32_t seen = pawl_load_relaxed(&service.bell);
+    pawl_deadline asked = AWAKE;
 
-    service.sleeps_until = until;
-    leave((struct wakes){0});
-    pawl_futex_wait(&service.bell, seen, until, false, PAWL_CHANNEL_ANY);
+    for (int i = 0; i < TURN && is_thread(); i++) {
+        pawl_deadline now;
+        pawl_deadline next;
+        pawl_timer *t;
+
+        pawl_exit_gate(); /* does not return when the program has ended */
+        enter(s);
+        if (!s->is_served) { /* nothing has been armed in this process */
+            just_leave(s);
+            return PAWL_FOREVER;
+        }
+        if (s->looked_for > asked)
+            asked = s->looked_for;
+        s->looked_for = AWAKE;
+        s->looked_at = now = pawl_now();
+        t = pawl_wheel_take(&s->wheel, now, &next);
+        if (t != NULL) {
+            fire(s, t, now);
+            continue;
+        }
+        if (next > now) {
+            /* Asked for a timer that has been cancelled meanwhile: better one vain
+             * look then than one for each that is armed and cancelled. */
+            if (asked > now && asked < next)
+                next = asked;
+            s->looked_for = next;
+            just_leave(s);
+            return next;
+        }
+        just_leave(s); /* others first */
+    }
+    return 0;
 }
 
 static void serve(void *arg)
 {
-    uint32_t fork = pawl_fork_count_;
-
     (void)arg;
     prctl(PR_SET_TIMERSLACK, 1); /* the kernel would be 50 us late on purpose */
+    /* relaxed: only this thread looks for its own name. */
+    pawl_store64_relaxed(&service.thread, own_name());
     for (;;) {
-        pawl_deadline now;
-        pawl_deadline next;
-        pawl_deadline asked;
-        pawl_timer *t;
+        /* acquire: pairs with add_release in leave: what was armed before the ring
+         * is found, what is armed later rings again. */
+        uint32_t seen = pawl_load_acquire(&service.bell);
+        pawl_deadline next = PAWL_FOREVER;
 
-        pawl_exit_gate(); /* does not return when the program has ended */
-        enter();
-        if (service.fork != fork)
-            break; /* a function has forked, and returned in the child */
-        service.thread = pawl_self_local();
-        asked = service.sleeps_until;
-        service.sleeps_until = AWAKE;
-        now = pawl_now();
-        t = pawl_wheel_take(&service.wheel, now, &next);
-        /* Woken for a timer that has been cancelled meanwhile: better one vain
-         * wake then than one for each that is armed and cancelled. */
-        if (asked > now && asked < next)
-            next = asked;
-        if (t != NULL)
-            fire(t, now);
-        else if (next > now)
-            sleep_until(next);
-        else
-            leave((struct wakes){0}); /* others first */
+        for (uint32_t i = 0; i < SHARDS; i++) {
+            pawl_deadline look = serve_shard(&shards[i]);
+
+            if (!is_thread())
+                return; /* a function has forked, and returned in the child */
+            if (look < next)
+                next = look;
+        }
+        if (next > 0)
+            pawl_futex_wait(&service.bell, seen, next, false, PAWL_CHANNEL_ANY);
     }
-    leave((struct wakes){0});
 }
 
 static int start_thread(void)
 {
     static struct pawl_exit_hook hook = {.run = await_held,
                                          .phase = PAWL_EXIT_TIMERS};
-    int err;
+    int err = pawl_exit_add(&hook);
 
-    if (service.is_started)
-        return 0;
-    err = pawl_exit_add(&hook);
     if (err != 0)
         return err;
-    pawl_wheel_reset(&service.wheel, pawl_now());
-    service.sleeps_until = AWAKE;
-    err = pawl_service_start("pawl-timer", serve, NULL);
-    service.is_started = err == 0;
+    lock(&service.lock);
+    if (!service.is_started || service.fork != pawl_fork_count_) {
+        err = pawl_service_start("pawl-timer", serve, NULL);
+        service.is_started = err == 0;
+        service.fork = pawl_fork_count_;
+    }
+    pawl_mutex_unlock(&service.lock);
     return err;
+}
+
+/* Have the shard served, from the first timer on. */
+static int open_shard(struct shard *s)
+{
+    int err;
+
+    if (pawl_likely(s->is_served))
+        return 0;
+    err = start_thread();
+    if (err != 0)
+        return err;
+    s->looked_at = pawl_now();
+    pawl_wheel_reset(&s->wheel, s->looked_at);
+    s->looked_for = PAWL_FOREVER;
+    s->is_served = true;
+    return 0;
 }
 
 /* -- Starting -------------------------------------------------------------------- */
@@ -320,36 +413,39 @@ int pawl_timer_init(pawl_timer *t, pawl_timer_fn fn, void *context)
     if (fn == NULL)
         return -EINVAL;
     *t = (pawl_timer)PAWL_TIMER_INIT(fn, context);
+    set_word(t, pawl_self_local() % SHARDS * SHARD);
     return 0;
 }
 
-/* Arm a timer that may be armed, and whose word is `word`. */
-static int arm(pawl_timer *t, uint32_t word, pawl_deadline when, int64_t period,
-               struct wakes *wakes)
+/* Arm a timer that may be armed. */
+static int arm(struct shard *s, pawl_timer *t, pawl_deadline when,
+               int64_t period, struct wakes *wakes)
 {
-    int err = start_thread();
+    uint32_t word = word_of(t);
+    int err = open_shard(s);
 
     if (err != 0)
         return err;
     if ((word & ARMED) != 0)
-        pawl_wheel_remove(&service.wheel, t);
+        pawl_wheel_remove(&s->wheel, t);
     t->period_ = period;
     t->fork_ = pawl_fork_count_;
-    count(word, word | ARMED, wakes);
+    count(s, word, word | ARMED, wakes);
     set_word(t, word | ARMED | STARTED);
-    put(t, when, wakes);
+    put(s, t, when, wakes);
     return 0;
 }
 
 static int start(pawl_timer *t, pawl_deadline when, int64_t period, bool again)
 {
     struct wakes wakes = {0};
+    struct shard *s;
     uint32_t word;
     int err = t->fn_ == NULL ? -EINVAL : pawl_exit_gate();
 
     if (err != 0)
         return err;
-    enter();
+    s = enter_of(t);
     word = word_of(t);
     if (is_lost(t, word))
         err = -ECHILD;
@@ -358,8 +454,8 @@ static int start(pawl_timer *t, pawl_deadline when, int64_t period, bool again)
     else if (!again && (word & CANCELLED) != 0)
         set_word(t, word | STARTED);
     else
-        err = arm(t, word, when, period, &wakes);
-    leave(wakes);
+        err = arm(s, t, when, period, &wakes);
+    leave(s, wakes);
     return err;
 }
 
@@ -394,14 +490,14 @@ int pawl_timer_restart_every(pawl_timer *t, pawl_deadline first, int64_t period)
 
 /* -- Cancelling ------------------------------------------------------------------ */
 
-static int call_off(pawl_timer *t, struct wakes *wakes)
+static int call_off(struct shard *s, pawl_timer *t, struct wakes *wakes)
 {
     uint32_t word = word_of(t);
 
     if (is_lost(t, word))
         return -ECHILD;
     if ((word & ARMED) != 0)
-        pawl_wheel_remove(&service.wheel, t);
+        pawl_wheel_remove(&s->wheel, t);
     if ((word & RUNNING) != 0) {
         if ((word & ARMED) != 0 || t->period_ > 0)
             word |= CANCELLED;
@@ -409,7 +505,7 @@ static int call_off(pawl_timer *t, struct wakes *wakes)
         return -EBUSY;
     }
     if ((word & ARMED) != 0)
-        rest(t, word | CANCELLED, wakes);
+        rest(s, t, word | CANCELLED, wakes);
     else if ((word & STARTED) == 0)
         set_word(t, word | CANCELLED);
     else if ((word & CANCELLED) == 0)
@@ -420,22 +516,21 @@ static int call_off(pawl_timer *t, struct wakes *wakes)
 int pawl_timer_cancel(pawl_timer *t)
 {
     struct wakes wakes = {0};
-    int err;
+    struct shard *s = enter_of(t);
+    int err = call_off(s, t, &wakes);
 
-    enter();
-    err = call_off(t, &wakes);
-    leave(wakes);
+    leave(s, wakes);
     return err;
 }
 
 /* Sleep until the timer changes, of which the caller, who has the lock, wants to
  * be told.  Releases the lock. */
-static int await_change(pawl_timer *t, pawl_deadline until)
+static int await_change(struct shard *s, pawl_timer *t, pawl_deadline until)
 {
     uint32_t word = word_of(t) | SLEEPERS;
 
     set_word(t, word);
-    leave((struct wakes){0});
+    just_leave(s);
     return pawl_futex_wait(&t->word_, word, until, false, PAWL_CHANNEL_ANY);
 }
 
@@ -443,16 +538,16 @@ int pawl_timer_cancel_wait_until(pawl_timer *t, pawl_deadline until)
 {
     for (;;) {
         struct wakes wakes = {0};
+        struct shard *s = enter_of(t);
         int err = -EDEADLK;
 
-        enter();
-        if (service.running != t || !is_thread())
-            err = call_off(t, &wakes);
+        if (s->running != t || !is_thread())
+            err = call_off(s, t, &wakes);
         if (err != -EBUSY || until <= 0) {
-            leave(wakes);
+            leave(s, wakes);
             return err == -EBUSY ? -ETIMEDOUT : err;
         }
-        if (await_change(t, until) == -ETIMEDOUT)
+        if (await_change(s, t, until) == -ETIMEDOUT)
             until = 0; /* look once more */
     }
 }
@@ -482,11 +577,10 @@ static PAWL_COLD int join_slow(pawl_timer *t, uint32_t rests,
                                pawl_deadline until)
 {
     for (;;) {
-        uint32_t word;
+        struct shard *s = enter_of(t);
+        uint32_t word = word_of(t);
         int err;
 
-        enter();
-        word = word_of(t);
         if (has_rested(word, rests))
             err = outcome(word);
         else if (is_lost(t, word))
@@ -495,12 +589,12 @@ static PAWL_COLD int join_slow(pawl_timer *t, uint32_t rests,
             err = -EDEADLK;
         else if (until <= 0)
             err = -ETIMEDOUT;
-        else if (await_change(t, until) == -ETIMEDOUT) {
+        else if (await_change(s, t, until) == -ETIMEDOUT) {
             until = 0; /* look once more */
             continue;
         } else
             continue;
-        leave((struct wakes){0});
+        just_leave(s);
         return err;
     }
 }
@@ -547,9 +641,10 @@ static int look(pawl_wait_item *item, bool first)
     if (first) {
         item->epoch_ = word / REST;
         if ((word & PENDING) != 0) {
-            enter();
+            struct shard *s = enter_of(t);
+
             lost = is_lost(t, word_of(t));
-            leave((struct wakes){0});
+            just_leave(s);
         }
     }
     if (!is_ready(word, item))
@@ -561,15 +656,13 @@ static int look(pawl_wait_item *item, bool first)
 static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
 {
     pawl_timer *t = item->object_;
-    uint32_t word;
-    bool ready;
+    struct shard *s = enter_of(t);
+    uint32_t word = word_of(t) | SLEEPERS;
+    bool ready = is_ready(word, item);
 
-    enter();
-    word = word_of(t) | SLEEPERS;
-    ready = is_ready(word, item);
     if (!ready)
         set_word(t, word);
-    leave((struct wakes){0});
+    just_leave(s);
     *w = (struct pawl_watch){&t->word_, word, false};
     return !ready;
 }
@@ -586,37 +679,36 @@ pawl_wait_item pawl_timer_wait_item(pawl_timer *t)
 int pawl_timer_destroy(pawl_timer *t)
 {
     struct wakes wakes = {0};
-    uint32_t word;
+    struct shard *s = enter_of(t);
+    uint32_t word = word_of(t);
     int err = 0;
 
-    enter();
-    word = word_of(t);
     if (is_lost(t, word))
         err = -ECHILD;
     else if ((word & ARMED) != 0)
         err = -EBUSY;
     else if ((word & RUNNING) != 0 &&
-             (!is_thread() || service.running != t || (word & SLEEPERS) != 0))
+             (!is_thread() || s->running != t || (word & SLEEPERS) != 0))
         err = -EBUSY;
     else {
-        count(word, 0, &wakes);
+        count(s, word, 0, &wakes);
         if ((word & RUNNING) != 0)
-            service.running = NULL;
+            s->running = NULL;
         *t = (pawl_timer)PAWL_TIMER_INIT(t->fn_, t->context_);
+        set_word(t, word & SHARD * (SHARDS - 1));
     }
-    leave(wakes);
+    leave(s, wakes);
     return err;
 }
 
 int pawl_timer_set_daemon(pawl_timer *t, bool daemon)
 {
-    uint32_t word;
+    struct shard *s = enter_of(t);
+    uint32_t word = word_of(t);
 
-    enter();
-    word = word_of(t);
     if ((word & STARTED) == 0)
         set_word(t, daemon ? word | DAEMON : word & ~DAEMON);
-    leave((struct wakes){0});
+    just_leave(s);
     return (word & STARTED) != 0 ? -EBUSY : 0;
 }
 
@@ -641,13 +733,11 @@ const char *pawl_timer_name(const pawl_timer *t)
 
 static bool is_now(const pawl_timer *t, uint32_t bits)
 {
-    uint32_t word;
-    bool lost;
+    struct shard *s = enter_of(t);
+    uint32_t word = word_of(t);
+    bool lost = is_lost(t, word);
 
-    enter();
-    word = word_of(t);
-    lost = is_lost(t, word);
-    leave((struct wakes){0});
+    just_leave(s);
     return (word & bits) != 0 && !lost;
 }
 
@@ -663,20 +753,18 @@ bool pawl_timer_is_running(const pawl_timer *t)
 
 uint64_t pawl_timer_missed(const pawl_timer *t)
 {
-    uint64_t missed;
+    struct shard *s = enter_of(t);
+    uint64_t missed = t->missed_;
 
-    enter();
-    missed = t->missed_;
-    leave((struct wakes){0});
+    just_leave(s);
     return missed;
 }
 
 pawl_deadline pawl_timer_deadline(const pawl_timer *t)
 {
-    pawl_deadline when;
+    struct shard *s = enter_of(t);
+    pawl_deadline when = t->when_;
 
-    enter();
-    when = t->when_;
-    leave((struct wakes){0});
+    just_leave(s);
     return when;
 }

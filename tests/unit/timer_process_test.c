@@ -57,6 +57,28 @@ TEST(timer_process.end_waits_for_a_pending_timer)
     CHECK_EQ(runs_in(ends_with_one_pending), 1);
 }
 
+static void start_one(void *t)
+{
+    CHECK_OK(pawl_timer_init(t, count, NULL));
+    CHECK_OK(pawl_timer_start(t, pawl_after_ms(30)));
+}
+
+static void ends_with_those_of_many_threads(void *arg)
+{
+    static pawl_timer timers[4];
+
+    (void)arg;
+    for (int i = 0; i < 4; i++)
+        test_join(test_thread(start_one, &timers[i]));
+    exit(0);
+}
+
+/* T-29: whichever thread has made them. */
+TEST(timer_process.end_waits_for_the_timers_of_all_threads)
+{
+    CHECK_EQ(runs_in(ends_with_those_of_many_threads), 4);
+}
+
 static void ends_with_a_chain(void *arg)
 {
     static int left = 5;

@@ -565,7 +565,7 @@ TEST(timer.joiners_wait_for_the_function)
     puppets_end(q, JOINERS);
 }
 
-/* T-33: or by a cancellation, even if it is armed again at once. */
+/* T-33: or by a cancellation, even if it is armed again before they look. */
 TEST(timer.joiners_are_told_of_a_cancellation)
 {
     struct puppet q[JOINERS];
@@ -573,18 +573,21 @@ TEST(timer.joiners_are_told_of_a_cancellation)
 
     puppets_begin(q, JOINERS);
     probe_init(&p, false);
-    CHECK_OK(pawl_timer_start(&p.timer, pawl_after_s(1000)));
-    for (int i = 0; i < JOINERS; i++) {
-        puppet_do(&q[i], join, &p.timer, PAWL_FOREVER);
-        puppet_until_asleep(&q[i]);
+    for (int round = 0; round < PERIODS; round++) {
+        CHECK_OK(pawl_timer_restart(&p.timer, pawl_after_s(1000)));
+        for (int i = 0; i < JOINERS; i++) {
+            puppet_do(&q[i], join, &p.timer, PAWL_FOREVER);
+            puppet_until_asleep(&q[i]);
+        }
+        CHECK_OK(
+            pawl_timer_restart(&p.timer, pawl_after_s(2000))); /* no rest */
+        for (int i = 0; i < JOINERS; i++)
+            puppet_until_asleep(&q[i]);
+        CHECK_OK(pawl_timer_cancel(&p.timer));
+        CHECK_OK(pawl_timer_restart(&p.timer, pawl_after_s(1000)));
+        for (int i = 0; i < JOINERS; i++)
+            CHECK_ERR(puppet_result(&q[i]), -ECANCELED);
     }
-    CHECK_OK(pawl_timer_restart(&p.timer, pawl_after_s(2000))); /* no rest */
-    for (int i = 0; i < JOINERS; i++)
-        puppet_until_asleep(&q[i]);
-    CHECK_OK(pawl_timer_cancel(&p.timer));
-    CHECK_OK(pawl_timer_restart(&p.timer, pawl_after_s(1000)));
-    for (int i = 0; i < JOINERS; i++)
-        CHECK_ERR(puppet_result(&q[i]), -ECANCELED);
     CHECK_OK(pawl_timer_cancel(&p.timer));
     puppets_end(q, JOINERS);
 }
@@ -656,10 +659,11 @@ TEST(timer.run_in_the_order_of_their_deadlines)
     struct line_up line = {.n = 0};
     struct in_line in_line[8];
     struct probe p;
-    pawl_deadline now = pawl_now();
+    pawl_deadline now;
 
     probe_init(&p, true);
     until_running(&p); /* the others have to wait */
+    now = pawl_now();
     for (int i = 0; i < 8; i++) {
         struct in_line *l = &in_line[starts[i]];
 
@@ -672,6 +676,51 @@ TEST(timer.run_in_the_order_of_their_deadlines)
     CHECK_OK(pawl_timer_join(&in_line[7].timer));
     for (int i = 0; i < 8; i++)
         CHECK_EQ(line.order[i], i);
+}
+
+static _Atomic int waiting; /* timers that have not had their turn */
+
+static void start_again(pawl_timer *t, void *unused)
+{
+    (void)unused;
+    if (atomic_load(&waiting) > 0)
+        CHECK_OK(pawl_timer_restart(t, 0));
+}
+
+static void have_turn(pawl_timer *t, void *unused)
+{
+    (void)t;
+    (void)unused;
+    atomic_fetch_sub(&waiting, 1);
+}
+
+static void init_by_another_thread(void *t)
+{
+    CHECK_OK(pawl_timer_init(t, have_turn, NULL));
+}
+
+/* T-32: a timer that is due again and again leaves the others their turn, those of
+ * this thread and those of others. */
+TEST(timer.all_have_their_turn)
+{
+    struct test_thread *threads[JOINERS];
+    pawl_timer others[JOINERS + 1];
+    pawl_timer t;
+
+    for (int i = 0; i < JOINERS; i++)
+        threads[i] = test_thread(init_by_another_thread, &others[i]);
+    for (int i = 0; i < JOINERS; i++)
+        test_join(threads[i]);
+    init_by_another_thread(&others[JOINERS]);
+    CHECK_OK(pawl_timer_init(&t, start_again, NULL));
+    atomic_store(&waiting, JOINERS + 1);
+    CHECK_OK(pawl_timer_start(&t, 0));
+    for (int i = 0; i <= JOINERS; i++)
+        CHECK_OK(pawl_timer_start(&others[i], pawl_after_us(100)));
+    for (int i = 0; i <= JOINERS; i++)
+        CHECK_OK(pawl_timer_join(&others[i]));
+    CHECK_OK(pawl_timer_join(&t));
+    CHECK_EQ(atomic_load(&waiting), 0);
 }
 
 /* W-32, D-17: no thread before the first start; one for any number of timers. */
