@@ -27,8 +27,10 @@ typedef void (*pawl_fork_fn)(void *context);
 PAWL_API int pawl_at_fork(pawl_fork_fn before, pawl_fork_fn in_parent,
                           pawl_fork_fn in_child, void *context);
 
-/* Fork, when what stdio has buffered is written: otherwise it would be written
- * twice.
+/* Fork, when what stdout and stderr have buffered is written: otherwise it would
+ * be written twice.  Flush other streams before, if they need it: here they are
+ * left alone, because a stream that another thread reads from is locked until
+ * its next line comes.
  *
  * Returns    in the parent, the id of the child;  in the child, 0;
  *            -EAGAIN, -ENOMEM;  a hook has been called around those too. */

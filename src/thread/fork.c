@@ -116,7 +116,8 @@ pid_t pawl_fork(void)
 
     if (n > 1)
         warn(n);
-    fflush(NULL);
+    fflush(stdout);
+    fflush(stderr);
     pid = fork();
     if (pid < 0)
         pid = -errno;
