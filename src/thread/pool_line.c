@@ -129,6 +129,11 @@ static void refill(pawl_pool *p, struct pawl_worker *w)
     if (w != NULL)
         w->searches = false;
     p->last = pawl_task_at(seen);
+    if (p->last->next_ == NULL) {
+        /* relaxed: the caller takes it away, or looks after what it leaves. */
+        pawl_store64_relaxed(&p->first, (uintptr_t)p->last);
+        return;
+    }
     for (pawl_task *t = p->last; t != NULL;) {
         pawl_task *older = t->next_;
 
