@@ -283,7 +283,7 @@ static void thread_ends(void *round)
         pawl_exit_notice();
     }
     pawl_carrier_self_ = NULL;
-    if (c == &main_carrier)
+    if (c == main_now) /* stays, for who asks for it */
         main_is_gone();
     else
         pawl_registry_remove(c);
