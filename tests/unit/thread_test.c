@@ -891,3 +891,28 @@ TEST(thread.stack_and_cpus_may_be_given)
     CHECK_OK(pawl_thread_init(&t, nothing, NULL, &o));
     CHECK_ERR(pawl_thread_start(&t), -EINVAL);
 }
+
+static int list_threads(void *arg)
+{
+    pawl_thread_info infos[4];
+
+    (void)arg;
+    return pawl_thread_enumerate(infos, 4) >= 2 ? 0 : 1;
+}
+
+/* Readers of the registry that have ended are not waited for, nor looked at, when
+ * carriers are freed: after every 32 ends. */
+TEST(thread.readers_of_the_registry_may_end)
+{
+    pawl_thread_options o = {.size = sizeof o, .no_cache = true};
+
+    for (int i = 0; i < 200; i++) {
+        pawl_thread t;
+        int status;
+
+        CHECK_OK(pawl_thread_init(&t, list_threads, NULL, &o));
+        CHECK_OK(pawl_thread_start(&t));
+        CHECK_OK(pawl_thread_join(&t, &status));
+        CHECK_EQ(status, 0);
+    }
+}
