@@ -213,6 +213,13 @@ int test_cpu_count(void)
     return CPU_COUNT(&set);
 }
 
+bool test_can_ask_for_cpus(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof set, &set) == 0;
+}
+
 bool test_under_tsan(void)
 {
     return UNDER_TSAN;

@@ -124,8 +124,9 @@ __attribute__((weak)) void test_main_begins(int argc, char **argv);
  * PAWL_TEST_LONG. */
 int test_iterations(int n);
 
-/* CPUs that this thread may run on. */
+/* CPUs that this thread may run on; 1 where a sandbox does not tell. */
 int test_cpu_count(void);
+bool test_can_ask_for_cpus(void);
 
 /* Whether the program is built with ThreadSanitizer. */
 bool test_under_tsan(void);

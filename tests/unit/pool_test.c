@@ -637,14 +637,6 @@ TEST(pool.task_may_shut_it_down)
 
 /* ---- workers ------------------------------------------------------------------------ */
 
-/* Not where a sandbox refuses it. */
-static bool can_ask_for_cpus(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof set, &set) == 0;
-}
-
 TEST(pool.bad_options_are_refused)
 {
     static const pawl_pool_options bad[] = {
@@ -666,7 +658,7 @@ TEST(pool.bad_options_are_refused)
     pool = make(NULL);
     CHECK(pawl_pool_max_workers(pool) >= 5);
     CHECK(pawl_pool_max_workers(pool) <= 32);
-    if (can_ask_for_cpus())
+    if (test_can_ask_for_cpus())
         CHECK(pawl_pool_max_workers(pool) <= test_cpu_count() + 4);
     CHECK_OK(pawl_pool_end(pool));
 }
@@ -878,7 +870,7 @@ TEST(pool.workers_can_be_pinned)
     pawl_latch latch = PAWL_LATCH_INIT(2);
     pawl_task t[2];
 
-    if (!can_ask_for_cpus()) {
+    if (!test_can_ask_for_cpus()) {
         CHECK_OK(pawl_pool_end(pool));
         TEST_SKIP("the CPUs of a thread cannot be asked for");
     }
