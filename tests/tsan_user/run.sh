@@ -47,17 +47,22 @@ expect() {
 }
 
 flags="-std=c11 -g -fsanitize=thread -D_GNU_SOURCE -ftls-model=initial-exec"
-# shellcheck disable=SC2086
-(cd "$work" && "$cc" $flags -O2 -c -I"$source_dir/include" \
-    -I"$source_dir/src" "$source_dir"/src/*/*.c) || exit 1
-ar rc "$work/libinstrumented.a" "$work"/*.o || exit 1
+for folder in "$source_dir"/src/*/; do # files of two may have the same name
+    mkdir "$work/objects" || exit 1
+    # shellcheck disable=SC2086
+    (cd "$work/objects" && "$cc" $flags -O2 -c -I"$source_dir/include" \
+        -I"$source_dir/src" "$folder"*.c) || exit 1
+    mv "$work/objects" "$work/objects.$(basename "$folder")"
+done
+ar rc "$work/libinstrumented.a" "$work"/objects.*/*.o || exit 1
+urcu=$(pkg-config --libs liburcu-memb) || exit 1
 
 for library in "$@" "$work/libinstrumented.a"; do
     [ -n "$library" ] || continue # no shared library in this build
     # shellcheck disable=SC2086
     "$cc" $flags -O1 -I"$source_dir/include" \
         "$source_dir/tests/tsan_user/user.c" "$library" \
-        "-Wl,-rpath,$(dirname "$library")" -pthread -o "$work/user" || exit 1
+        "-Wl,-rpath,$(dirname "$library")" $urcu -pthread -o "$work/user" || exit 1
     expect "$library" "" clean
     $wrapper "$work/user" --list >"$work/list" || exit 1
     while read -r misuse kind text; do
