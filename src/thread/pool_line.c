@@ -234,7 +234,8 @@ static void reject(pawl_task *t, int status)
         pawl_task_let_go(t);
         return;
     }
-    pawl_store_relaxed(&t->held_, 0); /* relaxed: published by the set */
+    /* release: who settles it then sees that it runs. */
+    pawl_store_release(&t->held_, 0);
     pawl_future_call(&t->future,
                      pawl_future_set_task(&t->future, status, NULL));
     if (on_heap)

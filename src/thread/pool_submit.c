@@ -33,7 +33,7 @@ static pawl_pool *pool_of(const pawl_task *t)
     return (pawl_pool *)(uintptr_t)pawl_load64_relaxed(&t->pool_);
 }
 
-/* acquire: pairs with the release in pawl_task_let_go. */
+/* acquire: pairs with the release in pawl_task_let_go, and of who sets it. */
 static uint32_t held(const pawl_task *t)
 {
     uint32_t word = pawl_load_acquire(&t->held_);
@@ -47,7 +47,8 @@ int pawl_task_settle(pawl_task *task)
     int err;
     uint32_t seen;
 
-    if (held(task) == 0)
+    /* A pool that has let go of one that runs is about to set it. */
+    if (held(task) == 0 && !pawl_future_is_running(&task->future))
         return 0;
     if (!pawl_pool_is_of_this_process(pool_of(task)))
         return -ECHILD;

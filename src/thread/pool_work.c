@@ -167,7 +167,8 @@ void pawl_pool_run(struct pawl_worker *w, pawl_task *t, bool is_free)
         if (is_free && !pawl_line_has_more(w))
             w->searches = pawl_line_take_token_if_empty(w->pool);
     }
-    pawl_store_relaxed(&t->held_, 0); /* relaxed: published by the set */
+    /* release: who settles it then sees that it runs. */
+    pawl_store_release(&t->held_, 0);
     callbacks = pawl_future_set_task(&t->future, status, t->value);
     if (pawl_unlikely(callbacks != NULL)) {
         if (w != NULL)

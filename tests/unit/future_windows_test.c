@@ -4,7 +4,10 @@
  * threads are held where a wake-up could be lost, or memory touched too late
  * (see seam.h).
  */
+#include <sched.h>
 #include <string.h>
+
+#include <pawl/pool.h>
 
 #include "seam.h"
 
@@ -198,6 +201,50 @@ TEST(future_window.pool_queues_for_the_lock)
     CHECK_OK(visitor_passes(&v));
     CHECK_ERR(pawl_future_set(&f, 2, NULL), -EPERM);
     CHECK_EQ(result(&f), 1);
+}
+
+static pawl_u32 steps; /* of wait_to_be_let_go and who watches it */
+
+static int wait_to_be_let_go(pawl_task *t, void *arg)
+{
+    (void)t;
+    (void)arg;
+    pawl_store_release(&steps, 1);
+    while (pawl_load_acquire(&steps) == 1)
+        sched_yield();
+    return 0;
+}
+
+/* -EBUSY: it came back too early. */
+static int settle(void *f)
+{
+    int err = pawl_task_settle(f); /* the first member of a task */
+
+    return err == 0 && !pawl_future_is_done(f) ? -EBUSY : err;
+}
+
+/* X-01: its pool has let go of it, and is kept from setting it: it has not
+ * settled. */
+TEST(future_window.task_settles_when_it_is_set)
+{
+    struct visitor v;
+    pawl_pool *pool;
+    pawl_task task = PAWL_TASK_INIT(wait_to_be_let_go, NULL);
+    pawl_future *f = &task.future;
+
+    pawl_store_release(&steps, 0);
+    CHECK_OK(pawl_pool_create(&pool, NULL));
+    CHECK_OK(pawl_pool_submit(pool, &task));
+    while (pawl_load_acquire(&steps) == 0)
+        sched_yield();
+    CHECK(!is_done(lock(f)));
+    pawl_store_release(&steps, 2);
+    while ((pawl_load_acquire(&f->word_) & QUEUED) == 0)
+        sched_yield();
+    visitor_start_asleep(&v, settle, nothing, f);
+    unlock(f);
+    CHECK_OK(visitor_passes(&v));
+    CHECK_OK(pawl_pool_end(pool));
 }
 
 static void find_it_locked_by_nobody(void *arg)
