@@ -5,6 +5,7 @@
  * after the unlock, and only if somebody waits.  GLib's pool, where installed, with
  * such a pair as well.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -15,8 +16,12 @@
 #endif
 
 #include "bench.h"
+#include "pool_part.h"
 
 #define OBJECT pool
+
+/* So many chunks, each a job, for each CPU, where the chunks are made by hand. */
+#define POOL_CHUNKS_EACH 4
 
 #define new_jobs(type, n) ((type *)calloc((n), sizeof(type)))
 #define free_jobs(jobs) free(jobs)
@@ -26,10 +31,10 @@
 typedef pawl_pool *pool_pool_pawl;
 typedef pawl_task job_pool_pawl;
 
-static int work_pawl(pawl_task *t, void *turns)
+static int work_pawl(pawl_task *t, void *part)
 {
     (void)t;
-    bench_work((uint64_t)(uintptr_t)turns);
+    pool_do_part(part);
     return 0;
 }
 
@@ -45,9 +50,9 @@ static void pool_free_pool_pawl(pawl_pool **p)
     BENCH_CHECK(pawl_pool_end(*p) == 0);
 }
 
-static inline void job_set_pool_pawl(pawl_task *t, uint64_t turns)
+static inline void job_set_pool_pawl(pawl_task *t, const struct pool_part *part)
 {
-    pawl_task_init(t, work_pawl, (void *)(uintptr_t)turns);
+    pawl_task_init(t, work_pawl, (void *)(uintptr_t)part);
 }
 
 static inline void submit_pool_pawl(pawl_pool **p, pawl_task *t)
@@ -61,6 +66,52 @@ static inline void await_pool_pawl(pawl_pool **p, pawl_task *t)
     BENCH_CHECK(pawl_future_result(&t->future, NULL, NULL) == 0);
 }
 
+static int do_part_pawl(size_t begin, size_t end, void *all)
+{
+    struct pool_part part = *(const struct pool_part *)all;
+
+    part.begin = begin;
+    part.end = end;
+    pool_do_part(&part);
+    return 0;
+}
+
+static void each_pool_pawl(pawl_pool **p, const struct pool_part *all,
+                           size_t chunk)
+{
+    size_t grain = chunk / 8; /* parts get smaller; no smaller than this */
+    int status;
+
+    BENCH_CHECK(pawl_pool_for(*p, all->begin, all->end, grain, do_part_pawl,
+                              (void *)(uintptr_t)all, &status) == 0 &&
+                status == 0);
+}
+
+static int find_value_pawl(size_t i, void **value, void *all)
+{
+    const struct pool_part *part = all;
+
+    *value = (void *)(uintptr_t)pool_value(part->turns, i);
+    return 0;
+}
+
+static void map_pool_pawl(pawl_pool **p, const struct pool_part *all,
+                          size_t chunk, uint64_t *sum)
+{
+    pawl_map_options o = {.chunk = chunk};
+    pawl_map *m;
+    void *value;
+    int err;
+
+    BENCH_CHECK(pawl_map_create(&m, *p, all->end, find_value_pawl,
+                                (void *)(uintptr_t)all, &o) == 0);
+    *sum = 0;
+    while ((err = pawl_map_next(m, NULL, &value)) == 0)
+        *sum += (uintptr_t)value;
+    BENCH_CHECK(err == -ESHUTDOWN);
+    pawl_map_free(m);
+}
+
 #define IMPL pawl
 #include "pool_cases.h"
 #undef IMPL
@@ -69,7 +120,7 @@ static inline void await_pool_pawl(pawl_pool **p, pawl_task *t)
 
 typedef struct job {
     struct job *next;
-    uint64_t turns;
+    const struct pool_part *part;
     bool done;
 } job_pool_pthread;
 
@@ -106,7 +157,7 @@ static void *work_pthread(void *arg)
         if (p->first == NULL)
             p->end = &p->first;
         pthread_mutex_unlock(&p->lock);
-        bench_work(j->turns);
+        pool_do_part(j->part);
         pthread_mutex_lock(&p->done_lock);
         j->done = true;
         bool wake = p->waiters != 0;
@@ -140,9 +191,10 @@ static void pool_free_pool_pthread(pool_pool_pthread *p)
         pthread_join(p->thread[i], NULL);
 }
 
-static inline void job_set_pool_pthread(struct job *j, uint64_t turns)
+static inline void job_set_pool_pthread(struct job *j,
+                                        const struct pool_part *part)
 {
-    j->turns = turns;
+    j->part = part;
     j->done = false;
 }
 
@@ -169,6 +221,7 @@ static inline void await_pool_pthread(pool_pool_pthread *p, struct job *j)
 }
 
 #define IMPL pthread
+#include "pool_by_hand.h"
 #include "pool_cases.h"
 #undef IMPL
 
@@ -189,7 +242,7 @@ static void work_glib(gpointer job, gpointer pool)
     pool_pool_glib *p = pool;
     struct job *j = job;
 
-    bench_work(j->turns);
+    pool_do_part(j->part);
     g_mutex_lock(&p->lock);
     j->done = true;
     bool wake = p->waiters != 0;
@@ -212,9 +265,10 @@ static void pool_free_pool_glib(pool_pool_glib *p)
     g_thread_pool_free(p->pool, FALSE, TRUE);
 }
 
-static inline void job_set_pool_glib(struct job *j, uint64_t turns)
+static inline void job_set_pool_glib(struct job *j,
+                                     const struct pool_part *part)
 {
-    job_set_pool_pthread(j, turns);
+    job_set_pool_pthread(j, part);
 }
 
 static inline void submit_pool_glib(pool_pool_glib *p, struct job *j)
@@ -233,6 +287,7 @@ static inline void await_pool_glib(pool_pool_glib *p, struct job *j)
 }
 
 #    define IMPL glib
+#    include "pool_by_hand.h"
 #    include "pool_cases.h"
 #    undef IMPL
 #endif
