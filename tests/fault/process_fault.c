@@ -25,9 +25,17 @@ void test_main_begins(int argc, char **argv)
     pawl_process_main(argc, argv);
 }
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
-    !defined(__SANITIZE_THREAD__)
-#    define CAN_REFUSE 1
+#ifdef __has_feature /* clang */
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#        define SANITIZED 1
+#    endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#    define SANITIZED 1
+#endif
+
+#if defined(__GLIBC__) && !defined(SANITIZED)
+static const bool can_refuse = true;
 
 static bool is_refused(void)
 {
@@ -58,6 +66,8 @@ void *realloc(void *p, size_t size)
     return is_refused() ? NULL : __libc_realloc(p, size);
 }
 
+#else
+static const bool can_refuse; /* the allocator is the sanitizer's */
 #endif
 
 static void refuse_nothing(void)
@@ -103,7 +113,7 @@ static void live_without_each(void *method)
     CHECK_EQ(pthread_atfork(NULL, NULL, refuse_nothing), 0);
     while (live_without(n, *(enum pawl_start_method *)method))
         n++;
-    test_note("%s: %ld allocations", method_name(*(int *)method), n);
+    test_note("%s: %ld allocations", method_name(*(enum pawl_start_method *)method), n);
     CHECK(n >= 1);
     CHECK(open_fds() <= fds + 1); /* the fork server's */
     CHECK_EQ(count_children(true), 0);
@@ -111,7 +121,8 @@ static void live_without_each(void *method)
 
 TEST(process_fault.each_allocation_may_fail)
 {
-#ifdef CAN_REFUSE
+    if (!can_refuse)
+        TEST_SKIP("the allocator is not glibc's");
     FOR_EACH_METHOD(method)
     {
         enum pawl_start_method m = method;
@@ -119,7 +130,4 @@ TEST(process_fault.each_allocation_may_fail)
         /* In a process of its own: much is allocated once only. */
         test_wait_child(test_spawn_child(live_without_each, &m));
     }
-#else
-    TEST_SKIP("the allocator is the sanitizer's");
-#endif
 }
