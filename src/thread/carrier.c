@@ -540,7 +540,7 @@ static bool spin(struct pawl_carrier *c)
 /* Until it has one.  Returns GO or QUIT. */
 static uint32_t await_job(struct pawl_carrier *c)
 {
-    uint32_t seen = NONE;
+    uint32_t seen;
     pawl_deadline until;
     int err = 0;
 
@@ -552,11 +552,11 @@ static uint32_t await_job(struct pawl_carrier *c)
     c->has_slept = true;
     until = pawl_after_ns(IDLE_NS);
     for (;;) {
-        /* acquire: pairs with post.  relaxed: publishes nothing; the kernel
-         * compares the word: it sees the job, or post sees ASLEEP. */
-        seen = pawl_load_acquire(&c->job);
-        if (seen == NONE && pawl_cas_relaxed(&c->job, &seen, ASLEEP))
-            seen = ASLEEP;
+        /* relaxed: publishes nothing; the kernel compares the word: it sees the
+         * job, or post sees ASLEEP. */
+        seen = NONE;
+        (void)pawl_cas_relaxed(&c->job, &seen, ASLEEP);
+        seen = pawl_load_acquire(&c->job); /* acquire: pairs with post */
         if (seen >= GO)
             return seen;
         if (err == -ETIMEDOUT) {
