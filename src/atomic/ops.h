@@ -120,6 +120,13 @@ static inline bool pawl_cas_seq(pawl_u32 *w, uint32_t *seen, uint32_t v)
                                        __ATOMIC_RELAXED);
 }
 
+/* seq_cst also when it fails. */
+static inline bool pawl_cas_seq_always(pawl_u32 *w, uint32_t *seen, uint32_t v)
+{
+    return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
 static inline bool pawl_cas_acq_rel(pawl_u32 *w, uint32_t *seen, uint32_t v)
 {
     return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_ACQ_REL,
@@ -214,6 +221,13 @@ static inline bool pawl_cas64_seq(pawl_u64 *w, uint64_t *seen, uint64_t v)
 {
     return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_SEQ_CST,
                                        __ATOMIC_RELAXED);
+}
+
+/* seq_cst also when it fails. */
+static inline bool pawl_cas64_seq_always(pawl_u64 *w, uint64_t *seen, uint64_t v)
+{
+    return __atomic_compare_exchange_n(&w->v_, seen, v, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
 }
 
 /* -- 16 bits: where many small states lie side by side ------------------------ */

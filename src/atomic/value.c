@@ -12,6 +12,17 @@
 #include "atomic/ops.h"
 #include "base/tsan.h"
 
+#define READ_AND_CHANGE(name, change, word, number)                            \
+    number name(word *v, number operand)                                       \
+    {                                                                          \
+        number was;                                                            \
+                                                                               \
+        pawl_tsan_release(v);                                                  \
+        was = change(v, operand);                                              \
+        pawl_tsan_acquire(v);                                                  \
+        return was;                                                            \
+    }
+
 uint32_t pawl_u32_load(const pawl_u32 *v)
 {
     uint32_t was;
@@ -27,62 +38,19 @@ void pawl_u32_store(pawl_u32 *v, uint32_t to)
     pawl_store_seq(v, to); /* seq_cst: pairs with the others */
 }
 
-uint32_t pawl_u32_exchange(pawl_u32 *v, uint32_t to)
-{
-    uint32_t was;
-
-    pawl_tsan_release(v);
-    was = pawl_swap_seq(v, to); /* seq_cst: pairs with the others */
-    pawl_tsan_acquire(v);
-    return was;
-}
-
-uint32_t pawl_u32_add(pawl_u32 *v, uint32_t n)
-{
-    uint32_t was;
-
-    pawl_tsan_release(v);
-    was = pawl_add_seq(v, n); /* seq_cst: pairs with the others */
-    pawl_tsan_acquire(v);
-    return was;
-}
-
-uint32_t pawl_u32_and(pawl_u32 *v, uint32_t bits)
-{
-    uint32_t was;
-
-    pawl_tsan_release(v);
-    was = pawl_and_seq(v, bits); /* seq_cst: pairs with the others */
-    pawl_tsan_acquire(v);
-    return was;
-}
-
-uint32_t pawl_u32_or(pawl_u32 *v, uint32_t bits)
-{
-    uint32_t was;
-
-    pawl_tsan_release(v);
-    was = pawl_or_seq(v, bits); /* seq_cst: pairs with the others */
-    pawl_tsan_acquire(v);
-    return was;
-}
-
-uint32_t pawl_u32_xor(pawl_u32 *v, uint32_t bits)
-{
-    uint32_t was;
-
-    pawl_tsan_release(v);
-    was = pawl_xor_seq(v, bits); /* seq_cst: pairs with the others */
-    pawl_tsan_acquire(v);
-    return was;
-}
+/* seq_cst: each pairs with the others. */
+READ_AND_CHANGE(pawl_u32_exchange, pawl_swap_seq, pawl_u32, uint32_t)
+READ_AND_CHANGE(pawl_u32_add, pawl_add_seq, pawl_u32, uint32_t)
+READ_AND_CHANGE(pawl_u32_and, pawl_and_seq, pawl_u32, uint32_t)
+READ_AND_CHANGE(pawl_u32_or, pawl_or_seq, pawl_u32, uint32_t)
+READ_AND_CHANGE(pawl_u32_xor, pawl_xor_seq, pawl_u32, uint32_t)
 
 bool pawl_u32_compare_exchange(pawl_u32 *v, uint32_t *seen, uint32_t to)
 {
     bool done;
 
     pawl_tsan_release(v);
-    done = pawl_cas_seq(v, seen, to); /* seq_cst: pairs with the others */
+    done = pawl_cas_seq_always(v, seen, to); /* seq_cst: pairs with the others */
     pawl_tsan_acquire(v);
     return done;
 }
@@ -102,62 +70,19 @@ void pawl_u64_store(pawl_u64 *v, uint64_t to)
     pawl_store64_seq(v, to); /* seq_cst: pairs with the others */
 }
 
-uint64_t pawl_u64_exchange(pawl_u64 *v, uint64_t to)
-{
-    uint64_t was;
-
-    pawl_tsan_release(v);
-    was = pawl_swap64_seq(v, to); /* seq_cst: pairs with the others */
-    pawl_tsan_acquire(v);
-    return was;
-}
-
-uint64_t pawl_u64_add(pawl_u64 *v, uint64_t n)
-{
-    uint64_t was;
-
-    pawl_tsan_release(v);
-    was = pawl_add64_seq(v, n); /* seq_cst: pairs with the others */
-    pawl_tsan_acquire(v);
-    return was;
-}
-
-uint64_t pawl_u64_and(pawl_u64 *v, uint64_t bits)
-{
-    uint64_t was;
-
-    pawl_tsan_release(v);
-    was = pawl_and64_seq(v, bits); /* seq_cst: pairs with the others */
-    pawl_tsan_acquire(v);
-    return was;
-}
-
-uint64_t pawl_u64_or(pawl_u64 *v, uint64_t bits)
-{
-    uint64_t was;
-
-    pawl_tsan_release(v);
-    was = pawl_or64_seq(v, bits); /* seq_cst: pairs with the others */
-    pawl_tsan_acquire(v);
-    return was;
-}
-
-uint64_t pawl_u64_xor(pawl_u64 *v, uint64_t bits)
-{
-    uint64_t was;
-
-    pawl_tsan_release(v);
-    was = pawl_xor64_seq(v, bits); /* seq_cst: pairs with the others */
-    pawl_tsan_acquire(v);
-    return was;
-}
+/* seq_cst: each pairs with the others. */
+READ_AND_CHANGE(pawl_u64_exchange, pawl_swap64_seq, pawl_u64, uint64_t)
+READ_AND_CHANGE(pawl_u64_add, pawl_add64_seq, pawl_u64, uint64_t)
+READ_AND_CHANGE(pawl_u64_and, pawl_and64_seq, pawl_u64, uint64_t)
+READ_AND_CHANGE(pawl_u64_or, pawl_or64_seq, pawl_u64, uint64_t)
+READ_AND_CHANGE(pawl_u64_xor, pawl_xor64_seq, pawl_u64, uint64_t)
 
 bool pawl_u64_compare_exchange(pawl_u64 *v, uint64_t *seen, uint64_t to)
 {
     bool done;
 
     pawl_tsan_release(v);
-    done = pawl_cas64_seq(v, seen, to); /* seq_cst: pairs with the others */
+    done = pawl_cas64_seq_always(v, seen, to); /* seq_cst: pairs with the others */
     pawl_tsan_acquire(v);
     return done;
 }
@@ -200,9 +125,11 @@ double pawl_f64_add(pawl_f64 *v, double n)
     uint64_t seen =
         pawl_load64_relaxed(&v->bits_); /* relaxed: the CAS decides */
 
+    pawl_tsan_release(v);
     /* seq_cst: pairs with the others. */
     while (!pawl_cas64_seq(&v->bits_, &seen, bits_of(of_bits(seen) + n)))
         ;
+    pawl_tsan_acquire(v);
     return of_bits(seen);
 }
 

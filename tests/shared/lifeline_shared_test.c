@@ -258,7 +258,7 @@ TEST(lifeline_shared.no_kill_costs_a_slot)
     for (int i = 0; i < test_iterations(300); i++) {
         int k = (int)test_rand_below(&random, HOPPERS);
 
-        usleep(test_rand_below(&random, 500));
+        test_random_moment(&random, 500);
         kill_child(pid[k]);
         pid[k] = test_spawn_child(hop, s);
     }

@@ -136,7 +136,7 @@ TEST(list_shared.those_who_are_stopped_or_killed_keep_no_reader)
         pid_t pid = test_spawn_child(set_for_ever, s);
 
         until_more_is_done(s);
-        usleep(test_rand_below(&random, 300));
+        test_random_moment(&random, 300);
         stop_child(pid);
         look(s);
         kill_child(pid);
@@ -170,7 +170,7 @@ TEST(list_shared.those_who_set_do_not_meet)
     stop_child(pid[1]);
     for (int i = 0; i < test_iterations(300); i++) {
         look_while_it_works(s, pid[i & 1]);
-        usleep(test_rand_below(&random, 100));
+        test_random_moment(&random, 100);
         stop_child(pid[i & 1]);
         look(s);
         kill(pid[(i & 1) ^ 1], SIGCONT);

@@ -224,7 +224,7 @@ TEST(region_shared.killed_while_it_is_made_never_appears)
         pawl_region *r;
         int err;
 
-        usleep(200 + test_rand_below(&random, 1500));
+        test_random_moment(&random, 1700);
         kill(pid, SIGKILL);
         CHECK(WIFSIGNALED(test_reap_child(pid)));
         forget_hidden(pid);

@@ -173,7 +173,7 @@ TEST(robust_shared.every_kill_in_the_middle_is_told)
         int k = (int)test_rand_below(&random, WORKERS);
         long before = atomic_load(&s->done);
 
-        usleep(test_rand_below(&random, 500));
+        test_random_moment(&random, 500);
         kill_child(pid[k]);
         pid[k] = test_spawn_child(work, s);
         /* Somebody goes on. */

@@ -216,13 +216,11 @@ TEST(process_stress.no_orphan_is_left_by_a_killed_parent)
         int out[2];
         char text[64];
         pid_t pid;
-        struct timespec pause = {0,
-                                 (long)test_rand_below(&random, 20000) * 1000};
 
         make_pipe(out);
         pid = test_spawn_child(be_nest, &out[1]);
         close(out[1]);
-        nanosleep(&pause, NULL); /* a moment of any kind */
+        test_random_moment(&random, 20000);
         kill(pid, SIGKILL);
         test_reap_child(pid);
         read_text(out[0], text, sizeof text); /* until all are gone */

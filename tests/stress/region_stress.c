@@ -395,7 +395,7 @@ TEST(region_stress.kills_cost_neither_memory_nor_names_nor_slots)
         while (left > 0) {
             int k = (int)test_rand_below(&random, WORKERS);
 
-            usleep(test_rand_below(&random, 1500));
+            test_random_moment(&random, 1500);
             if (++lives[k] >= LIVES)
                 continue;
             left--;

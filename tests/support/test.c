@@ -88,6 +88,11 @@ static void nap_us(long us)
     nanosleep(&t, NULL);
 }
 
+void test_random_moment(uint64_t *state, uint32_t us)
+{
+    nap_us(test_rand_below(state, us));
+}
+
 /* The value of an environment variable that is a factor; 1 if it is not set. */
 static int factor(const char *variable, int if_not_a_number)
 {

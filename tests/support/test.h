@@ -153,6 +153,10 @@ static inline uint32_t test_rand_below(uint64_t *state, uint32_t n)
     return (uint32_t)(((test_rand(state) >> 32) * n) >> 32);
 }
 
+/* Let up to `us` microseconds pass, so that what follows happens to others at a
+ * random moment.  Nothing may depend on how long it was. */
+void test_random_moment(uint64_t *state, uint32_t us);
+
 /* ---- behind the macros ------------------------------------------------- */
 
 struct test_case {
