@@ -31,7 +31,7 @@ static pawl_u64 first;              /* of the list */
 static struct pawl_carrier *graves; /* under `writing`: removed, not freed */
 static unsigned buried;             /* ... how many */
 static pawl_rwlock forking = PAWL_RWLOCK_INIT; /* I2: written by who forks */
-static pawl_u32 departures;                    /* readers that have left */
+static pawl_u32 departures;                    /* readers that are done */
 
 static _Thread_local unsigned depth;
 static _Thread_local bool registered; /* by us */
@@ -62,10 +62,11 @@ void pawl_registry_leave(void)
 {
     if (--depth != 0)
         return;
-    urcu_memb_read_unlock();
     /* release: pairs with the acquire in clear, which is after the grace period
-     * anyway; for the eyes of ThreadSanitizer, which does not see liburcu. */
+     * anyway; for the eyes of ThreadSanitizer, which does not see liburcu. Before
+     * the unlock: after it, a grace period may end that this does not count in. */
     pawl_add_release(&departures, 1);
+    urcu_memb_read_unlock();
     if (registered)
         urcu_memb_unregister_thread();
     pawl_rwlock_read_unlock(&forking);
