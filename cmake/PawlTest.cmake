@@ -5,8 +5,10 @@
 # halt_on_error: the first race ends the test at the place where it happened.
 # report_mutex_bugs: tests release locks wrongly on purpose, to see the error
 # code; that the sanitizer tells users is tested in tests/tsan_user.
+# atexit_sleep_ms: how long the sanitizer looks on when a process ends that has
+# other threads, parked ones among them: a second, in each test, if not told.
 set(PAWL_TEST_ENVIRONMENT
-  "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:report_mutex_bugs=0"
+  "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:report_mutex_bugs=0:atexit_sleep_ms=10"
   "ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1"
   "UBSAN_OPTIONS=print_stacktrace=1")
 
