@@ -3,105 +3,7 @@
  * mutex_windows_test.c - what happens between two instructions of a mutex:
  * threads are held where a wake-up could be lost (see seam.h).
  */
-#include <sched.h>
-
-#include "seam.h"
-
-#include "futex/mutex.c"
-
-static const unsigned kinds[] = {PAWL_LOCAL, PAWL_SHARED, PAWL_OWNERLESS,
-                                 PAWL_OWNERLESS | PAWL_SHARED};
-enum { KINDS = 4 };
-
-static struct stop here;  /* where the thread under test stops */
-static struct stop there; /* a second place */
-
-static pawl_mutex *make_mutex(unsigned flags)
-{
-    pawl_mutex *m = test_shared_alloc(sizeof *m);
-
-    CHECK_OK(pawl_mutex_init(m, flags));
-    stop_make(&here);
-    stop_make(&there);
-    return m;
-}
-
-static int unlock_it(void *m)
-{
-    return pawl_mutex_unlock(m);
-}
-
-static int lock_it(void *m)
-{
-    sleeps_soundly = true;
-    return pawl_mutex_lock(m);
-}
-
-static int lock_stop_before(void *m)
-{
-    stop_before_wait = &here;
-    return lock_it(m);
-}
-
-static int lock_stop_after(void *m)
-{
-    stop_after_wait = &here;
-    return lock_it(m);
-}
-
-static int lock_stop_in_spin(void *m)
-{
-    stop_in_spin = &here;
-    return lock_it(m);
-}
-
-/* Deadlines too short to starve. */
-static int lock_soon(void *m)
-{
-    return pawl_mutex_lock_until(m, pawl_after_us(500));
-}
-
-/* With a stop: once more if the deadline has passed before it was there. */
-static int lock_soon_stop_at(struct stop **where, void *m)
-{
-    int err;
-
-    do {
-        *where = &here;
-        err = lock_soon(m);
-    } while (err == -ETIMEDOUT && *where != NULL);
-    return err;
-}
-
-static int lock_soon_stop_after(void *m)
-{
-    return lock_soon_stop_at(&stop_after_wait, m);
-}
-
-static int lock_soon_stop_in_spin(void *m)
-{
-    return lock_soon_stop_at(&stop_in_spin, m);
-}
-
-/* Those who starve: they have been counted when they really sleep. */
-static int lock_starving(void *m)
-{
-    restless_on = PAWL_M_CHANNEL_WAITING;
-    return pawl_mutex_lock(m);
-}
-
-static int lock_starving_stop_after(void *m)
-{
-    stop_after_wait = &here;
-    return lock_starving(m);
-}
-
-static int lock_starving_soon_stop_after(void *m)
-{
-    restless_on = PAWL_M_CHANNEL_WAITING;
-    stop_after_wait = &here;
-    return pawl_mutex_lock_until(m, pawl_after_ms(5));
-}
+#include "mutex_seam.h"
 
 /* Held by us, with one that comes and waits. */
 static pawl_mutex *make_held(struct visitor *v, visitor_fn enter,
@@ -126,28 +28,6 @@ static pawl_mutex *make_spun_for(struct visitor *sleeper,
     stop_await(&here);
     CHECK_OK(pawl_mutex_unlock(m));
     return m;
-}
-
-/* Return when the next unlock may hand over: it does so once per tick. */
-static void await_hand_over(const pawl_mutex *m)
-{
-    uint64_t word = pawl_load64_relaxed(&m->word_);
-
-    while (!is_hand_over_due(&word))
-        sched_yield();
-}
-
-/* They get it one after the other, and nobody stays behind. */
-static void check_both_get_it(pawl_mutex *m, struct visitor *a,
-                              struct visitor *b)
-{
-    door_open(&a->go);
-    door_open(&b->go);
-    CHECK_OK(visitor_enters(a));
-    CHECK_OK(visitor_enters(b));
-    CHECK_OK(visitor_leaves(a));
-    CHECK_OK(visitor_leaves(b));
-    CHECK(!pawl_mutex_is_locked(m));
 }
 
 /* ---- about to sleep (I1) ------------------------------------------------ */

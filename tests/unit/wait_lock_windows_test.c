@@ -3,34 +3,11 @@
  * wait_lock_windows_test.c - a wait set and those who wait for the mutex itself,
  * held where a wake-up could be lost (see seam.h).
  */
-#include <sched.h>
-
 #include <pawl/wait.h>
 
-#include "seam.h"
+#include "mutex_seam.h"
 
-#include "futex/mutex.c"
-
-static const unsigned kinds[] = {PAWL_LOCAL, PAWL_SHARED, PAWL_OWNERLESS,
-                                 PAWL_OWNERLESS | PAWL_SHARED};
-enum { KINDS = 4 };
-
-static struct stop here;
 static pawl_event never = PAWL_EVENT_INIT;
-
-static pawl_mutex *make_mutex(unsigned flags)
-{
-    pawl_mutex *m = test_shared_alloc(sizeof *m);
-
-    CHECK_OK(pawl_mutex_init(m, flags));
-    stop_make(&here);
-    return m;
-}
-
-static int unlock_it(void *m)
-{
-    return pawl_mutex_unlock(m);
-}
 
 /* For ever, by way of a set of two. */
 static int take_any(void *m)
@@ -38,64 +15,6 @@ static int take_any(void *m)
     pawl_wait_item items[2] = {PAWL_WAIT_EVENT(&never), PAWL_WAIT_MUTEX(m)};
 
     return pawl_wait_any(items, 2, NULL);
-}
-
-static int lock_it(void *m)
-{
-    sleeps_soundly = true;
-    return pawl_mutex_lock(m);
-}
-
-static int lock_stop_after(void *m)
-{
-    stop_after_wait = &here;
-    return lock_it(m);
-}
-
-static int lock_stop_in_spin(void *m)
-{
-    stop_in_spin = &here;
-    return lock_it(m);
-}
-
-static int lock_soon_stop_in_spin(void *m)
-{
-    int err;
-
-    do {
-        stop_in_spin = &here;
-        err = pawl_mutex_lock_until(m, pawl_after_us(500));
-    } while (err == -ETIMEDOUT && stop_in_spin != NULL);
-    return err;
-}
-
-static int lock_starving(void *m)
-{
-    restless_on = PAWL_M_CHANNEL_WAITING;
-    return pawl_mutex_lock(m);
-}
-
-static void await_hand_over(const pawl_mutex *m)
-{
-    uint64_t word = pawl_load64_relaxed(&m->word_);
-
-    while (!is_hand_over_due(&word))
-        sched_yield();
-}
-
-/* Both have it, one after the other, and it is as new after that. */
-static void check_both_get_it(pawl_mutex *m, struct visitor *a,
-                              struct visitor *b)
-{
-    door_open(&a->go);
-    door_open(&b->go);
-    CHECK_OK(visitor_enters(a));
-    CHECK_OK(visitor_enters(b));
-    CHECK_OK(visitor_leaves(a));
-    CHECK_OK(visitor_leaves(b));
-    CHECK_OK(pawl_mutex_lock(m));
-    CHECK_OK(pawl_mutex_unlock(m));
-    CHECK(!pawl_mutex_is_locked(m));
 }
 
 /* The unlock wakes both; the sleeper is slow, and the watcher takes it without

@@ -3,27 +3,11 @@
  * wait_sem_windows_test.c - a wait set and those who claim the permits of a
  * semaphore, held where a wake-up could be lost (see seam.h).
  */
-#include <sched.h>
-
 #include <pawl/wait.h>
 
-#include "seam.h"
+#include "sem_seam.h"
 
-#include "futex/sem.c"
-
-static const unsigned kinds[] = {PAWL_LOCAL, PAWL_SHARED};
-
-static struct stop here;
 static pawl_event never = PAWL_EVENT_INIT;
-
-static pawl_sem *make_sem(int value, unsigned flags)
-{
-    pawl_sem *s = test_shared_alloc(sizeof *s);
-
-    CHECK_OK(pawl_sem_init(s, value, flags));
-    stop_make(&here);
-    return s;
-}
 
 static int take_any(void *s)
 {
@@ -32,29 +16,10 @@ static int take_any(void *s)
     return pawl_wait_any(items, 2, NULL);
 }
 
-static int claim_2(void *s)
-{
-    restless_on = CHANNEL_WAITING;
-    return pawl_sem_acquire_n(s, 2);
-}
-
-static int claim_2_soon_stop_after(void *s)
-{
-    restless_on = CHANNEL_WAITING;
-    stop_after_wait = &here;
-    return pawl_sem_acquire_n_until(s, 2, pawl_after_ms(5));
-}
-
 static void check_gets_it(struct visitor *v)
 {
     CHECK_OK(visitor_enters(v));
     visitor_leaves(v);
-}
-
-static void check_is_empty(const pawl_sem *s)
-{
-    CHECK_EQ(pawl_sem_value(s), 0);
-    CHECK_EQ(pawl_sem_waiters(s), 0);
 }
 
 /* What is claimed is not for wait sets; what the claim leaves is. */
