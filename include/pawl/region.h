@@ -28,7 +28,8 @@
  *   the others find the region as if the call had not begun, or as if it had
  *   ended.  A region that is killed while it is made never appears.
  * Lifetime    anonymous: until the last process that has it ends.  Named: until
- *   pawl_region_unlink, and then the same.  Nothing is removed by itself.
+ *   pawl_region_unlink, and then the same.  Owned: the name goes with the process
+ *   that made it, however that ends.  Nothing else is removed by itself.
  * Trust       processes that share a region trust each other; what is checked is
  *   that a file is a region, whole, and of a layout that this library knows.  An
  *   anonymous one cannot be truncated; one with a name can, by its owner, and then
@@ -63,6 +64,11 @@ enum {
     /* Memory is taken from the system when it is first used, not at once: a
      * machine that has none left then kills the process (SIGBUS). */
     PAWL_REGION_SPARSE = 1 << 0,
+    /* The name belongs to the process that makes the region, and goes when that
+     * closes it, or ends: also by SIGKILL, and by exec.  Who has the region then
+     * keeps it, and with the last of them its memory is free.  Found by processes
+     * of the same user in the same PID namespace. */
+    PAWL_REGION_OWNED = 1 << 1,
 };
 
 /* The greatest sizes, and the longest names, without terminator: of a region, and
@@ -77,9 +83,10 @@ enum {
  * is taken by nobody else: of several who make it at once, one succeeds.
  *
  * Returns    0, and the region in *region;  -EINVAL a size, number or flag out of
- *            its bounds, or an impossible name (empty, with '/', "." or "..", too
- *            long);  -EEXIST the name is taken;  -ENOSPC, -ENOMEM no memory;
- *            -EMFILE, -ENFILE, -EACCES as the kernel has it.
+ *            its bounds, owned without a name, or an impossible name (empty, with
+ *            '/', "." or "..", too long);  -EEXIST the name is taken;  -ENOSPC,
+ *            -ENOMEM no memory;  -EMFILE, -ENFILE, -EACCES as the kernel has it;
+ *            -EOPNOTSUPP owned, and /proc is not there.
  */
 PAWL_API int pawl_region_create(pawl_region **region,
                                 const pawl_region_options *options);
@@ -88,8 +95,9 @@ PAWL_API int pawl_region_create(pawl_region **region,
  *
  * Returns    0;  -ENOENT there is no such name;  -EINVAL an impossible name, or no
  *            region of a layout that this library knows: another file, another
- *            version, truncated, garbage;  -EBADF no descriptor;  -EACCES, -ENOMEM,
- *            -EMFILE, -ENFILE as the kernel has it.
+ *            version, truncated, garbage;  -EBADF no descriptor;  -EACCES also: owned by
+ *            a process that cannot be looked at from here;  -ENOMEM, -EMFILE,
+ *            -ENFILE as the kernel has it.
  */
 PAWL_API int pawl_region_attach(pawl_region **region, const char *name);
 PAWL_API int pawl_region_attach_fd(pawl_region **region, int fd);

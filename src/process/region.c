@@ -32,9 +32,11 @@
 #include "base/place.h"
 #include "process/directory.h"
 #include "process/heap.h"
+#include "process/region_name.h"
+#include "thread/exit.h"
 
 #define MAGIC UINT64_C(0x6c7761702e6e6765) /* "egn.pawl" */
-#define FOLDER "/dev/shm/"
+#define FOLDER PAWL_REGION_FOLDER
 
 /* Number of the layout; another number for each change of anything that lies in
  * a region. */
@@ -72,7 +74,10 @@ int pawl_region_lay_out(const struct pawl_region_plan *plan,
 int pawl_region_plan_of(const pawl_region_options *o,
                         struct pawl_region_plan *plan)
 {
-    if ((o->flags & ~(unsigned)PAWL_REGION_SPARSE) != 0 ||
+    const unsigned known = PAWL_REGION_SPARSE | PAWL_REGION_OWNED;
+
+    if ((o->flags & ~known) != 0 ||
+        ((o->flags & PAWL_REGION_OWNED) != 0 && o->name == NULL) ||
         o->heap > PAWL_REGION_BYTES_MAX)
         return -EINVAL;
     *plan = (struct pawl_region_plan){
@@ -209,6 +214,33 @@ static bool delist(const pawl_region *r)
     return last;
 }
 
+/* ---- owned ones --------------------------------------------------------------- */
+
+/* In the child of a fork the name is its parent's, and stays. */
+static void disown(pawl_region *r)
+{
+    if (r->owned)
+        pawl_region_name_disown(r->fd, pawl_region_name(r));
+    r->owned = false;
+}
+
+/* At the end of the program; a process that is killed leaves a link that names
+ * nothing. */
+static bool disown_all(pawl_deadline until)
+{
+    (void)until;
+    lock_lists();
+    for (pawl_region *r = regions; r != NULL; r = r->next)
+        disown(r);
+    pawl_mutex_unlock(&list_lock);
+    return false;
+}
+
+static struct pawl_exit_hook owned_hook = {.run = disown_all,
+                                           .phase = PAWL_EXIT_REGIONS};
+
+/* ---- mappings ------------------------------------------------------------------ */
+
 /* Unmap the relics that are no longer needed. */
 static void clear_relics(void)
 {
@@ -259,27 +291,9 @@ static bool is_forced(const char *word)
     return list != NULL && strstr(list, word) != NULL;
 }
 
-static int check_name(const char *name)
-{
-    size_t length = name != NULL ? strnlen(name, PAWL_REGION_NAME_MAX + 1) : 0;
-
-    if (length == 0 || length > PAWL_REGION_NAME_MAX ||
-        strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
-        strcmp(name, "..") == 0)
-        return -EINVAL;
-    return 0;
-}
-
-enum { PATH_BYTES = sizeof FOLDER + PAWL_REGION_NAME_MAX + 32 };
-
-static void path_of(const char *name, char path[PATH_BYTES])
-{
-    snprintf(path, PATH_BYTES, FOLDER "%s", name);
-}
-
 /* A file that nobody else knows.  *path is where it is, until the caller unlinks
  * it, or "" if it is nowhere. */
-static int open_unnamed(char path[PATH_BYTES])
+static int open_unnamed(char path[PAWL_REGION_PATH])
 {
     const int mode = O_RDWR | O_CLOEXEC;
     int fd = -1;
@@ -299,7 +313,7 @@ static int open_unnamed(char path[PATH_BYTES])
         clock_gettime(CLOCK_MONOTONIC, &now);
         if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
             random = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)getpid();
-        snprintf(path, PATH_BYTES, FOLDER ".pawl-%d-%016llx", (int)getpid(),
+        snprintf(path, PAWL_REGION_PATH, FOLDER ".pawl-%d-%016llx", (int)getpid(),
                  (unsigned long long)random);
         fd = open(path, mode | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
         if (fd >= 0 || errno != EEXIST)
@@ -307,7 +321,7 @@ static int open_unnamed(char path[PATH_BYTES])
     }
 }
 
-static int open_anonymous(char path[PATH_BYTES])
+static int open_anonymous(char path[PAWL_REGION_PATH])
 {
     int fd = -1;
 
@@ -325,20 +339,6 @@ static int open_anonymous(char path[PATH_BYTES])
         path[0] = '\0';
     }
     return fd;
-}
-
-static int give_name(int fd, const char *name, const char *hidden)
-{
-    char path[PATH_BYTES];
-    char self[64];
-
-    path_of(name, path);
-    if (hidden[0] != '\0')
-        return link(hidden, path) == 0 ? 0 : -errno;
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0
-               ? 0
-               : -errno;
 }
 
 /* So many zero bytes.  The memory itself, unless sparse: then there is no SIGBUS
@@ -362,6 +362,17 @@ static int set_size(int fd, uint64_t bytes, bool sparse)
     return 0;
 }
 
+/* For a name that may be the region's. */
+static bool bears(int fd, const char *name)
+{
+    struct pawl_region_header h;
+    struct stat file;
+
+    return fstat(fd, &file) == 0 &&
+           pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h &&
+           is_region(&h, (uint64_t)file.st_size) && strcmp(h.name, name) == 0;
+}
+
 static int map_file(int fd, uint64_t bytes, void **memory)
 {
     *memory =
@@ -381,6 +392,11 @@ static int take_over(pawl_region *r, int fd)
     r->number = file.st_ino;
     enlist(r);
     return 0;
+}
+
+static bool is_owned(const pawl_region_options *o)
+{
+    return (o->flags & PAWL_REGION_OWNED) != 0;
 }
 
 /* Make a region of a fresh file, and name it.  Takes the descriptor over if that
@@ -404,9 +420,12 @@ static int make_in(pawl_region *r, int fd, const pawl_region_options *o,
     if (err == 0)
         err = take_over(r, fd);
     if (err == 0 && o->name != NULL) {
-        err = give_name(fd, o->name, hidden);
+        err = is_owned(o) ? pawl_region_name_own(fd, o->name, bears)
+                          : pawl_region_name_file(fd, o->name, hidden, bears);
         if (err != 0)
             delist(r);
+        else
+            r->owned = is_owned(o);
     }
     if (err != 0)
         munmap(memory, (size_t)map.bytes);
@@ -417,7 +436,7 @@ int pawl_region_create(pawl_region **region, const pawl_region_options *options)
 {
     struct pawl_region_plan plan;
     struct pawl_region_map map;
-    char hidden[PATH_BYTES] = "";
+    char hidden[PAWL_REGION_PATH] = "";
     int saved = errno; /* pawl never changes errno */
     pawl_region *r;
     int fd;
@@ -426,11 +445,14 @@ int pawl_region_create(pawl_region **region, const pawl_region_options *options)
     if (err == 0)
         err = pawl_region_lay_out(&plan, &map);
     if (err == 0 && options->name != NULL)
-        err = check_name(options->name);
+        err = pawl_region_name_check(options->name);
+    if (err == 0 && is_owned(options))
+        err = pawl_exit_add(&owned_hook);
     if (err != 0)
         return err;
     r = malloc(sizeof *r);
-    fd = options->name != NULL ? open_unnamed(hidden) : open_anonymous(hidden);
+    fd = options->name != NULL && !is_owned(options) ? open_unnamed(hidden)
+                                                     : open_anonymous(hidden);
     if (r == NULL)
         err = -ENOMEM;
     else if (fd < 0)
@@ -488,7 +510,7 @@ static int attach_own(pawl_region **region, int fd)
 
 static int attach_or_close(pawl_region **region, int fd)
 {
-    int err = fd >= 0 ? attach_own(region, fd) : -errno;
+    int err = fd >= 0 ? attach_own(region, fd) : fd;
 
     if (err != 0 && fd >= 0)
         close(fd);
@@ -497,24 +519,21 @@ static int attach_or_close(pawl_region **region, int fd)
 
 int pawl_region_attach(pawl_region **region, const char *name)
 {
-    char path[PATH_BYTES];
     int saved = errno;
-    int err = check_name(name);
+    int err = pawl_region_name_check(name);
 
     if (err != 0)
         return err;
-    path_of(name, path);
-    /* Not waiting for whoever opens a pipe of that name. */
-    err = attach_or_close(
-        region, open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    err = attach_or_close(region, pawl_region_name_open(name, bears));
     errno = saved;
-    return err == -ELOOP || err == -EISDIR || err == -ENXIO ? -EINVAL : err;
+    return err;
 }
 
 int pawl_region_attach_fd(pawl_region **region, int fd)
 {
     int saved = errno;
-    int err = attach_or_close(region, fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    int err = attach_or_close(region, own >= 0 ? own : -errno);
 
     errno = saved;
     return err;
@@ -625,6 +644,7 @@ int pawl_region_close(pawl_region *r)
         return 0;
     if (delist(r))
         pawl_participants_leave(r->table);
+    disown(r);
     if (r->fd >= 0) {
         unmap(r);
         close(r->fd);
@@ -644,14 +664,12 @@ void pawl_region_free(pawl_region *r)
 
 int pawl_region_unlink(const char *name)
 {
-    char path[PATH_BYTES];
     int saved = errno;
-    int err = check_name(name);
+    int err = pawl_region_name_check(name);
 
     if (err != 0)
         return err;
-    path_of(name, path);
-    err = unlink(path) == 0 ? 0 : -errno;
+    err = pawl_region_name_remove(name);
     errno = saved;
     return err;
 }

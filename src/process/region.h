@@ -55,6 +55,7 @@ struct pawl_region {
     int fd;       /* -1: the memory is the caller's, and stays mapped */
     dev_t device; /* of the file, with its number */
     ino_t number;
+    bool owned; /* by the process that made it, with its name */
     struct pawl_region *next; /* of this process */
 };
 

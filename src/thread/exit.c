@@ -178,6 +178,7 @@ void pawl_exit_run(void)
     /* release: nothing; whoever sees it stops. */
     pawl_store_release(&state, FINAL);
     run_phase(PAWL_EXIT_PROCESSES, until);
+    run_phase(PAWL_EXIT_REGIONS, until);
 }
 
 void pawl_exit_forget(void)

@@ -12,6 +12,7 @@
  *   THREADS     threads that are not daemons; more may be started meanwhile
  *   TIMERS      timers that are not daemons
  *   PROCESSES   children, when the end is final: nobody starts any more
+ *   REGIONS     nothing: names of owned ones are removed
  */
 #ifndef PAWL_THREAD_EXIT_H
 #define PAWL_THREAD_EXIT_H
@@ -26,6 +27,7 @@ enum pawl_exit_phase {
     PAWL_EXIT_THREADS,
     PAWL_EXIT_TIMERS,
     PAWL_EXIT_PROCESSES,
+    PAWL_EXIT_REGIONS,
     PAWL_EXIT_PHASES,
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * region_shared_test.c - H-11, H-12, P-26: regions between processes: inherited,
- * by name, over a socket; made by several at once; and killed while being made.
+ * region_shared_test.c - H-11, H-12, H-19, P-26, K-13: regions between processes:
+ * inherited, by name, over a socket; made by several at once; owned by one; and
+ * killed while being made.
  */
 #include <glob.h>
 #include <sched.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,6 +129,7 @@ TEST(region_shared.comes_over_a_socket)
 /* ---- several at once ----------------------------------------------------------- */
 
 struct contest {
+    unsigned flags;
     atomic_int round;
     atomic_int ready;
     atomic_int made;
@@ -146,7 +149,8 @@ static void open_it(void *arg)
         while (atomic_load(&c->round) != i)
             sched_yield();
         err = pawl_region_open(
-            &r, OPTIONS(.name = name, .participants = 8, .buffer = 8));
+            &r, OPTIONS(.name = name, .participants = 8, .buffer = 8,
+                        .flags = c->flags));
         CHECK(err == 0 || err == 1);
         atomic_fetch_add(&c->made, err);
         CHECK(pawl_region_join(r) > 0);
@@ -160,15 +164,18 @@ static void open_it(void *arg)
     }
 }
 
-TEST(region_shared.of_many_who_open_one_makes_it)
+static void check_one_makes_it(unsigned flags, void (*before)(void),
+                               void (*after)(void))
 {
     struct contest *c = test_shared_alloc(sizeof *c);
     pid_t pid[RIVALS];
 
+    c->flags = flags;
     own_name();
     for (int i = 0; i < RIVALS; i++)
         pid[i] = test_spawn_child(open_it, c);
     for (int i = 1; i <= test_iterations(300); i++) {
+        before();
         atomic_store(&c->ready, 0);
         atomic_store(&c->made, 0);
         atomic_store(&c->opened, 0);
@@ -176,10 +183,193 @@ TEST(region_shared.of_many_who_open_one_makes_it)
         while (atomic_load(&c->ready) < RIVALS)
             sched_yield();
         CHECK_EQ(atomic_load(&c->made), 1);
-        CHECK_OK(pawl_region_unlink(name));
+        after();
     }
     for (int i = 0; i < RIVALS; i++)
         test_wait_child(pid[i]);
+}
+
+static void nothing(void)
+{
+}
+
+static void remove_name(void)
+{
+    CHECK_OK(pawl_region_unlink(name));
+}
+
+TEST(region_shared.of_many_who_open_one_makes_it)
+{
+    check_one_makes_it(0, nothing, remove_name);
+}
+
+/* ---- owned ------------------------------------------------------------------------ */
+
+/* Is there anything of that name, if only a link? */
+static bool is_name_there(void)
+{
+    char path[128];
+    struct stat file;
+
+    snprintf(path, sizeof path, "/dev/shm/%s", name);
+    return lstat(path, &file) == 0;
+}
+
+static pawl_region *make_owned(void)
+{
+    pawl_region *r;
+
+    CHECK_OK(pawl_region_create(
+        &r, OPTIONS(.name = name, .buffer = 100, .flags = PAWL_REGION_OWNED)));
+    return r;
+}
+
+static void check_no_such_name(void)
+{
+    pawl_region *r = NULL;
+
+    CHECK_ERR(pawl_region_attach(&r, name), -ENOENT);
+    CHECK(!is_name_there());
+}
+
+static void own_until_killed(void *told)
+{
+    strcpy(text_of(make_owned()), "owned");
+    atomic_store((atomic_int *)told, 1);
+    for (;;)
+        pause();
+}
+
+/* A process that has one, and what it has. */
+static pid_t start_owner(pawl_region **r)
+{
+    atomic_int *told = test_shared_alloc(sizeof *told);
+    pid_t pid = test_spawn_child(own_until_killed, told);
+
+    while (atomic_load(told) == 0)
+        sched_yield();
+    if (r != NULL)
+        CHECK_OK(pawl_region_attach(r, name));
+    return pid;
+}
+
+static void kill_owner(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    CHECK(WIFSIGNALED(test_reap_child(pid)));
+}
+
+TEST(region_shared.the_name_of_an_owned_one_goes_with_a_killed_owner)
+{
+    pawl_region *r;
+    pid_t pid;
+
+    own_name();
+    pid = start_owner(&r);
+    CHECK(is_name_there());
+    CHECK(strcmp(text_of(r), "owned") == 0);
+    kill_owner(pid);
+    check_no_such_name();
+    CHECK(strcmp(text_of(r), "owned") == 0); /* we have it still */
+    pawl_region_free(r);
+}
+
+/* Whoever wants the name of a dead owner gets it, of either kind. */
+TEST(region_shared.the_name_of_a_dead_owner_is_free)
+{
+    const unsigned flags[] = {0, PAWL_REGION_OWNED};
+
+    own_name();
+    for (int i = 0; i < 2; i++) {
+        pawl_region *r = NULL;
+        pid_t pid = start_owner(NULL);
+
+        CHECK_ERR(pawl_region_create(
+                      &r, OPTIONS(.name = name, .flags = flags[i])),
+                  -EEXIST);
+        kill_owner(pid);
+        CHECK_OK(pawl_region_create(
+            &r, OPTIONS(.name = name, .flags = flags[i])));
+        CHECK_EQ(pawl_region_unlink(name), 0);
+        pawl_region_free(r);
+    }
+}
+
+static void die_with_one(void *unused)
+{
+    (void)unused;
+    make_owned();
+    _exit(0);
+}
+
+static void leave_a_dead_name(void)
+{
+    test_wait_child(test_spawn_child(die_with_one, NULL));
+    CHECK(is_name_there());
+}
+
+TEST(region_shared.of_many_who_find_a_dead_owner_one_makes_it)
+{
+    check_one_makes_it(PAWL_REGION_OWNED, leave_a_dead_name, nothing);
+}
+
+static void close_and_end(void *r)
+{
+    pawl_region_free(r);
+    exit(0); /* with all that is done at the end of a program */
+}
+
+TEST(region_shared.an_owned_one_belongs_to_who_made_it)
+{
+    pawl_region *r;
+    pawl_region *other;
+
+    own_name();
+    r = make_owned();
+    test_wait_child(test_spawn_child(close_and_end, r));
+    CHECK_OK(pawl_region_attach(&other, name));
+    pawl_region_free(other);
+    CHECK_OK(pawl_region_attach(&other, name));
+    pawl_region_free(other);
+    pawl_region_free(r);
+    check_no_such_name();
+}
+
+static void end_with_one(void *unused)
+{
+    (void)unused;
+    make_owned();
+    exit(0);
+}
+
+TEST(region_shared.the_end_of_a_program_removes_the_names_of_its_own)
+{
+    own_name();
+    test_wait_child(test_spawn_child(end_with_one, NULL));
+    CHECK(!is_name_there());
+}
+
+/* A name that was given up may be somebody else's by now. */
+TEST(region_shared.an_owned_one_removes_no_other_of_its_name)
+{
+    pawl_region *r;
+    pawl_region *other;
+
+    own_name();
+    r = make_owned();
+    CHECK_OK(pawl_region_unlink(name));
+    CHECK_OK(pawl_region_create(&other, OPTIONS(.name = name)));
+    pawl_region_free(r);
+    CHECK(is_name_there());
+    CHECK_OK(pawl_region_unlink(name));
+    r = make_owned();
+    CHECK_OK(pawl_region_unlink(name));
+    pawl_region_free(other);
+    other = make_owned();
+    pawl_region_free(r);
+    CHECK(is_name_there());
+    pawl_region_free(other);
+    check_no_such_name();
 }
 
 /* ---- killed --------------------------------------------------------------------- */

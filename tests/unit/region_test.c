@@ -161,6 +161,8 @@ TEST(region.impossible_options_are_refused)
     }
     CHECK_ERR(pawl_region_attach(&r, NULL), -EINVAL);
     CHECK_ERR(pawl_region_create(&r, OPTIONS(.flags = 1u << 20)), -EINVAL);
+    CHECK_ERR(pawl_region_create(&r, OPTIONS(.flags = PAWL_REGION_OWNED)),
+              -EINVAL);
     CHECK_ERR(pawl_region_create(&r, OPTIONS(.participants = 4097)), -EINVAL);
     CHECK_ERR(
         pawl_region_create(&r, OPTIONS(.buffer = PAWL_REGION_BYTES_MAX + 1)),
@@ -361,6 +363,41 @@ TEST(region.folders_links_and_pipes_are_refused)
 /* ---- the end ---------------------------------------------------------------- */
 
 /* H-13, H-14. */
+/* H-19.  The number of its process may be another one's by now, or mean nothing
+ * here. */
+TEST(region.the_link_of_another_is_not_followed)
+{
+    const char *name = own_name();
+    const char *path = path_of(name);
+    char other[128];
+    char text[128] = "";
+    char *colon;
+    pawl_region *r;
+    pawl_region *none = NULL;
+
+    CHECK_OK(pawl_region_create(
+        &r, OPTIONS(.name = name, .flags = PAWL_REGION_OWNED)));
+    snprintf(other, sizeof other, "/dev/shm/%s-2", name);
+    CHECK(readlink(path, text, sizeof text - 1) > 0);
+    CHECK_EQ(symlink(text, other), 0); /* another name */
+    CHECK_ERR(pawl_region_attach(&none, other + strlen("/dev/shm/")), -ENOENT);
+    CHECK_EQ(unlink(other), -1); /* taken away */
+    CHECK_EQ(unlink(path), 0);
+    colon = strchr(text, ':'); /* after the number of the namespace */
+    CHECK(colon != NULL);
+    colon[-1] = colon[-1] == '1' ? '2' : '1';
+    CHECK_EQ(symlink(text, path), 0);
+    CHECK_ERR(pawl_region_attach(&none, name), -EACCES);
+    CHECK_ERR(pawl_region_create(&none, OPTIONS(.name = name)), -EEXIST);
+    CHECK_OK(pawl_region_unlink(name));
+
+    CHECK_EQ(symlink("pawl owned by me", path), 0);
+    CHECK_ERR(pawl_region_attach(&none, name), -EINVAL);
+    CHECK_ERR(pawl_region_create(&none, OPTIONS(.name = name)), -EEXIST);
+    CHECK_OK(pawl_region_unlink(name));
+    pawl_region_free(r);
+}
+
 TEST(region.closed_has_no_memory_and_may_be_closed_again)
 {
     pawl_region *r;
