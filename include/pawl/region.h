@@ -168,7 +168,7 @@ PAWL_API int pawl_region_join(pawl_region *region);
  * if it had died.  Returns 0;  -ENOENT it has none;  -EBADF closed. */
 PAWL_API int pawl_region_leave(pawl_region *region);
 
-/* Whether the participant lives; false is final.  An id comes back after 262,000
+/* Whether the participant lives; false is final.  An id comes back after 261,000
  * threads in the same slot.  False when closed.
  *
  * Order      false: all that the thread did is visible.

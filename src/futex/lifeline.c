@@ -35,11 +35,18 @@
 _Static_assert(offsetof(pthread_mutex_t, __data.__lock) == 0,
                "pawl_slot.lifeline.word is the futex of the mutex");
 _Static_assert(sizeof(pthread_mutex_t) <= 48, "there is room for the mutex");
-_Static_assert(sizeof(struct pawl_slot) == 256, "the layout is fixed");
+_Static_assert(sizeof(struct pawl_slot) == 512, "the layout is fixed");
 
 #define ENDED (UINT32_C(1) << 31)
 #define CLEAN (UINT32_C(1) << 30)
 #define GENERATIONS (UINT32_C(1) << (PAWL_ID_BITS - PAWL_SLOT_BITS))
+/* The kernel's thread ids are below that of the first one. */
+#define FIRST_GENERATION (UINT32_C(1) << (22 - PAWL_SLOT_BITS))
+
+/* The longest sleep without a look. */
+#define LOOK_AGAIN_MS 50
+/* The same where the kernel cannot watch a lifeline beside the word. */
+#define LOOK_OFTEN_MS 2
 
 _Thread_local struct pawl_participant_self pawl_participant_self_;
 
@@ -110,6 +117,27 @@ bool pawl_participant_alive(const struct pawl_participants *t, uint32_t id)
     return holder == tid;
 }
 
+uint32_t pawl_participant_in(const struct pawl_participants *t, uint32_t slot)
+{
+    uint32_t id;
+
+    if (slot >= t->slots)
+        return 0;
+    /* acquire: pairs with the release in begin_life. */
+    id = pawl_load_acquire(&t->slot[slot].id);
+    return id != 0 && (id & ENDED) == 0 && pawl_participant_alive(t, id) ? id
+                                                                         : 0;
+}
+
+uint32_t pawl_participant_tid(const struct pawl_participants *t, uint32_t id)
+{
+    const struct pawl_slot *s = slot_of(t, id);
+    /* acquire: pairs with the release in begin_life; keeps the look behind. */
+    uint32_t tid = s != NULL ? pawl_load_acquire(&s->tid) : 0;
+
+    return pawl_participant_alive(t, id) ? tid : 0;
+}
+
 bool pawl_participants_here(const struct pawl_participants *t)
 {
     uint32_t pid = (uint32_t)getpid();
@@ -128,33 +156,36 @@ uint32_t pawl_participants_living(const struct pawl_participants *t)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < t->slots; i++) {
-        /* relaxed: a snapshot. */
-        uint32_t id = pawl_load_relaxed(&t->slot[i].id);
-
-        n += id != 0 && (id & ENDED) == 0 && pawl_participant_alive(t, id);
-    }
+    for (uint32_t i = 0; i < t->slots; i++)
+        n += pawl_participant_in(t, i) != 0;
     return n;
+}
+
+/* Have *watch tell when whoever holds a lifeline dies or lets go of it.  False:
+ * nobody does. */
+static bool watch_lifeline(struct pawl_slot *s, struct pawl_watch *watch)
+{
+    /* relaxed: publishes nothing; the kernel compares once more. */
+    uint32_t seen = pawl_load_relaxed(&s->lifeline.word);
+
+    do {
+        if ((seen & FUTEX_TID_MASK) == 0)
+            return false;
+        /* relaxed: as above. */
+    } while (!pawl_cas_relaxed(&s->lifeline.word, &seen, seen | FUTEX_WAITERS));
+    *watch = (struct pawl_watch){.word = &s->lifeline.word,
+                                 .expected = seen | FUTEX_WAITERS,
+                                 .shared = true};
+    return true;
 }
 
 int pawl_participant_watch(struct pawl_participants *t, uint32_t id,
                            struct pawl_watch *watch)
 {
     struct pawl_slot *s = slot_of(t, id);
-    uint32_t seen;
 
-    if (s == NULL)
+    if (s == NULL || !watch_lifeline(s, watch))
         return -EOWNERDEAD;
-    /* relaxed: publishes nothing; the kernel compares once more. */
-    seen = pawl_load_relaxed(&s->lifeline.word);
-    do {
-        if ((seen & FUTEX_TID_MASK) == 0)
-            return -EOWNERDEAD;
-        /* relaxed: as above. */
-    } while (!pawl_cas_relaxed(&s->lifeline.word, &seen, seen | FUTEX_WAITERS));
-    *watch = (struct pawl_watch){.word = &s->lifeline.word,
-                                 .expected = seen | FUTEX_WAITERS,
-                                 .shared = true};
     /* Whose lifeline was that?  Once it is found alive, the kernel's comparison
      * fails if it dies. */
     return pawl_participant_alive(t, id) ? 0 : -EOWNERDEAD;
@@ -169,12 +200,38 @@ void pawl_participant_buried(struct pawl_participants *t, uint32_t id)
                         PAWL_CHANNEL_ANY);
 }
 
+int pawl_participant_sleep(const struct pawl_watch *watch, size_t n,
+                           pawl_deadline until)
+{
+    bool can = pawl_futex_can_wait_any();
+    pawl_deadline look_at = pawl_after_ms(can ? LOOK_AGAIN_MS : LOOK_OFTEN_MS);
+    pawl_deadline end = look_at < until ? look_at : until;
+    int err = can ? pawl_futex_wait_any(watch, n, end) : -ENOSYS;
+
+    if (err == -ENOSYS)
+        err = pawl_futex_wait(watch[0].word, watch[0].expected, end,
+                              watch[0].shared, PAWL_CHANNEL_ANY);
+    return err == -ETIMEDOUT && end != until && !pawl_self_.interrupted
+               ? -EINTR
+               : err;
+}
+
 /* -- Taking a slot ------------------------------------------------------------ */
 
 void pawl_repair_with(enum pawl_repair_kind kind, pawl_repair_fn fn)
 {
     /* relaxed: the same value whoever stores it, before the table is used. */
     pawl_store64_relaxed(&repairs[kind], (uintptr_t)fn);
+}
+
+/* What is said of a slot by who holds its lifeline, to those who wait for it too:
+ * see await_change. */
+static void set_id(struct pawl_slot *s, uint32_t id)
+{
+    /* release: pairs with the loads of `id`: what the one before held is repaired,
+     * and who the next one is. */
+    pawl_store_release(&s->id, id);
+    pawl_futex_wake(&s->id, PAWL_WAKE_ALL, true, PAWL_CHANNEL_ANY);
 }
 
 static void repair(struct pawl_participants *t, struct pawl_slot *s)
@@ -189,8 +246,7 @@ static void repair(struct pawl_participants *t, struct pawl_slot *s)
         if (fn != 0)
             ((pawl_repair_fn)(uintptr_t)fn)(t, (uint32_t)(s - t->slot));
     }
-    /* release: pairs with the loads of `id`: what was held is repaired. */
-    pawl_store_release(&s->id, id | ENDED | CLEAN);
+    set_id(s, id | ENDED | CLEAN);
 }
 
 /* Take the lifeline of a slot that no living thread has (I2).  False: somebody
@@ -218,6 +274,29 @@ static bool claim(struct pawl_slot *s)
     return true;
 }
 
+/* Whether somebody who holds the lifeline of a slot is not its thread: he repairs
+ * or begins.  *seen is what the id was. */
+static bool is_changing(const struct pawl_participants *t,
+                        const struct pawl_slot *s, uint32_t *seen)
+{
+    /* acquire: pairs with set_id. */
+    *seen = pawl_load_acquire(&s->id);
+    return *seen == 0 || (*seen & ENDED) != 0 ||
+           !pawl_participant_alive(t, *seen);
+}
+
+/* Sleep until he is done with it, or dead. */
+static void await_change(struct pawl_slot *s, uint32_t seen)
+{
+    struct pawl_watch watch[2] = {
+        {.word = &s->id, .expected = seen, .shared = true}};
+    uint32_t calm = pawl_uninterruptible_begin();
+
+    if (watch_lifeline(s, &watch[1]))
+        pawl_participant_sleep(watch, 2, PAWL_FOREVER);
+    pawl_uninterruptible_end(calm);
+}
+
 /* Let go of a slot that was repaired. */
 static void release(struct pawl_slot *s)
 {
@@ -234,12 +313,12 @@ static int begin_life(struct pawl_participants *t, struct pawl_slot *s)
     repair(t, s);
     /* relaxed: all ours (I3), and published by the release below. */
     generation = (pawl_load_relaxed(&s->id) & PAWL_ID_MASK) >> PAWL_SLOT_BITS;
-    generation = generation + 1 < GENERATIONS - 1 ? generation + 1 : 1;
+    if (++generation < FIRST_GENERATION || generation >= GENERATIONS - 1)
+        generation = FIRST_GENERATION;
     pawl_store_relaxed(&s->tid, holder_of(s));
     pawl_store_relaxed(&s->pid, (uint32_t)getpid()); /* relaxed: as above */
     pawl_store64_relaxed(&s->key, me->key);
-    /* release: pairs with the acquire loads of `id`. */
-    pawl_store_release(&s->id, generation << PAWL_SLOT_BITS | slot);
+    set_id(s, generation << PAWL_SLOT_BITS | slot);
     return (int)(generation << PAWL_SLOT_BITS | slot);
 }
 
@@ -317,10 +396,41 @@ static struct pawl_slot *find_mine(struct pawl_participants *t)
     return NULL;
 }
 
+uint32_t pawl_participants_me(struct pawl_participants *t)
+{
+    struct pawl_slot *s = find_mine(t);
+
+    return s != NULL ? mine(s) : 0;
+}
+
+/* Take the lifeline of a slot that has none; NULL if all have.  *changing is the
+ * last one that may soon have none, and *seen its id; else NULL. */
+static struct pawl_slot *claim_any(struct pawl_participants *t,
+                                   struct pawl_slot **changing, uint32_t *seen)
+{
+    /* relaxed: only spreads the searches, so that ids come back late. */
+    uint32_t start = pawl_add_relaxed(&t->cursor, 1);
+
+    *changing = NULL;
+    for (uint32_t i = 0; i < t->slots; i++) {
+        struct pawl_slot *s = &t->slot[(start + i) % t->slots];
+        uint32_t id;
+
+        if (claim(s))
+            return s;
+        if (is_changing(t, s, &id)) {
+            *changing = s;
+            *seen = id;
+        }
+    }
+    return NULL;
+}
+
 int pawl_participants_join(struct pawl_participants *t)
 {
     struct pawl_slot *s = find_mine(t);
-    uint32_t start;
+    struct pawl_slot *changing;
+    uint32_t seen;
     int err;
 
     if (s != NULL)
@@ -328,17 +438,13 @@ int pawl_participants_join(struct pawl_participants *t)
     err = get_key();
     if (err != 0)
         return err;
-    /* relaxed: only spreads the searches, so that ids come back late. */
-    start = pawl_add_relaxed(&t->cursor, 1);
-    for (uint32_t i = 0; i < t->slots; i++) {
-        uint32_t slot = (start + i) % t->slots;
-
-        if (!claim(&t->slot[slot]))
-            continue;
-        sit_down(t, slot);
-        return begin_life(t, &t->slot[slot]);
+    while ((s = claim_any(t, &changing, &seen)) == NULL) {
+        if (changing == NULL)
+            return -EAGAIN;
+        await_change(changing, seen);
     }
-    return -EAGAIN;
+    sit_down(t, (uint32_t)(s - t->slot));
+    return begin_life(t, s);
 }
 
 int pawl_participants_leave(struct pawl_participants *t)
@@ -360,14 +466,17 @@ int pawl_participants_recover(struct pawl_participants *t)
 
     for (uint32_t i = 0; i < t->slots; i++) {
         struct pawl_slot *s = &t->slot[i];
-        /* relaxed: a hint; claim decides. */
-        uint32_t seen = pawl_load_relaxed(&s->id);
+        uint32_t seen;
 
-        if (seen == 0 || (seen & CLEAN) != 0 || !claim(s))
-            continue;
-        repair(t, s);
-        release(s);
-        n++;
+        while (is_changing(t, s, &seen) && seen != 0 && (seen & CLEAN) == 0) {
+            if (claim(s)) {
+                repair(t, s);
+                release(s);
+                n++;
+                break;
+            }
+            await_change(s, seen);
+        }
     }
     return n;
 }

@@ -28,10 +28,13 @@
  *                                              the next generation; death -> ENDED
  *   CLEAN        id, ENDED, CLEAN  0           join -> CLAIMED
  *
- * A slot is used again only after what its last thread held is repaired.  A slot
- * has 2^18 generations, so an id comes back after that many threads in one slot:
- * what was abandoned under that id, and not looked at since, would be taken for
- * held by its namesake.
+ * A slot is used again only after what its last thread held is repaired.
+ *
+ * No id is a kernel's thread id, which are below 2^22: the kernel, asked to look at
+ * a lock's word when a thread ends, must not find that thread there.  So a slot has
+ * 2^18 - 2^10 generations, and an id comes back after that many threads in one
+ * slot: what was abandoned under that id, and not looked at since, would be taken
+ * for held by its namesake.
  */
 #ifndef PAWL_FUTEX_LIFELINE_H
 #define PAWL_FUTEX_LIFELINE_H
@@ -53,8 +56,13 @@
 /* Words of a slot in which its thread notes what it is in the middle of, for
  * those who repair.  Whoever keeps such notes has a range of its own. */
 enum {
-    PAWL_NOTE_HEAP = 0, /* process/heap.c: up to 19 words */
-    PAWL_NOTES = 23,
+    PAWL_NOTE_HEAP = 0,   /* process/heap.c: up to 19 words */
+    PAWL_NOTE_MARK = 19,  /* the mark left in a lock: mutex.c, rwlock.c */
+    PAWL_NOTE_WAIT = 20,  /* the condition waited for: cond.c; 2 words */
+    PAWL_NOTE_READS = 22, /* locks held for reading: rwlock.c */
+    PAWL_READS = 16,
+    PAWL_NOTE_FREE = PAWL_NOTE_READS + PAWL_READS, /* not used, up to the end */
+    PAWL_NOTES = 55,
 };
 
 struct pawl_slot {
@@ -66,7 +74,7 @@ struct pawl_slot {
     pawl_u32 id;
     pawl_u32 tid; /* as it stands in the lifeline of the thread `id` */
     pawl_u32 pid;
-    uint32_t reserved;
+    pawl_u32 bell; /* changes when something is handed to the thread */
     pawl_u64 key; /* by which the thread knows its slot again */
     pawl_u64 note[PAWL_NOTES];
 } __attribute__((aligned(2 * PAWL_CACHE_LINE)));
@@ -103,11 +111,15 @@ struct pawl_participant_self {
 extern _Thread_local struct pawl_participant_self pawl_participant_self_;
 
 /* Find the caller's slot, or take one, after repairing what its last owner left.
+ * While others repair, and nothing else is free, it waits for them.
  *
  * Returns    the caller's id, > 0;  -EAGAIN all slots are taken by threads that
  *            live;  -ENOMEM libc is out of memory.
  */
 PAWL_COLD int pawl_participants_join(struct pawl_participants *t);
+
+/* The caller's id, 0 if it has no slot. */
+uint32_t pawl_participants_me(struct pawl_participants *t);
 
 /* Give the caller's slot back, with what it holds.  Returns 0;  -ENOENT it has
  * none. */
@@ -117,6 +129,12 @@ int pawl_participants_leave(struct pawl_participants *t);
 
 /* Whether the thread `id` can still act.  False is final. */
 bool pawl_participant_alive(const struct pawl_participants *t, uint32_t id);
+
+/* The living thread in a slot; 0 if there is none. */
+uint32_t pawl_participant_in(const struct pawl_participants *t, uint32_t slot);
+
+/* The kernel's id of the thread `id`; 0 if it is dead. */
+uint32_t pawl_participant_tid(const struct pawl_participants *t, uint32_t id);
 
 /* Whether a thread of this process that lives has a slot there. */
 bool pawl_participants_here(const struct pawl_participants *t);
@@ -136,6 +154,16 @@ int pawl_participant_watch(struct pawl_participants *t, uint32_t id,
 /* Wake the others who watch `id`. */
 void pawl_participant_buried(struct pawl_participants *t, uint32_t id);
 
+/* Sleep on words that participants change, lifelines among them, for a while at
+ * most: what is left is a wake that died with one who had it, which nobody's
+ * lifeline tells.  Where the kernel cannot watch several words, on the first one,
+ * for a shorter while.
+ *
+ * Returns    as pawl_futex_wait_any;  -EINTR also when it is time to look again.
+ */
+int pawl_participant_sleep(const struct pawl_watch *watch, size_t n,
+                           pawl_deadline until);
+
 /* -- Repairs ------------------------------------------------------------------ */
 
 /* Undo, or complete, what the dead thread of a slot left half done: its notes say
@@ -143,12 +171,19 @@ void pawl_participant_buried(struct pawl_participants *t, uint32_t id);
  * called again. */
 typedef void (*pawl_repair_fn)(struct pawl_participants *t, uint32_t slot);
 
-enum pawl_repair_kind { PAWL_REPAIR_HEAP, PAWL_REPAIR_KINDS };
+enum pawl_repair_kind {
+    PAWL_REPAIR_HEAP,
+    PAWL_REPAIR_LOCKS,
+    PAWL_REPAIR_COUNTS, /* of what has no owner */
+    PAWL_REPAIR_KINDS
+};
 
 /* Each process says, before it uses a table, how it repairs. */
 void pawl_repair_with(enum pawl_repair_kind kind, pawl_repair_fn fn);
 
-/* Repair what the dead have left.  Returns how many slots became free. */
+/* Repair what the dead have left, and wait for those who do.  When it returns, what
+ * was dead at the call is repaired.  Not in a repair.  Returns how many slots became
+ * free by that. */
 int pawl_participants_recover(struct pawl_participants *t);
 
 #endif /* PAWL_FUTEX_LIFELINE_H */

@@ -16,24 +16,17 @@
 
 #define WAITERS (UINT32_C(1) << 31)
 
-/* The longest sleep without a look: what is left is a wake that died with one who
- * had it, which nobody's lifeline tells. */
-#define LOOK_AGAIN_MS 50
-/* The same where the kernel cannot watch a lifeline beside the word. */
-#define LOOK_OFTEN_MS 2
-
 /* Sleep until the word changes, its holder dies, or it is time to look. */
 static void sleep_on(struct pawl_participants *t, pawl_u32 *word, uint32_t seen)
 {
     struct pawl_watch watch[2] = {
         {.word = word, .expected = seen, .shared = true}};
 
-    if (pawl_participant_watch(t, seen & PAWL_ID_MASK, &watch[1]) != 0)
-        return;
-    if (!pawl_futex_can_wait_any() ||
-        pawl_futex_wait_any(watch, 2, pawl_after_ms(LOOK_AGAIN_MS)) == -ENOSYS)
-        pawl_futex_wait(word, seen, pawl_after_ms(LOOK_OFTEN_MS), true,
-                        PAWL_CHANNEL_ANY);
+    uint32_t calm = pawl_uninterruptible_begin();
+
+    if (pawl_participant_watch(t, seen & PAWL_ID_MASK, &watch[1]) == 0)
+        pawl_participant_sleep(watch, 2, PAWL_FOREVER);
+    pawl_uninterruptible_end(calm);
 }
 
 int pawl_robust_lock(struct pawl_participants *t, pawl_u32 *word, uint32_t me)

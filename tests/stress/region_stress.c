@@ -217,14 +217,9 @@ static void use_cell(struct worker *w)
 static void work(void *arg)
 {
     struct worker *w = arg;
-    int err;
 
     w->random = test_seed((uint64_t)(w->place + WORKERS * w->life));
-    /* The slot of the one before may be under repair. */
-    do
-        err = pawl_region_join(w->s->region);
-    while (err == -EAGAIN);
-    CHECK(err > 0);
+    CHECK(pawl_region_join(w->s->region) > 0);
     for (;;) {
         switch (test_rand_below(&w->random, 5)) {
         case 0:

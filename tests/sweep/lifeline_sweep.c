@@ -13,7 +13,7 @@
 enum { SLOTS = 2, NOTED = 77 };
 
 struct scene {
-    _Alignas(128) unsigned char table[128 + SLOTS * 256];
+    _Alignas(128) unsigned char table[128 + SLOTS * sizeof(struct pawl_slot)];
     uint32_t id;       /* the victim's */
     uint32_t other;    /* of one that has died */
     uint32_t repaired; /* times that a note was found */

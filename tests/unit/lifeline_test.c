@@ -82,7 +82,7 @@ TEST(lifeline.generations_begin_again)
     CHECK_EQ(p.id, id);
     participant_ends(&p);
     participant_begins(&p, t);
-    CHECK_EQ(p.id, 1u << PAWL_SLOT_BITS);
+    CHECK_EQ(p.id, 1 << 22); /* no thread id of the kernel's */
     CHECK(!pawl_participant_alive(t, id));
     participant_ends(&p);
 }
@@ -215,6 +215,90 @@ TEST(lifeline.dead_stays_dead_while_its_namesake_repairs)
     namesake = joined(t);
     CHECK_OK(pawl_participants_leave(t));
     CHECK_EQ(repaired, 2);
+}
+
+struct repairing {
+    participants *table;
+    struct participant dead;
+    int recovered;
+    int joined;
+};
+
+static atomic_bool begun;
+static atomic_bool may_end;
+
+static void repair_slowly(participants *t, uint32_t slot)
+{
+    (void)t;
+    (void)slot;
+    atomic_store(&begun, true);
+    while (!atomic_load(&may_end))
+        sched_yield();
+}
+
+static void recover_it(void *arg)
+{
+    struct repairing *r = arg;
+
+    CHECK_EQ(pawl_participants_recover(r->table), 1);
+}
+
+static void recover_too(void *arg)
+{
+    struct repairing *r = arg;
+
+    r->recovered = pawl_participants_recover(r->table);
+    CHECK(atomic_load(&may_end));
+}
+
+static void join_it(void *arg)
+{
+    struct repairing *r = arg;
+
+    r->joined = pawl_participants_join(r->table);
+    CHECK(atomic_load(&may_end));
+}
+
+/* Somebody repairs the slot of a dead one: then others wait for that. */
+static struct test_thread *who_repairs(struct repairing *r)
+{
+    struct test_thread *it;
+
+    participant_begins(&r->dead, r->table);
+    participant_ends(&r->dead);
+    pawl_repair_with(PAWL_REPAIR_HEAP, repair_slowly);
+    it = test_thread(recover_it, r);
+    while (!atomic_load(&begun))
+        sched_yield();
+    return it;
+}
+
+TEST(lifeline.recover_waits_for_others_who_repair)
+{
+    struct repairing r = {.table = participants_make(2), .recovered = -1};
+    struct test_thread *it = who_repairs(&r);
+    struct test_thread *other = test_thread(recover_too, &r);
+
+    test_until_asleep(test_tid(other));
+    CHECK_EQ(r.recovered, -1);
+    atomic_store(&may_end, true);
+    test_join(it);
+    test_join(other);
+    CHECK_EQ(r.recovered, 0);
+}
+
+TEST(lifeline.join_waits_for_a_slot_that_is_being_repaired)
+{
+    struct repairing r = {.table = participants_make(1)};
+    struct test_thread *it = who_repairs(&r);
+    struct test_thread *other = test_thread(join_it, &r);
+
+    test_until_asleep(test_tid(other));
+    CHECK_EQ(r.joined, 0);
+    atomic_store(&may_end, true);
+    test_join(it);
+    test_join(other);
+    CHECK(r.joined > 0);
 }
 
 /* ---- watching --------------------------------------------------------------- */
