@@ -407,8 +407,11 @@ uint32_t pawl_thread_native_id(const pawl_thread *t)
 
         if (tid != 0 && tid != PAWL_T_ASKED)
             return phase(t) == PAWL_T_CLOSED ? 0 : tid;
-        if (phase(t) != PAWL_T_RUNNING || stayed_behind(t))
-            return 0;
+        if (phase(t) != PAWL_T_RUNNING || stayed_behind(t)) {
+            /* acquire: as above, of a thread that has said so and ended since. */
+            tid = pawl_load_acquire(word);
+            return tid != PAWL_T_ASKED && phase(t) != PAWL_T_CLOSED ? tid : 0;
+        }
         /* relaxed: publishes nothing. */
         if (tid == PAWL_T_ASKED || pawl_cas_relaxed(word, &tid, PAWL_T_ASKED))
             pawl_futex_wait(word, PAWL_T_ASKED, PAWL_FOREVER, false,
