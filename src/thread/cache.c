@@ -19,7 +19,7 @@ static pawl_u64 places[PLACES - 1] __attribute__((aligned(PAWL_CACHE_LINE)));
 
 static uint32_t in_use(void)
 {
-    return PLACES - pawl_load_relaxed(&head.unused); /* relaxed: an option */
+    return PLACES - pawl_load_seq(&head.unused); /* seq_cst: pairs with limit */
 }
 
 bool pawl_cache_is_on(void)
@@ -40,9 +40,9 @@ struct pawl_carrier *pawl_cache_put(struct pawl_carrier *c)
     for (uint32_t i = 0; other != 0 && i < n - 1; i++) {
         uint64_t empty = 0;
 
-        /* relaxed: a hint.  acq_rel: as above. */
+        /* relaxed: a hint.  seq_cst: as above. */
         if (pawl_load64_relaxed(&places[i]) == 0 &&
-            pawl_cas64_acq_rel(&places[i], &empty, other))
+            pawl_cas64_seq(&places[i], &empty, other))
             other = 0;
     }
     return (struct pawl_carrier *)(uintptr_t)other;
@@ -52,11 +52,12 @@ struct pawl_carrier *pawl_cache_take(void)
 {
     uint64_t c = 0;
 
-    /* relaxed: a hint.  seq_cst: an acquire, which pairs with put. */
-    if (pawl_load64_relaxed(&head.last) != 0)
+    /* seq_cst: pairs with put, and with limit: what was put before the cache was
+     * switched off is found after that.  The swap is an acquire too. */
+    if (pawl_load64_seq(&head.last) != 0)
         c = pawl_swap64_seq(&head.last, 0);
     for (uint32_t i = 0; c == 0 && i < PLACES - 1; i++) {
-        uint64_t seen = pawl_load64_relaxed(&places[i]); /* relaxed: a hint */
+        uint64_t seen = pawl_load64_seq(&places[i]); /* seq_cst: as above */
 
         /* acquire: pairs with put. */
         if (seen != 0 && pawl_cas64_acquire(&places[i], &seen, 0))
@@ -90,8 +91,8 @@ uint32_t pawl_cache_limit(uint32_t n)
 {
     uint32_t before = in_use();
 
-    /* relaxed: an option. */
-    pawl_store_relaxed(&head.unused, PLACES - (n < PLACES ? n : PLACES));
+    /* seq_cst: pairs with in_use and take. */
+    pawl_store_seq(&head.unused, PLACES - (n < PLACES ? n : PLACES));
     return before;
 }
 

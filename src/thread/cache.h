@@ -21,7 +21,8 @@ struct pawl_carrier *pawl_cache_take(void);
 bool pawl_cache_take_this(struct pawl_carrier *c);
 /* Whether it came last, and so may spin. */
 bool pawl_cache_is_last(const struct pawl_carrier *c);
-/* Places in use; returns how many were.  0: park none. */
+/* Places in use; returns how many were.  0: park none; who has put one meanwhile
+ * asks again whether it is on. */
 uint32_t pawl_cache_limit(uint32_t places);
 bool pawl_cache_is_on(void);
 /* In a forked child: there are none. */

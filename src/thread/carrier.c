@@ -568,6 +568,23 @@ static uint32_t await_job(struct pawl_carrier *c)
     }
 }
 
+/* The cache may have been switched off while *c was put there: then take out all.
+ * True: *c among them. */
+static bool is_switched_off(const struct pawl_carrier *c)
+{
+    struct pawl_carrier *other;
+    bool taken = false;
+
+    while (pawl_unlikely(!pawl_cache_is_on()) &&
+           (other = pawl_cache_take()) != NULL) {
+        if (other == c)
+            taken = true;
+        else
+            quit(other);
+    }
+    return taken;
+}
+
 /* The thread of *c has ended.  Park, tell those who wait for it, and wait for
  * another one; false: there is none.
  *
@@ -596,6 +613,8 @@ static bool park(struct pawl_carrier *c, pawl_deadline *since)
         return false;
     if (surplus != NULL)
         quit(surplus);
+    if (is_switched_off(c))
+        return false;
     now = pawl_now();
     if (now - *since >= TRIFLE_NS) {
         c->os_name[0] = '\0'; /* it may have another now */
