@@ -191,7 +191,7 @@ static int start_some(pawl_pool *p)
 
         err = pawl_pool_start_worker(p, searches);
         if (err != 0 && searches)
-            pawl_line_drop_token(p);
+            pawl_pool_call_off(p);
     }
     return err;
 }

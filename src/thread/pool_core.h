@@ -204,6 +204,11 @@ int pawl_pool_start_worker(pawl_pool *p, bool searches);
 /* Something was put in line while the inbox was so: see that somebody comes. */
 void pawl_pool_look_after(pawl_pool *p, uint64_t inbox);
 
+/* Nobody has been woken or started: give the token up.  Those who drain and join
+ * may have seen it, and are told; and who has submitted something meanwhile has
+ * woken nobody because of it, which is made up for. */
+void pawl_pool_call_off(pawl_pool *p);
+
 /* Have all sleepers look around. */
 void pawl_pool_call_all(pawl_pool *p);
 

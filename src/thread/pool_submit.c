@@ -4,6 +4,7 @@
  */
 #include <pawl/error.h>
 
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/tsan.h"
@@ -84,10 +85,15 @@ static PAWL_COLD int start_first(pawl_pool *p)
     while (err == 0 && pawl_load_relaxed(&p->has_worker) == 0) {
         if (pawl_line_take_token(p)) {
             err = pawl_pool_start_worker(p, true);
-            if (err != 0)
-                pawl_line_drop_token(p);
+            if (err != 0) {
+                pawl_pool_call_off(p);
+                /* relaxed: seen under `beds`.  Somebody else has. */
+                if (pawl_load_relaxed(&p->has_worker) != 0)
+                    err = 0;
+            }
         } else {
-            pawl_pool_lock(&p->beds); /* somebody else starts one */
+            sched_yield(); /* somebody else starts one, or is about to */
+            pawl_pool_lock(&p->beds);
             pawl_mutex_unlock(&p->beds);
         }
     }

@@ -89,6 +89,25 @@ void pawl_pool_call_all(pawl_pool *p)
         ;
 }
 
+/* Tell those who drain and join, if there may be something to tell. */
+static void tell_changes(pawl_pool *p, uint32_t state)
+{
+    if ((state & SLEEPERS) == workers_of(state) * SLEEPER)
+        pawl_eventcount_signal(&p->changes, UINT32_MAX);
+}
+
+void pawl_pool_call_off(pawl_pool *p)
+{
+    uint32_t state;
+
+    pawl_line_drop_token(p);
+    state = pawl_load_seq(&p->state); /* seq_cst: B, as in may_wake; pairs */
+    tell_changes(p, state);
+    /* Whoever is awake looks before he sleeps. */
+    if ((state & SLEEPERS) != 0 && pawl_line_has_work(p))
+        pawl_pool_look_after(p, 0);
+}
+
 /* Whether there is somebody to be woken or started. */
 static bool may_wake(const pawl_pool *p)
 {
@@ -103,9 +122,8 @@ static PAWL_COLD void wake_one(pawl_pool *p)
 {
     if (!pawl_line_take_token(p) || call_one(p, CALLED))
         return;
-    /* If it fails: those that there are look before they sleep. */
     if (pawl_pool_start_worker(p, true) != 0)
-        pawl_line_drop_token(p);
+        pawl_pool_call_off(p);
 }
 
 void pawl_pool_look_after(pawl_pool *p, uint64_t inbox)
@@ -207,13 +225,6 @@ static bool search(struct pawl_worker *w)
         ;
     pawl_spin_ends(&spin, found);
     return found;
-}
-
-/* Tell those who drain and join, if there may be something to tell. */
-static void tell_changes(pawl_pool *p, uint32_t state)
-{
-    if ((state & SLEEPERS) == workers_of(state) * SLEEPER)
-        pawl_eventcount_signal(&p->changes, UINT32_MAX);
 }
 
 /* After this somebody may call it. */
@@ -515,8 +526,9 @@ static void nudge(pawl_future *f, void *context)
     (void)f;
     pawl_tsan_release(w);
     pawl_swap_seq(&n->arrived, 1); /* seq_cst: 1, pairs with 4 */
-    /* seq_cst: 2, pairs with 3.  It may sleep for another reason by now. */
-    if (pawl_cas_seq(&w->word, &seen, NUDGED))
+    /* seq_cst, also when it fails: 2, pairs with 3.  It may sleep for another
+     * reason by now. */
+    if (pawl_cas_seq_always(&w->word, &seen, NUDGED))
         pawl_futex_wake(&w->word, 1, false, PAWL_CHANNEL_ANY);
 }
 
