@@ -7,7 +7,7 @@
 
 #include "machine.h"
 
-enum { HEAP = 1 << 18, ALIGN = 128 };
+enum { HEAP = 1 << 20, ALIGN = 128 };
 
 static _Alignas(4096) char heap[HEAP];
 static size_t used;
@@ -46,6 +46,11 @@ void *model_aligned_alloc(size_t align, size_t size)
 void *model_malloc(size_t size)
 {
     return model_aligned_alloc(ALIGN, size);
+}
+
+void *model_calloc(size_t n, size_t size)
+{
+    return memset(model_malloc(n * size), 0, n * size);
 }
 
 void model_heap_free(void *block)

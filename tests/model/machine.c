@@ -29,11 +29,14 @@
 #include "machine.h"
 
 #include <limits.h>
+#include <linux/futex.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <pawl/ring.h>
@@ -45,17 +48,19 @@
 #include "futex/sys.h"
 #include "futex/waitable.h"
 
-#define LOCATIONS 90
+#define LOCATIONS 300
 #define VIEW (MODEL_THREADS + LOCATIONS)
 #define HISTORY 16
-#define STEPS 65536       /* most that model_steps_max may be */
-#define CELLS 128         /* plain data */
-#define SLOTS 256         /* of the tables of addresses: a power of two */
+#define VIEWS (UINT32_C(1) << 24) /* words of what messages carry: a run's */
+#define CELLS 128                 /* plain data */
+#define SLOTS 512 /* of the tables of addresses: a power of two */
 #define STACK (256 << 10) /* only what is touched takes memory */
-#define REGIONS 32
-#define KEYS 4
+#define REGIONS 96
+#define KEYS 6
+#define HANDLERS 4
 #define FDS 4
 #define FIRST_FD 100
+#define FIRST_TID 1000
 #define SEATS 4 /* of a thread at rings */
 
 /* Of a long run only so many steps at both ends are printed. */
@@ -76,7 +81,7 @@ struct view {
 struct message {
     model_value value;
     uint32_t stamp;
-    uint32_t carried; /* index of a view, or 0 */
+    uint32_t carried; /* where its view lies among the carried ones, or 0 */
     bool followed;    /* a read-modify-write has read it */
 };
 
@@ -111,6 +116,9 @@ struct thread {
     void *stack_pointer;
     char *stack;
     void (*function)(void);
+    void *(*start)(void *); /* instead, of one that the library has made */
+    void *arg;
+    char *locals; /* its thread-local data, while another runs */
     struct pawl_self self;
     struct rseq rseq;
     struct view view;
@@ -118,7 +126,7 @@ struct thread {
     bool late; /* has a deadline later than the alarms of the library */
     /* While it sleeps. */
     const void *futex;
-    const struct pawl_watch *watch; /* instead, if it waits for several */
+    const struct waitv_entry *watch; /* instead, if it waits for several */
     uint32_t watches;
     uint64_t woken_on; /* bits of them */
     bool shared;
@@ -140,7 +148,7 @@ static struct machine {
     const struct model_scenario *scenario;
     struct model_outcome *outcome;
     struct thread threads[MODEL_THREADS];
-    struct view *carried; /* what messages carry */
+    uint32_t *carried; /* what messages carry: views, as long as they are */
     struct location locations[LOCATIONS];
     struct slot location_slots[SLOTS];
     struct cell cells[CELLS];
@@ -151,13 +159,17 @@ static struct machine {
     void *main_stack_pointer;
     jmp_buf outside; /* of the threads: where a failure goes */
     void (*destructors[KEYS])(void *);
-    void (*child_handler)(void);
+    void (*child_handlers[HANDLERS])(void);
+    void (*of_self)(void *); /* of these, those that self.c has registered */
+    void (*forks_of_self)(void);
     uint64_t run;
     uint64_t sleeps;
     pawl_deadline now;
     struct pawl_self registered[MODEL_THREADS]; /* what threads have at first */
     uint32_t keys;
-    uint32_t count; /* threads */
+    uint32_t handlers;
+    uint32_t count;   /* threads */
+    uint32_t of_scenario; /* of these, the first ones */
     uint32_t current;
     uint32_t ready;  /* bits: can run */
     uint32_t asleep; /* bits: in the kernel */
@@ -165,6 +177,7 @@ static struct machine {
         leaving; /* bits: woken on one of several, in the queues of others */
     uint32_t yielding; /* bits: want another to change something first */
     uint32_t width;    /* entries of a view in use */
+    uint32_t widest;   /* ... in the run before */
     uint32_t carriers;
     uint32_t cells_used;
     uint32_t freed_used;
@@ -176,7 +189,9 @@ static struct machine {
     pawl_u32 fds[FDS]; /* what has been written and not read */
     struct view fd_views[FDS];
     uint32_t fds_used;
-    bool waitv_failed;
+    uint32_t rcu_readers; /* bits */
+    struct view rcu_begun; /* what writers knew as they began to wait */
+    struct view rcu_left;  /* what readers knew as they left */
     bool skipping;  /* steps in the trace */
     bool exploring; /* threads run: otherwise memory is plain */
 } M;
@@ -193,6 +208,12 @@ uint32_t model_spin_cpus;
 
 #define ME (&M.threads[M.current])
 #define BIT(i) (UINT32_C(1) << (i))
+
+/* The thread-local data of the library: all that is declared _Thread_local lies in
+ * a section of its own, and is that of the running thread. */
+extern char __start_model_locals[];
+extern char __stop_model_locals[];
+#define LOCALS ((size_t)(__stop_model_locals - __start_model_locals))
 
 /* -- Coroutines ---------------------------------------------------------------- */
 
@@ -374,10 +395,13 @@ struct candidate {
     uint8_t event;
 };
 
-/* A deadline of the scenario, in contrast to an alarm of the library. */
+/* A deadline of the scenario, in contrast to an alarm of the library.  Services
+ * sleep until those. */
 static bool is_own_deadline(const struct thread *t)
 {
-    return t->until != PAWL_FOREVER && ((t->until & 1) != 0 || t->late);
+    return t->until != PAWL_FOREVER &&
+           ((t->until & 1) != 0 || t->late ||
+            (M.scenario->services && t >= &M.threads[M.of_scenario]));
 }
 
 static void end_sleep(uint32_t i, int result)
@@ -426,6 +450,9 @@ static uint32_t add_own_deadlines(struct candidate *candidates)
     return n;
 }
 
+static bool is_over(void);
+static void end_run(void);
+
 /* Who may run next, the caller first if it can; `pausing` makes the change to
  * another thread free. */
 static uint32_t pick(bool pausing)
@@ -438,6 +465,8 @@ static uint32_t pick(bool pausing)
     uint32_t chosen = 0;
     bool goes_on;
 
+    if (M.ready == 0 && is_over())
+        end_run();
     if (ready == 0 && (n = add_own_deadlines(c)) == 0) {
         /* Let those that yield look once more, in turn. */
         M.yielding &= BIT(M.current);
@@ -480,15 +509,43 @@ static uint32_t pick(bool pausing)
     return c[chosen].thread;
 }
 
+/* What is thread-local is that of this thread now. */
+static void become(uint32_t next)
+{
+    /* Most programs have only the pointer. */
+    if (LOCALS > sizeof model_self_) {
+        memcpy(ME->locals, __start_model_locals, LOCALS);
+        memcpy(__start_model_locals, M.threads[next].locals, LOCALS);
+    }
+    M.current = next;
+    model_self_ = &ME->self;
+}
+
 static void go_on_with(uint32_t next)
 {
     struct thread *from = ME;
 
     if (next == M.current)
         return;
-    M.current = next;
-    model_self_ = &ME->self;
+    become(next);
     model_switch(&from->stack_pointer, ME->stack_pointer);
+}
+
+/* Threads of the library's own that are left need not end. */
+static bool is_over(void)
+{
+    if (!M.scenario->services)
+        return false;
+    for (uint32_t i = 0; i < M.of_scenario; i++) {
+        if (M.threads[i].state != ENDED)
+            return false;
+    }
+    return true;
+}
+
+static void end_run(void)
+{
+    model_switch(&ME->stack_pointer, M.main_stack_pointer);
 }
 
 static void count_step(void)
@@ -555,16 +612,33 @@ static void join_view(struct view *into, const struct view *from)
         into->at[i] = into->at[i] < from->at[i] ? from->at[i] : into->at[i];
 }
 
-/* What a release of the caller carries: a new view.  Returns its index. */
+/* All that a run may have set. */
+static void clear_view(struct view *v)
+{
+    memset(v->at, 0, M.widest * sizeof *v->at);
+    v->width = 0;
+}
+
+/* It has as many entries as its width says. */
+static struct view *carried_at(uint32_t at)
+{
+    return (struct view *)(void *)&M.carried[at];
+}
+
+/* What a release of the caller carries: a new view.  Returns where it is. */
 static uint32_t carry(uint32_t passed_on)
 {
-    struct view *v = &M.carried[++M.carriers];
+    uint32_t at = M.carriers;
+    struct view *v = carried_at(at);
 
+    M.carriers += 1 + M.width;
+    if (M.carriers + VIEW >= VIEWS)
+        model_fail("machine: too many views");
     v->width = M.width;
     memcpy(v->at, ME->view.at, M.width * sizeof *v->at);
     if (passed_on != 0)
-        join_view(v, &M.carried[passed_on]);
-    return M.carriers;
+        join_view(v, carried_at(passed_on));
+    return at;
 }
 
 /* -- Locations --------------------------------------------------------------------- */
@@ -608,10 +682,33 @@ static void check_freed(const void *word)
     }
 }
 
+static uint32_t *seen_by(struct thread *t, const struct location *l)
+{
+    return &t->view.at[MODEL_THREADS + (l - M.locations)];
+}
+
+static struct message *newest(struct location *l)
+{
+    return &l->history[l->count - 1];
+}
+
+/* The memory was used for something else, or again: it has been written by plain
+ * stores, and this is all that anybody sees from now on. */
+static void make_anew(struct location *l, model_value value)
+{
+    uint32_t stamp = newest(l)->stamp + STRIDE;
+
+    l->count = 1;
+    l->history[0] = (struct message){.value = value, .stamp = stamp};
+    for (uint32_t i = 0; i < M.count; i++)
+        *seen_by(&M.threads[i], l) = stamp;
+}
+
 static struct location *location_of(const void *word, uint32_t size)
 {
     struct slot *slot = slot_of(M.location_slots, word);
     struct location *l;
+    model_value value;
 
     if (M.freed_used != 0)
         check_freed(word);
@@ -620,6 +717,9 @@ static struct location *location_of(const void *word, uint32_t size)
         if (l->size != size)
             model_fail("sizes of %s differ: %u and %u", name_of(word), l->size,
                        size);
+        value = read_memory(word, size);
+        if (newest(l)->value != value)
+            make_anew(l, value);
         return l;
     }
     if (M.width == VIEW)
@@ -633,16 +733,6 @@ static struct location *location_of(const void *word, uint32_t size)
     l->strong = 0;
     l->history[0] = (struct message){.value = read_memory(word, size)};
     return l;
-}
-
-static uint32_t *seen_by(struct thread *t, const struct location *l)
-{
-    return &t->view.at[MODEL_THREADS + (l - M.locations)];
-}
-
-static struct message *newest(struct location *l)
-{
-    return &l->history[l->count - 1];
 }
 
 static model_value part_of(model_value word, struct model_part part)
@@ -686,7 +776,7 @@ static void read_message(struct location *l, const struct message *m,
     if (*seen < m->stamp)
         *seen = m->stamp;
     if ((order & MODEL_ACQUIRE) != 0 && m->carried != 0)
-        join_view(&ME->view, &M.carried[m->carried]);
+        join_view(&ME->view, carried_at(m->carried));
 }
 
 /* Put a store after history[i].  Returns its message. */
@@ -760,7 +850,7 @@ static bool is_plain(const void *word, bool writes)
             model_read(word);
         return true;
     }
-    return !M.exploring ||
+    return !M.exploring || word == model_sys_hint ||
            model_self_is_idle(word,
                               M.scenario->births ? MODEL_THREADS : M.count);
 }
@@ -914,7 +1004,11 @@ bool model_cas(void *word, struct model_part part, model_value *seen,
     uint32_t loose;
     uint32_t i;
     model_value old;
+    enum model_order failing =
+        order == MODEL_SEQ_ALWAYS ? MODEL_SEQ : MODEL_RELAXED;
 
+    if (order == MODEL_SEQ_ALWAYS)
+        order = MODEL_SEQ;
     if (is_plain(word, true)) {
         old = read_memory(word, part.size);
         if (part_of(old, part) != *seen) {
@@ -926,7 +1020,7 @@ bool model_cas(void *word, struct model_part part, model_value *seen,
     }
     point();
     l = location_of(word, part.size);
-    loose = oldest_for(l, MODEL_RELAXED);
+    loose = oldest_for(l, failing);
     strong = oldest_for(l, order);
     /* It succeeds on a message with the value, or fails on one without. */
     for (i = l->count; i-- > 0 && l->history[i].stamp >= loose;) {
@@ -937,7 +1031,7 @@ bool model_cas(void *word, struct model_part part, model_value *seen,
     i = places[choose_message(n)];
     old = l->history[i].value;
     if (part_of(old, part) != *seen) {
-        read_message(l, &l->history[i], MODEL_RELAXED);
+        read_message(l, &l->history[i], failing);
         trace_read(what, l, &l->history[i], part_of(old, part));
         *seen = part_of(old, part);
         return false;
@@ -982,7 +1076,7 @@ bool model_cas_pair(void *first, void *second, const model_value seen[2],
     }
     carried = carry(newest(l[0])->carried);
     if (newest(l[1])->carried != 0)
-        join_view(&M.carried[carried], &M.carried[newest(l[1])->carried]);
+        join_view(carried_at(carried), carried_at(newest(l[1])->carried));
     for (int i = 0; i < 2; i++) {
         model_value old = newest(l[i])->value;
 
@@ -993,7 +1087,7 @@ bool model_cas_pair(void *first, void *second, const model_value seen[2],
     }
     /* What each carries shows both. */
     for (int i = 0; i < 2; i++)
-        M.carried[carried].at[MODEL_THREADS + (l[i] - M.locations)] =
+        carried_at(carried)->at[MODEL_THREADS + (l[i] - M.locations)] =
             m[i]->stamp;
     ME->view.at[M.current]++; /* what comes next is not released */
     return true;
@@ -1091,6 +1185,21 @@ static uint32_t kernel_look(const pawl_u32 *word)
     return (uint32_t)read_memory(word, sizeof word->v_);
 }
 
+/* The system call of futex_waitv, whose interface newer headers have. */
+struct waitv_entry {
+    uint64_t expected;
+    uint64_t word;
+    uint32_t flags;
+    uint32_t reserved;
+};
+
+#define SYSTEM_CALL_WAITV 449
+
+static const pawl_u32 *word_of(const struct waitv_entry *w)
+{
+    return (const pawl_u32 *)(uintptr_t)w->word;
+}
+
 static void fall_asleep(pawl_deadline until)
 {
     struct thread *me = ME;
@@ -1104,13 +1213,11 @@ static void fall_asleep(pawl_deadline until)
     go_on_with(pick(false));
 }
 
-int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
-                    bool shared, uint32_t channels)
+static int kernel_wait(const pawl_u32 *word, uint32_t expected,
+                       pawl_deadline until, bool shared, uint32_t channels)
 {
     struct thread *me = ME;
 
-    if (until <= 0)
-        return -ETIMEDOUT;
     if (!M.exploring)
         model_fail("futex wait outside of the threads");
     point();
@@ -1132,31 +1239,22 @@ int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
     return me->result;
 }
 
-bool pawl_futex_can_wait_any(void)
-{
-    return M.scenario->waitv == MODEL_WAITV ||
-           (M.scenario->waitv == MODEL_WAITV_FAILS && !M.waitv_failed);
-}
-
-int pawl_futex_wait_any(const struct pawl_watch *watch, size_t n,
-                        pawl_deadline until)
+static int kernel_wait_any(const struct waitv_entry *watch, uint32_t n,
+                           pawl_deadline until)
 {
     struct thread *me = ME;
 
-    if (until <= 0)
-        return -ETIMEDOUT;
     if (!M.exploring)
         model_fail("futex wait outside of the threads");
     point();
     if (M.scenario->waitv != MODEL_WAITV) {
-        M.waitv_failed = true;
         TRACE("futex waitv: there is none");
         return -ENOSYS;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (kernel_look(watch[i].word) != watch[i].expected) {
-            TRACE("futex waitv %s: not %#x", name_of(watch[i].word),
-                  watch[i].expected);
+    for (uint32_t i = 0; i < n; i++) {
+        if (kernel_look(word_of(&watch[i])) != watch[i].expected) {
+            TRACE("futex waitv %s: not %#x", name_of(word_of(&watch[i])),
+                  (uint32_t)watch[i].expected);
             return -EAGAIN;
         }
     }
@@ -1164,11 +1262,11 @@ int pawl_futex_wait_any(const struct pawl_watch *watch, size_t n,
         TRACE("futex waitv: too late");
         return -ETIMEDOUT;
     }
-    TRACE("futex waitv for %zu%s", n,
+    TRACE("futex waitv for %u%s", n,
           until == PAWL_FOREVER ? "" : ", with a deadline");
     me->futex = NULL;
     me->watch = watch;
-    me->watches = (uint32_t)n;
+    me->watches = n;
     me->woken_on = 0;
     fall_asleep(until);
     M.leaving &= ~BIT(M.current);
@@ -1183,7 +1281,8 @@ static uint32_t waits_for(const struct thread *t, const pawl_u32 *word,
         return t->futex == word && t->shared == shared &&
                (t->channels & channels) != 0;
     for (uint32_t i = 0; i < t->watches; i++) {
-        if (t->watch[i].word == word && t->watch[i].shared == shared &&
+        if (word_of(&t->watch[i]) == word &&
+            ((t->watch[i].flags & FUTEX_PRIVATE_FLAG) == 0) == shared &&
             (t->woken_on >> i & 1) == 0)
             return i + 1;
     }
@@ -1231,7 +1330,8 @@ static int wake(const pawl_u32 *word, int count, bool shared, uint32_t channels)
     return woken;
 }
 
-int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels)
+static int kernel_wake(const pawl_u32 *word, int count, bool shared,
+                       uint32_t channels)
 {
     if (!M.exploring)
         return 0;
@@ -1240,20 +1340,19 @@ int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels)
     return wake(word, count, shared, channels);
 }
 
-bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wakes,
-                        pawl_u32 *to, int moves, bool shared)
+static int kernel_requeue(const pawl_u32 *from, uint32_t expected, int wakes,
+                          const pawl_u32 *to, int moves, bool shared)
 {
     struct thread *t;
     int woken;
 
     if (!M.exploring)
-        return false;
+        return 0;
     point();
     TRACE("futex requeue %s, %d and %d to %s", name_of(from), wakes, moves,
           name_of(to));
     if (kernel_look(from) != expected)
-        return wake(from, moves > INT_MAX - wakes ? INT_MAX : wakes + moves,
-                    shared, PAWL_CHANNEL_ANY) > 0;
+        return -EAGAIN;
     woken = wake(from, wakes, shared, PAWL_CHANNEL_ANY);
     while (moves-- > 0 &&
            (t = first_sleeper(from, shared, PAWL_CHANNEL_ANY)) != NULL) {
@@ -1263,7 +1362,69 @@ bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wakes,
         t->since = ++M.sleeps;
         TRACE("moves T%td", t - M.threads);
     }
-    return woken > 0;
+    return woken;
+}
+
+static pawl_deadline deadline_of(const struct timespec *ts)
+{
+    return ts == NULL ? PAWL_FOREVER
+                      : ts->tv_sec * INT64_C(1000000000) + ts->tv_nsec;
+}
+
+/* The calls that sys.c and self.c make: what they are given is described in
+ * futex(2). */
+long model_syscall(long number, ...)
+{
+    va_list arguments;
+    long result;
+
+    va_start(arguments, number);
+    if (number == SYSTEM_CALL_WAITV) {
+        const struct waitv_entry *watch =
+            va_arg(arguments, const struct waitv_entry *);
+        size_t n = va_arg(arguments, size_t);
+
+        (void)va_arg(arguments, long);
+        result = kernel_wait_any(
+            watch, (uint32_t)n,
+            deadline_of(va_arg(arguments, const struct timespec *)));
+    } else if (number == SYS_futex) {
+        pawl_u32 *word = va_arg(arguments, pawl_u32 *);
+        int op = va_arg(arguments, int);
+        uint32_t value = va_arg(arguments, uint32_t);
+        const void *time = va_arg(arguments, const void *);
+        pawl_u32 *to = va_arg(arguments, pawl_u32 *);
+        uint32_t last = va_arg(arguments, uint32_t);
+        bool shared = (op & FUTEX_PRIVATE_FLAG) == 0;
+
+        op &= ~FUTEX_PRIVATE_FLAG;
+        if (op == FUTEX_WAIT_BITSET)
+            result = kernel_wait(word, value, deadline_of(time), shared, last);
+        else if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET)
+            result =
+                kernel_wake(word, (int)value, shared,
+                            op == FUTEX_WAKE ? PAWL_CHANNEL_ANY : last);
+        else if (op == FUTEX_CMP_REQUEUE)
+            result = kernel_requeue(word, last, (int)value, to,
+                                    (int)(uintptr_t)time, shared);
+        else
+            model_fail("machine: futex operation %d", op);
+    } else if (number == SYS_gettid) {
+        result = FIRST_TID + (long)M.current;
+    } else {
+        model_fail("machine: system call %ld", number);
+    }
+    va_end(arguments);
+    if (result >= 0)
+        return result;
+    errno = (int)-result;
+    return -1;
+}
+
+/* T0 is the main thread. */
+pid_t model_getpid(void)
+{
+    return FIRST_TID;
 }
 
 /* -- Event descriptors ------------------------------------------------------------------- */
@@ -1404,6 +1565,11 @@ pawl_deadline pawl_after_ns(int64_t ns)
     return pawl_now() + ns;
 }
 
+pawl_deadline pawl_after_ms(int64_t ms)
+{
+    return pawl_after_ns(ms * MILLISECOND);
+}
+
 pawl_deadline model_soon(void)
 {
     return M.now + MILLISECOND / 2 + 1;
@@ -1455,7 +1621,9 @@ int model_atfork(void (*prepare)(void), void (*parent)(void),
 {
     (void)prepare;
     (void)parent;
-    M.child_handler = child;
+    if (M.handlers == HANDLERS)
+        return ENOMEM;
+    M.child_handlers[M.handlers++] = child;
     return 0;
 }
 
@@ -1465,11 +1633,68 @@ int model_sched_yield(void)
     return 0;
 }
 
-/* Only gettid. */
-long model_syscall(long number, ...)
+int model_prctl(int option, ...)
 {
-    (void)number;
-    return 1000 + (long)M.current;
+    (void)option;
+    return 0;
+}
+
+int model_sigmask(int how, const sigset_t *set, sigset_t *before)
+{
+    (void)how;
+    (void)set;
+    if (before != NULL)
+        sigemptyset(before);
+    return 0;
+}
+
+/* -- Reading without locks -------------------------------------------------------------------- */
+
+/* As liburcu promises: whoever begins to read after a writer has begun to wait
+ * knows what that knew; and the writer goes on when those who read before have
+ * left, and knows what they knew. */
+
+void model_rcu_enter(void)
+{
+    if (!M.exploring)
+        return;
+    point();
+    M.rcu_readers |= BIT(M.current);
+    join_view(&ME->view, &M.rcu_begun);
+    TRACE("begins to read");
+}
+
+static void add_to(struct view *v)
+{
+    v->width = ME->view.width = M.width;
+    join_view(v, &ME->view);
+    ME->view.at[M.current]++; /* what comes next is not released */
+}
+
+void model_rcu_leave(void)
+{
+    if (!M.exploring)
+        return;
+    point();
+    M.rcu_readers &= ~BIT(M.current);
+    M.yielding = 0;
+    add_to(&M.rcu_left);
+    TRACE("has read");
+}
+
+void model_rcu_synchronize(void)
+{
+    uint32_t before;
+
+    if (!M.exploring)
+        return;
+    point();
+    add_to(&M.rcu_begun);
+    before = M.rcu_readers;
+    while ((before &= M.rcu_readers) != 0)
+        model_yield();
+    join_view(&ME->view, &M.rcu_left);
+    TRACE("a grace period is over");
 }
 
 /* -- The lives of threads -------------------------------------------------------------------- */
@@ -1480,15 +1705,9 @@ static _Noreturn void end_thread(void)
     M.ready &= ~BIT(M.current);
     M.yielding = 0;
     if (M.ready == 0 && M.asleep == 0)
-        model_switch(&ME->stack_pointer, M.main_stack_pointer);
+        end_run();
     go_on_with(pick(false));
     abort(); /* nobody switches to a thread that has ended */
-}
-
-static void thread_begins(void)
-{
-    ME->function();
-    end_thread();
 }
 
 void model_die(void)
@@ -1512,6 +1731,76 @@ void model_die(void)
     end_thread();
 }
 
+static void thread_begins(void);
+
+static void begin_thread(uint32_t i, bool births)
+{
+    struct thread *t = &M.threads[i];
+
+    t->function = i < M.of_scenario ? M.scenario->threads[i] : NULL;
+    t->start = NULL;
+    t->state = READY;
+    t->late = false;
+    memset(t->locals, 0, LOCALS);
+    memset(t->values, 0, sizeof t->values);
+    t->view.at[i] = 1;
+    if (births) {
+        memset(&t->self, 0, sizeof t->self);
+    } else {
+        t->self = M.registered[i];
+        t->values[0] = (void *)1; /* as registration sets it */
+    }
+    t->rseq.cpu_id = M.scenario->one_cpu ? 0 : i;
+    t->stack_pointer = first_frame(t->stack, thread_begins);
+}
+
+static void thread_begins(void)
+{
+    if (ME->start == NULL) {
+        ME->function();
+        end_thread();
+    }
+    (void)ME->start(ME->arg);
+    model_die();
+}
+
+void model_pthread_exit(void *value)
+{
+    (void)value;
+    model_die();
+}
+
+pthread_t model_pthread_self(void)
+{
+    return 1 + M.current;
+}
+
+/* What the creator knows, the new thread knows. */
+int model_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                         void *(*start)(void *), void *arg)
+{
+    uint32_t i;
+
+    (void)attr;
+    if (M.exploring)
+        point();
+    i = M.count;
+    if (i == MODEL_THREADS)
+        model_fail("machine: too many threads");
+    begin_thread(i, M.scenario->births);
+    M.threads[i].start = start;
+    M.threads[i].arg = arg;
+    ME->view.width = M.width;
+    join_view(&M.threads[i].view, &ME->view);
+    ME->view.at[M.current]++; /* what comes next is not released */
+    M.count++;
+    M.ready |= BIT(i);
+    M.yielding = 0;
+    *thread = 1 + i;
+    TRACE("creates T%u", i);
+    return 0;
+}
+
 void model_fork(void)
 {
     point();
@@ -1527,18 +1816,31 @@ void model_fork(void)
         ME->view.at[i] = newest(&M.locations[i - MODEL_THREADS])->stamp;
     for (uint32_t i = 0; i < M.count; i++)
         ME->view.at[i] = UINT32_MAX / 2;
-    if (M.child_handler != NULL)
-        M.child_handler();
+    for (uint32_t i = 0; i < M.handlers; i++) {
+        if (M.child_handlers[i] != NULL)
+            M.child_handlers[i]();
+    }
 }
 
 /* -- A run ------------------------------------------------------------------------------------ */
+
+/* In files that hold static data of the library. */
+static void (*restorers[8])(void);
+static uint32_t restorers_used;
+
+void model_restored_by(void (*restore)(void))
+{
+    if (restorers_used == sizeof restorers / sizeof *restorers)
+        abort();
+    restorers[restorers_used++] = restore;
+}
 
 static void allocate_once(void)
 {
     if (M.carried != NULL)
         return;
     M.carried =
-        mmap(NULL, (STEPS + 1) * sizeof *M.carried, PROT_READ | PROT_WRITE,
+        mmap(NULL, VIEWS * sizeof *M.carried, PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     for (uint32_t i = 0; i < MODEL_THREADS; i++) {
         char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
@@ -1550,6 +1852,11 @@ static void allocate_once(void)
         }
         mprotect(stack, 4096, PROT_NONE);
         M.threads[i].stack = stack + STACK;
+        M.threads[i].locals = calloc(1, LOCALS);
+        if (M.threads[i].locals == NULL) {
+            perror("calloc");
+            exit(2);
+        }
     }
     /* Every thread registers once, the first time alone; later runs begin
      * with what that left. */
@@ -1561,26 +1868,9 @@ static void allocate_once(void)
         M.registered[M.current] = ME->self;
     }
     M.current = 0;
+    M.of_self = M.destructors[0];
+    M.forks_of_self = M.child_handlers[0];
     model_self_keep();
-}
-
-static void begin_thread(uint32_t i, bool births)
-{
-    struct thread *t = &M.threads[i];
-
-    t->function = M.scenario->threads[i];
-    t->state = READY;
-    t->late = false;
-    memset(&t->view, 0, sizeof t->view);
-    t->view.at[i] = 1;
-    if (births) {
-        memset(&t->self, 0, sizeof t->self);
-    } else {
-        t->self = M.registered[i];
-        t->values[0] = (void *)1; /* as registration sets it */
-    }
-    t->rseq.cpu_id = M.scenario->one_cpu ? 0 : i;
-    t->stack_pointer = first_frame(t->stack, thread_begins);
 }
 
 /* Whatever the runs before have left is forgotten. */
@@ -1593,26 +1883,39 @@ static void begin(const struct model_scenario *scenario)
     M.now = BEGINNING;
     M.sleeps = 0;
     M.current = 0;
+    M.widest = M.width;
     M.width = MODEL_THREADS;
-    M.carriers = 0;
+    for (uint32_t i = 0; i < MODEL_THREADS; i++)
+        clear_view(&M.threads[i].view);
+    M.carriers = 1; /* 0 is none */
     M.cells_used = M.freed_used = M.names_used = M.guarded_used = 0;
     M.steps = 0;
     M.yielding = M.asleep = M.leaving = 0;
     M.fds_used = 0;
-    M.waitv_failed = false;
+    M.rcu_readers = 0;
+    clear_view(&M.rcu_begun);
+    clear_view(&M.rcu_left);
     memset(M.seats, 0, sizeof M.seats);
     memset(M.paces, 0, sizeof M.paces);
     model_heap_restore();
-    model_wait_restore();
-    M.keys = scenario->births ? 0 : 1;
+    model_sys_restore(scenario->waitv);
+    M.keys = M.handlers = scenario->births ? 0 : 1;
+    M.destructors[0] = M.of_self;
+    M.child_handlers[0] = M.forks_of_self;
     model_spin = scenario->spin;
     model_spin_cpus = scenario->cpus == 0 ? 2 : scenario->cpus - 1;
     model_self_restore(scenario->births ? MODEL_USED : MODEL_REGISTERED);
-    for (M.count = 0;
-         M.count < MODEL_THREADS && scenario->threads[M.count] != NULL;)
-        begin_thread(M.count++, scenario->births);
+    M.of_scenario = 0;
+    while (M.of_scenario < MODEL_THREADS &&
+           scenario->threads[M.of_scenario] != NULL)
+        M.of_scenario++;
+    for (M.count = 0; M.count < M.of_scenario; M.count++)
+        begin_thread(M.count, scenario->births);
     M.ready = BIT(M.count) - 1;
+    memset(__start_model_locals, 0, LOCALS);
     model_self_ = &ME->self;
+    for (uint32_t i = 0; i < restorers_used; i++)
+        restorers[i]();
 }
 
 void model_run(const struct model_scenario *scenario,
@@ -1627,8 +1930,7 @@ void model_run(const struct model_scenario *scenario,
     if (scenario->setup != NULL)
         scenario->setup();
     M.exploring = true;
-    M.current = pick(true);
-    model_self_ = &ME->self;
+    become(pick(true));
     model_switch(&M.main_stack_pointer, ME->stack_pointer);
     M.exploring = false;
     outcome->steps = M.steps;

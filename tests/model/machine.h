@@ -7,6 +7,7 @@
 #define MODEL_MACHINE_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -79,13 +80,38 @@ int model_atfork(void (*prepare)(void), void (*parent)(void),
                  void (*child)(void));
 int model_sched_yield(void);
 long model_syscall(long number, ...);
+pid_t model_getpid(void);
+int model_prctl(int option, ...);
+int model_sigmask(int how, const sigset_t *set, sigset_t *before);
+int model_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                         void *(*start)(void *), void *arg);
+_Noreturn void model_pthread_exit(void *value);
+pthread_t model_pthread_self(void);
+
+/* liburcu's. */
+void model_rcu_enter(void);
+void model_rcu_leave(void);
+void model_rcu_synchronize(void);
 
 /* -- The library's other static data, and its memory -------------------------- */
 
-void model_wait_restore(void);
+/* Called at the beginning of each run, from files of the library that hold such
+ * data and are part of the program. */
+void model_restored_by(void (*restore)(void));
+#define MODEL_RESTORED_BY(restore)                                             \
+    __attribute__((constructor)) static void register_##restore(void)          \
+    {                                                                          \
+        model_restored_by(restore);                                            \
+    }
+
+/* What sys.c knows of the kernel: a hint, and no step. */
+extern const void *const model_sys_hint;
+void model_sys_restore(enum model_waitv waitv);
+
 void model_heap_restore(void);
 
 void *model_malloc(size_t size);
+void *model_calloc(size_t n, size_t size);
 void *model_aligned_alloc(size_t align, size_t size);
 void *model_realloc(void *block, size_t size);
 void model_heap_free(void *block);

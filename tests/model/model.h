@@ -73,6 +73,7 @@ struct model_scenario {
     bool one_cpu;          /* all threads seem to run on one CPU */
     enum model_waitv waitv;
     bool births;           /* threads have no ids before they need them */
+    bool services;         /* threads that the library makes need not end */
     bool no_stray;         /* no wakes and signals without reason */
     bool weak_only;        /* must_fail: cannot be found without stale loads */
     const char *outcomes;  /* all that check may observe, and does: "00 01" */

@@ -40,6 +40,10 @@ void model_self_restore(enum model_past past)
     memset(&window_, 0, sizeof window_);
     memset(&ends, 0, sizeof ends);
     pawl_fork_count_ = 0;
+    /* What threads have taken that were another's before. */
+    if (cursor.v_ > MODEL_THREADS)
+        memset(&first_chunk[MODEL_THREADS], 0,
+               (cursor.v_ - MODEL_THREADS) * sizeof *first_chunk);
     if (past == MODEL_REGISTERED) {
         memcpy(first_chunk, kept.records, sizeof kept.records);
         cursor = kept.cursor;
@@ -62,9 +66,12 @@ void model_self_restore(enum model_past past)
  * grow: looking at them is no step. */
 bool model_self_is_idle(const void *word, uint32_t threads)
 {
-    return word == &window_ ||
-           ((const char *)word >= (const char *)&first_chunk[threads] &&
-            (const char *)word < (const char *)&first_chunk[CHUNK]);
+    size_t at = (size_t)((const char *)word - (const char *)first_chunk);
+
+    if (at >= sizeof first_chunk)
+        return word == &window_;
+    at /= sizeof *first_chunk;
+    return at >= (at < MODEL_THREADS ? threads : cursor.v_);
 }
 
 const char *model_self_name(const void *word, char *buffer, size_t size)

@@ -6,7 +6,9 @@
 
 #include "futex/wait.c"
 
-void model_wait_restore(void)
+static void restore(void)
 {
     bell = (pawl_eventcount)PAWL_EVENTCOUNT_INIT;
 }
+
+MODEL_RESTORED_BY(restore)

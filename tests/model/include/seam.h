@@ -20,6 +20,7 @@ enum model_order {
     MODEL_RELEASE = 2,
     MODEL_ACQ_REL = 3,
     MODEL_SEQ = 7,
+    MODEL_SEQ_ALWAYS = 15, /* of a compare-and-swap: also if it fails */
 };
 
 typedef uint64_t model_value;
@@ -45,7 +46,7 @@ model_value model_swap(void *word, struct model_part part, model_value value,
                        enum model_order order, const char *what);
 model_value model_add(void *word, struct model_part part, model_value value,
                       enum model_order order, const char *what);
-/* Relaxed if it fails; *seen is then what it saw. */
+/* Relaxed if it fails, as a rule; *seen is then what it saw. */
 bool model_cas(void *word, struct model_part part, model_value *seen,
                model_value value, enum model_order order, const char *what);
 

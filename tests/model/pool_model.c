@@ -1,0 +1,824 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scenarios of the thread pool.  T0 is the main thread; workers come after those
+ * of the scenario, and are not parked when they end, unless a scenario says so.
+ */
+#include <pawl/event.h>
+#include <pawl/pool.h>
+#include <pawl/thread.h>
+
+#include "machine.h"
+#include "thread/pool_core.h"
+
+enum { TASKS = 4, STATUS = 10, BROKEN = -5 };
+
+static struct {
+    pawl_pool *p;
+    pawl_task t[TASKS];
+    int data[TASKS]; /* written before the submit */
+    int made[TASKS]; /* ... and by the task */
+    int runs[TASKS];
+    int submitted[TASKS];
+    int cancelled[TASKS];
+    int depth;
+    pawl_u32 is_ready;
+    pawl_event e;
+} s;
+
+/* ---- parts ----------------------------------------------------------------- */
+
+static int run(pawl_task *t, void *arg)
+{
+    int i = (int)(t - s.t);
+
+    CHECK(arg == &s.data[i]);
+    CHECK(MODEL_GET(s.data[i]) == 1);
+    CHECK(++s.runs[i] == 1);
+    MODEL_SET(s.made[i], 1);
+    t->value = &s.made[i];
+    return STATUS + i;
+}
+
+static void make(const pawl_pool_options *o, pawl_task_fn fn)
+{
+    memset(&s, 0, sizeof s);
+    MODEL_NAME(s.t);
+    MODEL_NAME(s.data);
+    MODEL_NAME(s.made);
+    CHECK(pawl_thread_main() == pawl_thread_current());
+    pawl_thread_cache(0);
+    CHECK_OK(pawl_pool_create(&s.p, o));
+    model_name(s.p, sizeof *s.p, "pool");
+    for (int i = 0; i < TASKS; i++)
+        pawl_task_init(&s.t[i], fn, &s.data[i]);
+}
+
+static void setup_one(void)
+{
+    make(&(pawl_pool_options){.max_workers = 1}, run);
+}
+
+/* Its worker is about to begin. */
+static void setup_started(void)
+{
+    make(&(pawl_pool_options){.max_workers = 1, .prestart = 1}, run);
+}
+
+static void setup_two(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2}, run);
+}
+
+static void setup_two_started(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2, .prestart = 2}, run);
+}
+
+static void submit(int i)
+{
+    MODEL_SET(s.data[i], 1);
+    CHECK_OK(pawl_pool_submit(s.p, &s.t[i]));
+    s.submitted[i] = 1;
+}
+
+static void check_result(int i)
+{
+    int status = -1;
+    void *value = NULL;
+
+    CHECK_OK(pawl_future_result(&s.t[i].future, &status, &value));
+    CHECK(status == STATUS + i && value == &s.made[i]);
+    CHECK(MODEL_GET(s.made[i]) == 1);
+}
+
+static void end_pool(void)
+{
+    CHECK_OK(pawl_pool_shutdown(s.p, false));
+    CHECK_OK(pawl_pool_join(s.p));
+}
+
+/* All that was accepted was run, or cancelled; all memory is given back. */
+static void check(void)
+{
+    for (int i = 0; i < TASKS; i++)
+        CHECK(s.runs[i] + s.cancelled[i] == s.submitted[i]);
+    CHECK_OK(pawl_pool_free(s.p));
+}
+
+static void say_ready(void)
+{
+    pawl_add_release(&s.is_ready, 1);
+}
+
+static void await_ready(uint32_t n)
+{
+    while (pawl_load_acquire(&s.is_ready) < n)
+        model_yield();
+}
+
+/* ---- submit and park ------------------------------------------------------------ */
+
+static void one_task(void)
+{
+    submit(0);
+    check_result(0);
+    end_pool();
+}
+
+MODEL(pool.one_task, .setup = setup_one, .threads = {one_task}, .check = check)
+MODEL(pool.one_task_and_who_waits, .setup = setup_started,
+      .threads = {one_task}, .check = check)
+MODEL(pool.one_task_and_who_spins, .setup = setup_started,
+      .threads = {one_task}, .check = check, .spin = 1)
+
+/* The worker goes to bed while the second one comes. */
+static void one_after_the_other(void)
+{
+    submit(0);
+    check_result(0);
+    submit(1);
+    check_result(1);
+    end_pool();
+}
+
+MODEL(pool.one_after_the_other, .setup = setup_started,
+      .threads = {one_after_the_other}, .check = check, .bounds = {2, 1, 0})
+
+/* ... without an end that would call it. */
+static void leave_one(void)
+{
+    submit(0);
+    check_result(0);
+}
+
+static void leave_two(void)
+{
+    leave_one();
+    submit(1);
+    check_result(1);
+}
+
+/* All that is left sleeps, and nothing stands in line. */
+static void check_asleep(void)
+{
+    for (int i = 0; i < TASKS; i++)
+        CHECK(s.runs[i] == s.submitted[i]);
+    CHECK(pawl_pool_is_quiet(s.p));
+    CHECK((s.p->inbox.v_ & PAWL_POOL_SEARCHING) == 0);
+}
+
+MODEL(pool.sleeps, .setup = setup_started, .threads = {leave_two},
+      .check = check_asleep, .services = true, .bounds = {2, 1, 0})
+
+static void submit_1(void)
+{
+    submit(1);
+    check_result(1);
+    say_ready();
+}
+
+static void submit_2(void)
+{
+    submit(2);
+    check_result(2);
+    say_ready();
+}
+
+static void submit_0_and_end(void)
+{
+    submit(0);
+    check_result(0);
+    await_ready(1);
+    end_pool();
+}
+
+static void submit_0_and_end_after_two(void)
+{
+    submit(0);
+    check_result(0);
+    await_ready(2);
+    end_pool();
+}
+
+MODEL(pool.two_submit, .setup = setup_one,
+      .threads = {submit_0_and_end, submit_1}, .check = check,
+      .bounds = {1, 1, 0})
+MODEL(pool.two_submit_to_one_that_parks, .setup = setup_started,
+      .threads = {submit_0_and_end, submit_1}, .check = check,
+      .bounds = {2, 0, 0})
+MODEL(pool.two_submit_to_two, .setup = setup_two,
+      .threads = {submit_0_and_end, submit_1}, .check = check,
+      .bounds = {1, 1, 0})
+MODEL(pool.two_submit_to_two_that_park, .setup = setup_two_started,
+      .threads = {submit_0_and_end, submit_1}, .check = check,
+      .bounds = {1, 1, 0}, .no_stray = true)
+MODEL(pool.three_submit_to_two, .setup = setup_two_started,
+      .threads = {submit_0_and_end_after_two, submit_1, submit_2},
+      .check = check, .bounds = {1, 0, 0}, .no_stray = true)
+
+/* Two at once, one wake in flight. */
+static void submit_two(void)
+{
+    submit(0);
+    submit(1);
+    check_result(0);
+    check_result(1);
+    end_pool();
+}
+
+MODEL(pool.two_tasks_for_two, .setup = setup_two_started,
+      .threads = {submit_two}, .check = check, .bounds = {1, 1, 0})
+
+static void submit_chain(void)
+{
+    for (int i = 0; i < 3; i++) {
+        MODEL_SET(s.data[i], 1);
+        s.submitted[i] = 1;
+    }
+    CHECK(pawl_pool_submit_many(s.p, s.t, 3) == 3);
+    for (int i = 0; i < 3; i++)
+        check_result(i);
+    end_pool();
+}
+
+MODEL(pool.chain, .setup = setup_started, .threads = {submit_chain},
+      .check = check, .bounds = {1, 1, 0})
+MODEL(pool.chain_for_two, .setup = setup_two_started,
+      .threads = {submit_chain}, .check = check, .bounds = {1, 0, 0})
+
+/* Nobody has to run at the same time as another: with one that blocks, the other
+ * one has to come.  A task that needs another is run beside it. */
+static int wait_for_event(pawl_task *t, void *arg)
+{
+    int i = (int)(t - s.t);
+
+    if (i == 0)
+        pawl_event_wait(&s.e);
+    else
+        pawl_event_set(&s.e);
+    s.runs[i]++;
+    (void)arg;
+    return STATUS + i;
+}
+
+static void setup_dependent(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2}, wait_for_event);
+}
+
+static void setup_dependent_started(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2, .prestart = 2}, wait_for_event);
+}
+
+static void submit_dependent(void)
+{
+    submit(0);
+    submit(1);
+    CHECK_OK(pawl_future_result(&s.t[0].future, NULL, NULL));
+    end_pool();
+}
+
+MODEL(pool.one_needs_the_other, .setup = setup_dependent,
+      .threads = {submit_dependent}, .check = check, .bounds = {1, 1, 0})
+MODEL(pool.one_needs_the_other_that_sleeps, .setup = setup_dependent_started,
+      .threads = {submit_dependent}, .check = check, .bounds = {1, 1, 0})
+
+/* The second is submitted by whoever gets the result of the first, while the
+ * worker keeps the token for him. */
+static void submit_next(void)
+{
+    submit(0);
+    check_result(0);
+    submit(1);
+    CHECK_OK(pawl_pool_drain(s.p));
+    CHECK(MODEL_GET(s.made[1]) == 1);
+    check_result(1);
+    end_pool();
+}
+
+MODEL(pool.drained, .setup = setup_started, .threads = {submit_next},
+      .check = check, .bounds = {1, 1, 0})
+
+static void drain(void)
+{
+    CHECK_OK(pawl_pool_drain(s.p));
+    say_ready();
+}
+
+MODEL(pool.drained_by_another, .setup = setup_started,
+      .threads = {submit_0_and_end, drain}, .check = check,
+      .bounds = {1, 1, 0})
+
+/* ---- the end -------------------------------------------------------------------------- */
+
+static void shut_down_at_once(void)
+{
+    submit(0);
+    end_pool();
+    check_result(0);
+}
+
+MODEL(pool.ended_with_work, .setup = setup_one, .threads = {shut_down_at_once},
+      .check = check)
+MODEL(pool.ended_with_work_for_two, .setup = setup_two_started,
+      .threads = {shut_down_at_once}, .check = check, .bounds = {1, 1, 0})
+
+/* While the worker goes to bed. */
+static void only_end(void)
+{
+    end_pool();
+}
+
+MODEL(pool.ended_idle, .setup = setup_started, .threads = {only_end},
+      .check = check)
+MODEL(pool.ended_idle_with_two, .setup = setup_two_started,
+      .threads = {only_end}, .check = check, .bounds = {2, 0, 0})
+MODEL(pool.ended_by_two, .setup = setup_started, .threads = {only_end, only_end},
+      .check = check, .bounds = {1, 1, 0})
+
+/* What comes too late is refused, the rest is run. */
+static void submit_or_be_refused(void)
+{
+    int err;
+
+    MODEL_SET(s.data[1], 1);
+    err = pawl_pool_submit(s.p, &s.t[1]);
+    CHECK(err == 0 || err == -ESHUTDOWN);
+    s.submitted[1] = err == 0;
+    if (err == 0)
+        check_result(1);
+    say_ready();
+}
+
+static void end_and_await(void)
+{
+    end_pool();
+    await_ready(1);
+}
+
+MODEL(pool.ended_while_one_submits, .setup = setup_started,
+      .threads = {end_and_await, submit_or_be_refused}, .check = check,
+      .bounds = {2, 0, 0})
+MODEL(pool.ended_while_the_first_submits, .setup = setup_one,
+      .threads = {end_and_await, submit_or_be_refused}, .check = check,
+      .bounds = {2, 0, 0})
+
+/* What has not begun is cancelled. */
+static void shut_down_and_cancel(void)
+{
+    int err;
+
+    submit(0);
+    CHECK_OK(pawl_pool_shutdown(s.p, true));
+    err = pawl_future_result(&s.t[0].future, NULL, NULL);
+    CHECK(err == 0 || err == -ECANCELED);
+    s.cancelled[0] = err != 0;
+    CHECK_OK(pawl_task_settle(&s.t[0]));
+    model_free(&s.t[0], sizeof s.t[0]);
+    CHECK_OK(pawl_pool_join(s.p));
+}
+
+MODEL(pool.ended_and_cancelled, .setup = setup_started,
+      .threads = {shut_down_and_cancel}, .check = check)
+
+/* ---- cancelling -------------------------------------------------------------------------- */
+
+static void cancel_0(void)
+{
+    await_ready(1);
+    s.cancelled[0] = pawl_future_cancel(&s.t[0].future) == 0;
+    say_ready();
+}
+
+static void submit_and_settle(void)
+{
+    int err;
+
+    submit(0);
+    say_ready();
+    err = pawl_future_result(&s.t[0].future, NULL, NULL);
+    CHECK(err == 0 || err == -ECANCELED);
+    CHECK_OK(pawl_task_settle(&s.t[0]));
+    await_ready(2);
+    model_free(&s.t[0], sizeof s.t[0]);
+    end_pool();
+}
+
+MODEL(pool.task_cancelled, .setup = setup_started,
+      .threads = {submit_and_settle, cancel_0}, .check = check,
+      .bounds = {1, 1, 0})
+
+/* ---- own tasks, stealing, helping ------------------------------------------------------- */
+
+/* Task 0 submits 1 and 2, to its own deque. */
+static int run_or_submit(pawl_task *t, void *arg)
+{
+    int i = (int)(t - s.t);
+
+    if (i == 0) {
+        submit(1);
+        submit(2);
+    }
+    return run(t, arg);
+}
+
+static void setup_own(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2}, run_or_submit);
+}
+
+static void setup_own_started(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2, .prestart = 2}, run_or_submit);
+}
+
+static void submit_tree(void)
+{
+    submit(0);
+    for (int i = 0; i < 3; i++)
+        check_result(i);
+    end_pool();
+}
+
+MODEL(pool.stolen, .setup = setup_own, .threads = {submit_tree},
+      .check = check, .bounds = {1, 1, 0})
+MODEL(pool.stolen_by_one_that_sleeps, .setup = setup_own_started,
+      .threads = {submit_tree}, .check = check, .bounds = {1, 0, 0})
+
+static void submit_tree_and_end(void)
+{
+    submit(0);
+    check_result(0);
+    end_pool();
+    check_result(1);
+    check_result(2);
+}
+
+MODEL(pool.stolen_at_the_end, .setup = setup_own_started,
+      .threads = {submit_tree_and_end}, .check = check, .bounds = {1, 0, 0})
+
+/* A worker whose task blocks for ever on its own: what it has submitted must be
+ * stolen. */
+static int block_on_own(pawl_task *t, void *arg)
+{
+    int i = (int)(t - s.t);
+
+    if (i == 0) {
+        submit(1);
+        pawl_event_wait(&s.e);
+    } else {
+        pawl_event_set(&s.e);
+    }
+    return run(t, arg);
+}
+
+static void setup_block(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2}, block_on_own);
+}
+
+static void setup_block_started(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2, .prestart = 2}, block_on_own);
+}
+
+static void submit_blocking(void)
+{
+    submit(0);
+    check_result(0);
+    check_result(1);
+    end_pool();
+}
+
+MODEL(pool.stolen_from_one_that_blocks, .setup = setup_block,
+      .threads = {submit_blocking}, .check = check, .bounds = {1, 1, 0})
+MODEL(pool.stolen_from_one_that_blocks_by_a_sleeper,
+      .setup = setup_block_started, .threads = {submit_blocking},
+      .check = check, .bounds = {1, 0, 0})
+
+/* Task 0 waits for 1, and runs it meanwhile, unless somebody else does. */
+static int wait_for_own(pawl_task *t, void *arg)
+{
+    int i = (int)(t - s.t);
+
+    if (i == 0) {
+        submit(1);
+        check_result(1);
+    }
+    return run(t, arg);
+}
+
+static void setup_help(void)
+{
+    make(&(pawl_pool_options){.max_workers = 1, .helps = true}, wait_for_own);
+}
+
+static void setup_help_by_two(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2, .helps = true}, wait_for_own);
+}
+
+static void setup_help_by_two_started(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2, .prestart = 2, .helps = true},
+         wait_for_own);
+}
+
+MODEL(pool.helps, .setup = setup_help, .threads = {submit_blocking},
+      .check = check, .bounds = {2, 1, 0})
+MODEL(pool.helps_or_dozes, .setup = setup_help_by_two,
+      .threads = {submit_blocking}, .check = check, .bounds = {1, 1, 0})
+MODEL(pool.helps_or_dozes_beside_one_that_sleeps,
+      .setup = setup_help_by_two_started, .threads = {submit_blocking},
+      .check = check, .bounds = {1, 0, 0})
+
+/* It waits for one that stands in line behind it, or that another has taken. */
+static int wait_for_outside(pawl_task *t, void *arg)
+{
+    int i = (int)(t - s.t);
+
+    if (i == 0)
+        check_result(1);
+    return run(t, arg);
+}
+
+static void setup_doze(void)
+{
+    make(&(pawl_pool_options){.max_workers = 1, .helps = true},
+         wait_for_outside);
+}
+
+static void setup_doze_beside_another(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2, .prestart = 2, .helps = true},
+         wait_for_outside);
+}
+
+static void submit_after(void)
+{
+    for (int i = 0; i < 2; i++) {
+        MODEL_SET(s.data[i], 1);
+        s.submitted[i] = 1;
+    }
+    CHECK(pawl_pool_submit_many(s.p, s.t, 2) == 2);
+    check_result(0);
+    check_result(1);
+    end_pool();
+}
+
+MODEL(pool.runs_what_it_waits_for, .setup = setup_doze,
+      .threads = {submit_after}, .check = check, .bounds = {2, 1, 0})
+MODEL(pool.dozes_until_another_has_run_it, .setup = setup_doze_beside_another,
+      .threads = {submit_after}, .check = check, .bounds = {1, 1, 0})
+
+static int wait_briefly(pawl_task *t, void *arg)
+{
+    int i = (int)(t - s.t);
+
+    if (i == 0) {
+        int err = pawl_future_result_until(&s.t[1].future, NULL, NULL,
+                                           model_soon());
+
+        CHECK(err == 0 || err == -ETIMEDOUT);
+    }
+    return run(t, arg);
+}
+
+static void setup_doze_briefly(void)
+{
+    make(&(pawl_pool_options){.max_workers = 1, .helps = true}, wait_briefly);
+}
+
+static void setup_doze_briefly_of_two(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2, .helps = true}, wait_briefly);
+}
+
+MODEL(pool.dozes_until_a_deadline, .setup = setup_doze_briefly,
+      .threads = {submit_after}, .check = check, .bounds = {1, 1, 1})
+MODEL(pool.dozes_until_a_deadline_beside_another,
+      .setup = setup_doze_briefly_of_two, .threads = {submit_after},
+      .check = check, .bounds = {1, 0, 1}, .no_stray = true)
+
+/* ---- room, refusals, idle ones ----------------------------------------------------------- */
+
+static void setup_narrow(void)
+{
+    make(&(pawl_pool_options){.max_workers = 1, .capacity = 1}, run);
+}
+
+MODEL(pool.room_for_one, .setup = setup_narrow, .threads = {submit_two},
+      .check = check, .bounds = {1, 1, 1})
+
+static void setup_by_caller(void)
+{
+    make(
+        &(pawl_pool_options){
+            .max_workers = 1, .capacity = 1, .caller_runs = true},
+        run);
+}
+
+MODEL(pool.run_by_the_caller, .setup = setup_by_caller, .threads = {submit_two},
+      .check = check, .bounds = {1, 1, 1})
+
+static void submit_while_it_ends(void)
+{
+    int err = 0;
+
+    for (int i = 0; i < 2 && err == 0; i++) {
+        MODEL_SET(s.data[i], 1);
+        err = pawl_pool_submit(s.p, &s.t[i]);
+        CHECK(err == 0 || err == -ESHUTDOWN);
+        s.submitted[i] = err == 0;
+    }
+    say_ready();
+}
+
+MODEL(pool.ended_while_one_waits_for_room, .setup = setup_narrow,
+      .threads = {end_and_await, submit_while_it_ends}, .check = check,
+      .bounds = {1, 1, 0})
+
+/* Idle workers end, but for the last one. */
+static void setup_idle(void)
+{
+    make(
+        &(pawl_pool_options){
+            .max_workers = 2, .prestart = 2, .idle_ns = 1000000},
+        run);
+}
+
+MODEL(pool.idle_ones_end, .setup = setup_idle, .threads = {one_task},
+      .check = check, .bounds = {1, 0, 1}, .no_stray = true)
+MODEL(pool.idle_ones_end_and_others_come, .setup = setup_idle,
+      .threads = {one_after_the_other}, .check = check, .bounds = {1, 0, 1},
+      .no_stray = true)
+
+/* The initialiser fails: whatever is submitted is refused, or gets its status. */
+static int fail(void *context)
+{
+    (void)context;
+    return BROKEN;
+}
+
+static void setup_broken(void)
+{
+    make(&(pawl_pool_options){.max_workers = 1, .initialise = fail}, run);
+}
+
+static void submit_to_broken(void)
+{
+    int status = 0;
+    int err;
+
+    MODEL_SET(s.data[0], 1);
+    err = pawl_pool_submit(s.p, &s.t[0]);
+    CHECK(err == 0 || err == -ENOTRECOVERABLE);
+    if (err == 0) {
+        CHECK_OK(pawl_future_result(&s.t[0].future, &status, NULL));
+        CHECK(status == BROKEN);
+    }
+    end_pool();
+}
+
+MODEL(pool.broken, .setup = setup_broken, .threads = {submit_to_broken},
+      .check = check)
+
+/* ---- tasks on the heap, loops, maps --------------------------------------------------------- */
+
+static int count_run(pawl_task *t, void *arg)
+{
+    (void)t;
+    MODEL_SET(*(int *)arg, 1);
+    return STATUS;
+}
+
+static void call_and_forget(void)
+{
+    CHECK_OK(pawl_pool_call(s.p, count_run, &s.made[0], NULL));
+    end_pool();
+    CHECK(MODEL_GET(s.made[0]) == 1);
+}
+
+static void call_and_release(void)
+{
+    pawl_task *t;
+    int status = 0;
+
+    CHECK_OK(pawl_pool_call(s.p, count_run, &s.made[0], &t));
+    CHECK_OK(pawl_future_result(&t->future, &status, NULL));
+    CHECK(status == STATUS && MODEL_GET(s.made[0]) == 1);
+    pawl_task_release(t);
+    end_pool();
+}
+
+
+static void setup_heap(void)
+{
+    setup_one();
+
+}
+
+static void check_heap(void)
+{
+    check();
+}
+
+MODEL(pool.called_and_forgotten, .setup = setup_heap,
+      .threads = {call_and_forget}, .check = check_heap)
+MODEL(pool.called_and_released, .setup = setup_heap,
+      .threads = {call_and_release}, .check = check_heap)
+
+static int do_part(size_t begin, size_t end, void *context)
+{
+    (void)context;
+    for (size_t i = begin; i < end; i++) {
+        CHECK(MODEL_GET(s.data[i]) == 1);
+        MODEL_SET(s.made[i], s.made[i] + 1);
+    }
+    return 0;
+}
+
+static void loop(void)
+{
+    for (int i = 0; i < 3; i++)
+        MODEL_SET(s.data[i], 1);
+    CHECK_OK(pawl_pool_for(s.p, 0, 3, 1, do_part, NULL, NULL));
+    for (int i = 0; i < 3; i++)
+        CHECK(MODEL_GET(s.made[i]) == 1);
+    end_pool();
+}
+
+MODEL(pool.loop, .setup = setup_started, .threads = {loop}, .check = check,
+      .bounds = {1, 1, 0})
+MODEL(pool.loop_of_two, .setup = setup_two, .threads = {loop}, .check = check,
+      .bounds = {1, 0, 0})
+
+static int element(size_t index, void **value, void *context)
+{
+    (void)context;
+    MODEL_SET(s.made[index], 1);
+    *value = &s.made[index];
+    return (int)index;
+}
+
+static void map(void)
+{
+    pawl_map *m;
+    pawl_map_options o = {.buffer = 1};
+
+    CHECK_OK(pawl_map_create(&m, s.p, 2, element, NULL, &o));
+    for (int i = 0; i < 2; i++) {
+        int status = -1;
+        void *value = NULL;
+
+        CHECK_OK(pawl_map_next(m, &status, &value));
+        CHECK(status == i && value == &s.made[i]);
+        CHECK(MODEL_GET(s.made[i]) == 1);
+    }
+    CHECK_ERR(pawl_map_next(m, NULL, NULL), -ESHUTDOWN);
+    pawl_map_free(m);
+    end_pool();
+}
+
+MODEL(pool.map, .setup = setup_started, .threads = {map}, .check = check,
+      .bounds = {1, 1, 0})
+
+static void map_in_part(void)
+{
+    pawl_map *m;
+
+    CHECK_OK(pawl_map_create(&m, s.p, 2, element, NULL, NULL));
+    CHECK_OK(pawl_map_next(m, NULL, NULL));
+    pawl_map_free(m);
+    end_pool();
+}
+
+MODEL(pool.map_in_part, .setup = setup_started, .threads = {map_in_part},
+      .check = check, .bounds = {1, 1, 0})
+
+/* ---- parked threads as workers ------------------------------------------------------------ */
+
+static void setup_cached(void)
+{
+    setup_one();
+    pawl_thread_cache(64);
+}
+
+static void end_and_begin_another(void)
+{
+    pawl_pool *first = s.p;
+
+    submit(0);
+    check_result(0);
+    end_pool();
+    CHECK_OK(pawl_pool_free(first));
+    CHECK_OK(pawl_pool_create(&s.p, &(pawl_pool_options){.max_workers = 1}));
+    submit(1);
+    check_result(1);
+    end_pool();
+    pawl_thread_cache(0);
+}
+
+MODEL(pool.another_on_parked_threads, .setup = setup_cached,
+      .threads = {end_and_begin_another}, .check = check, .bounds = {1, 0, 0})

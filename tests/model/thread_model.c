@@ -1,0 +1,777 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scenarios of threads: start, join, stop, the cache of parked ones, and the list
+ * of all.  T0 is the main thread; those after it are foreign ones; what is started
+ * comes after them.
+ */
+#include <pawl/event.h>
+#include <pawl/rwlock.h>
+#include <pawl/sem.h>
+#include <pawl/thread.h>
+#include <pawl/wait.h>
+
+#include "machine.h"
+#include "thread/cache.h"
+#include "thread/registry.h"
+
+enum { THREADS = 3, CARRIERS = 4, BURIED = 31, STATUS = 7 };
+
+static struct {
+    pawl_thread t[THREADS];
+    pawl_thread *all[THREADS];
+    pawl_event e;
+    pawl_rwlock lock;
+    struct pawl_carrier c[CARRIERS];
+    int data[THREADS]; /* written before the start */
+    int made[THREADS]; /* ... and by the thread */
+    int parked[CARRIERS];
+    pawl_u32 begun;   /* bits: starts that have succeeded */
+    pawl_u32 is_ready; /* whoever sees it sees what came before */
+    int refused;
+    int stopped;
+    int runs[THREADS];
+    int taken[CARRIERS];
+} s;
+
+/* ---- parts ----------------------------------------------------------------- */
+
+/* Thread i. */
+static int run(void *arg)
+{
+    int i = (int)(intptr_t)arg;
+
+    CHECK(MODEL_GET(s.data[i]) == 1);
+    MODEL_SET(s.made[i], 1);
+    CHECK(++s.runs[i] == 1);
+    CHECK(pawl_thread_current() == &s.t[i]);
+    return STATUS + i;
+}
+
+static void setup_with(int (*fn)(void *arg))
+{
+    memset(&s, 0, sizeof s);
+    MODEL_NAME(s.t);
+    MODEL_NAME(s.c);
+    MODEL_NAME(s.e);
+    MODEL_NAME(s.lock);
+    MODEL_NAME(s.data);
+    MODEL_NAME(s.made);
+    CHECK(pawl_thread_main() == pawl_thread_current());
+    for (int i = 0; i < THREADS; i++) {
+        s.all[i] = &s.t[i];
+        CHECK_OK(pawl_thread_init(&s.t[i], fn, (void *)(intptr_t)i, NULL));
+    }
+}
+
+static void setup_cached(void)
+{
+    setup_with(run);
+}
+
+static void setup(void)
+{
+    setup_cached();
+    pawl_thread_cache(0);
+}
+
+static void say_begun(int i)
+{
+    pawl_add_release(&s.begun, UINT32_C(1) << i);
+}
+
+static void await_start(int i)
+{
+    while ((pawl_load_acquire(&s.begun) & UINT32_C(1) << i) == 0)
+        model_yield();
+}
+
+static void start(int i)
+{
+    MODEL_SET(s.data[i], 1);
+    CHECK_OK(pawl_thread_start(&s.t[i]));
+    say_begun(i);
+}
+
+
+static void has_ended(int i, int status)
+{
+    CHECK(status == STATUS + i);
+    CHECK(MODEL_GET(s.made[i]) == 1);
+    CHECK(!pawl_thread_is_alive(&s.t[i]));
+}
+
+static void join(int i)
+{
+    int status = -1;
+
+    CHECK_OK(pawl_thread_join(&s.t[i], &status));
+    has_ended(i, status);
+}
+
+static void join_0(void)
+{
+    await_start(0);
+    join(0);
+}
+
+static void start_and_join(void)
+{
+    start(0);
+    join(0);
+}
+
+/* Its memory goes at once. */
+static void join_and_free(void)
+{
+    start_and_join();
+    model_free(&s.t[0], sizeof s.t[0]);
+}
+
+/* ---- start and join ---------------------------------------------------------- */
+
+MODEL(thread.start_and_join, .setup = setup, .threads = {start_and_join})
+MODEL(thread.freed_when_joined, .setup = setup, .threads = {join_and_free})
+MODEL(thread.joined_by_two, .setup = setup, .threads = {start_and_join, join_0})
+MODEL(thread.joined_by_one_that_spins, .setup = setup,
+      .threads = {start_and_join}, .spin = 1)
+
+static void join_by_a_deadline(void)
+{
+    int status = -1;
+    int err;
+
+    start(0);
+    err = pawl_thread_join_until(&s.t[0], model_soon(), &status);
+    CHECK(err == 0 || err == -ETIMEDOUT);
+    if (err == 0)
+        has_ended(0, status);
+    else
+        join(0);
+}
+
+MODEL(thread.joined_by_a_deadline, .setup = setup,
+      .threads = {join_by_a_deadline})
+
+static void try_join(void)
+{
+    int status = -1;
+    int err;
+
+    start(0);
+    err = pawl_thread_try_join(&s.t[0], &status);
+    CHECK(err == 0 || err == -EAGAIN);
+    if (err == 0)
+        has_ended(0, status);
+    join(0);
+}
+
+MODEL(thread.joined_by_a_try, .setup = setup, .threads = {try_join})
+
+/* Each starts the thread that the other one waits for, or cannot. */
+static void start_if_first(void)
+{
+    int err = pawl_thread_start(&s.t[0]);
+
+    CHECK(err == 0 || err == -EALREADY);
+    s.refused += err != 0;
+    CHECK_OK(pawl_thread_join(&s.t[0], NULL));
+}
+
+static int only_run(void *arg)
+{
+    CHECK(++s.runs[(intptr_t)arg] == 1);
+    return 0;
+}
+
+static void setup_plain(void)
+{
+    setup_with(only_run);
+    pawl_thread_cache(0);
+}
+
+static void check_one_was_refused(void)
+{
+    CHECK(s.refused == 1 && s.runs[0] == 1);
+}
+
+MODEL(thread.started_by_two, .setup = setup_plain,
+      .threads = {start_if_first, start_if_first},
+      .check = check_one_was_refused)
+
+/* Each joins the other: one of them at least is told, or comes too late. */
+static int join_the_other(void *arg)
+{
+    int i = (int)(intptr_t)arg;
+    int err;
+
+    await_start(1 - i);
+    err = pawl_thread_join(&s.t[1 - i], NULL);
+    CHECK(err == 0 || err == -EDEADLK);
+    s.refused += err != 0;
+    return 0;
+}
+
+static void setup_cycle(void)
+{
+    setup_with(join_the_other);
+    pawl_thread_cache(0);
+}
+
+static void start_two_and_join(void)
+{
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(pawl_thread_start(&s.t[i]));
+        say_begun(i);
+    }
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(pawl_thread_join(&s.t[i], NULL));
+    CHECK(s.refused == 1);
+}
+
+MODEL(thread.that_join_each_other, .setup = setup_cycle,
+      .threads = {start_two_and_join}, .bounds = {1, 1, 1})
+
+static void start_together(void)
+{
+    for (int i = 0; i < 2; i++)
+        MODEL_SET(s.data[i], 1);
+    CHECK_OK(pawl_thread_start_many(s.all, 2));
+    join(0);
+    join(1);
+}
+
+MODEL(thread.started_together, .setup = setup, .threads = {start_together},
+      .bounds = {1, 1, 1})
+
+static void join_any(void)
+{
+    size_t which = 77;
+
+    start(0);
+    start(1);
+    CHECK_OK(pawl_thread_join_any_until(s.all, 2, PAWL_FOREVER, &which));
+    CHECK(which < 2);
+    join((int)which);
+    join(1 - (int)which);
+}
+
+MODEL(thread.any_of_two, .setup = setup, .threads = {join_any},
+      .bounds = {1, 1, 1})
+
+static int leave(void *arg)
+{
+    MODEL_SET(s.made[(intptr_t)arg], 1);
+    CHECK_OK(pawl_thread_exit(STATUS + (int)(intptr_t)arg));
+    return 0;
+}
+
+static void setup_exit(void)
+{
+    setup_with(leave);
+}
+
+MODEL(thread.exits, .setup = setup_exit, .threads = {start_and_join})
+
+/* Who asks may come before the thread has said who it is. */
+static void ask_id(void)
+{
+    uint32_t id;
+
+    await_start(0);
+    id = pawl_thread_native_id(&s.t[0]);
+    CHECK(id > 1000);
+    CHECK(pawl_thread_ident(&s.t[0]) != 0);
+}
+
+static void start_and_ask(void)
+{
+    start(0);
+    ask_id();
+    join(0);
+}
+
+MODEL(thread.id_asked_for, .setup = setup, .threads = {start_and_ask})
+MODEL(thread.id_asked_for_by_two, .setup = setup,
+      .threads = {start_and_ask, ask_id})
+
+/* ---- the cache of parked threads ------------------------------------------------ */
+
+static void end_parked(void)
+{
+    pawl_thread_cache(0);
+}
+
+/* The second one finds the first one's carrier, which was parked before the end
+ * was told; unless that gives up, because nobody has wanted it for so long. */
+static void start_again(void)
+{
+    start_and_join();
+    start(1);
+    join(1);
+    end_parked();
+}
+
+MODEL(cache.used_again, .setup = setup_cached, .threads = {start_again},
+      .bounds = {2, 1, 0})
+MODEL(cache.used_again_by_one_that_spins, .setup = setup_cached,
+      .threads = {start_again}, .spin = 1, .bounds = {1, 1, 1})
+MODEL(cache.idle, .setup = setup_cached, .threads = {start_again},
+      .bounds = {1, 0, 2})
+
+/* Two that end, one place. */
+static void end_two(void)
+{
+    pawl_thread_cache(1);
+    start(0);
+    start(1);
+    join(0);
+    join(1);
+    start(2);
+    join(2);
+    end_parked();
+}
+
+MODEL(cache.one_place_for_two, .setup = setup_cached, .threads = {end_two},
+      .bounds = {1, 0, 1})
+
+/* One parked, two that want one. */
+static void start_2(void)
+{
+    while (pawl_load_acquire(&s.is_ready) == 0)
+        model_yield();
+    start(2);
+}
+
+static void start_2_and_join(void)
+{
+    start_2();
+    join(2);
+}
+
+static void start_two_in_turn(void)
+{
+    start_and_join();
+    pawl_store_release(&s.is_ready, 1);
+    start(1);
+    join(1);
+    await_start(2);
+    join(2);
+    end_parked();
+}
+
+MODEL(cache.one_for_two, .setup = setup_cached,
+      .threads = {start_two_in_turn, start_2}, .bounds = {1, 1, 1})
+MODEL(cache.one_for_two_who_wait, .setup = setup_cached,
+      .threads = {start_two_in_turn, start_2_and_join}, .bounds = {1, 0, 1})
+
+/* It is switched off while one parks. */
+MODEL(cache.switched_off, .setup = setup_cached,
+      .threads = {start_and_join, end_parked, end_parked})
+
+static int run_detached(void *arg)
+{
+    CHECK(MODEL_GET(s.data[0]) == 1);
+    (void)arg;
+    pawl_event_set(&s.e);
+    return 0;
+}
+
+static void start_detached(void)
+{
+    uint64_t ident = 0;
+
+    MODEL_SET(s.data[0], 1);
+    CHECK_OK(pawl_thread_start_detached(run_detached, NULL, NULL, &ident));
+    CHECK(ident != 0);
+    pawl_event_wait(&s.e);
+    start(1);
+    join(1);
+    end_parked();
+}
+
+MODEL(cache.detached, .setup = setup_cached, .threads = {start_detached},
+      .bounds = {1, 1, 1})
+
+/* -- The places alone: *c[i] stands for a parked thread. */
+
+static void setup_places(void)
+{
+    setup();
+    pawl_thread_cache(2);
+    for (int i = 0; i < CARRIERS; i++)
+        s.parked[i] = 0;
+    MODEL_NAME(s.parked);
+}
+
+static void has_left(struct pawl_carrier *c)
+{
+    int i = (int)(c - s.c);
+
+    CHECK(MODEL_GET(s.parked[i]) == 1);
+    CHECK(++s.taken[i] == 1);
+}
+
+static void put(int i)
+{
+    struct pawl_carrier *surplus;
+
+    MODEL_SET(s.parked[i], 1);
+    surplus = pawl_cache_put(&s.c[i]);
+    if (surplus != NULL)
+        has_left(surplus);
+}
+
+static void put_two(void)
+{
+    put(0);
+    put(1);
+}
+
+static void put_third(void)
+{
+    put(2);
+}
+
+static void take(void)
+{
+    struct pawl_carrier *c = pawl_cache_take();
+
+    if (c != NULL)
+        has_left(c);
+}
+
+static void take_two(void)
+{
+    take();
+    take();
+}
+
+/* The one that parked last gives up. */
+static void put_and_leave(void)
+{
+    put(3);
+    if (pawl_cache_take_this(&s.c[3]))
+        has_left(&s.c[3]);
+}
+
+/* What was put is in, or was taken once. */
+static void check_places(void)
+{
+    struct pawl_carrier *c;
+
+    while ((c = pawl_cache_take()) != NULL)
+        CHECK(++s.taken[c - s.c] == 1);
+    for (int i = 0; i < CARRIERS; i++)
+        CHECK(s.taken[i] == s.parked[i]);
+}
+
+MODEL(cache.put_and_take, .setup = setup_places, .threads = {put_two, take_two},
+      .check = check_places, .bounds = {3, 1, 1})
+MODEL(cache.put_by_two, .setup = setup_places, .threads = {put_two, put_third},
+      .check = check_places, .bounds = {3, 1, 1})
+MODEL(cache.put_by_two_and_taken, .setup = setup_places,
+      .threads = {put_two, put_third, take}, .check = check_places)
+MODEL(cache.taken_by_itself, .setup = setup_places,
+      .threads = {put_and_leave, take}, .check = check_places,
+      .bounds = {3, 1, 1})
+MODEL(cache.taken_by_itself_while_others_come, .setup = setup_places,
+      .threads = {put_and_leave, put_two, take}, .check = check_places)
+
+static void put_and_take_one(void)
+{
+    put(0);
+    CHECK(pawl_cache_take() == &s.c[0]);
+    s.taken[0]++;
+}
+
+static void put_and_see_last(void)
+{
+    put(0);
+    CHECK(pawl_cache_is_last(&s.c[0]));
+}
+
+MODEL(cache.alone, .setup = setup_places, .threads = {put_and_take_one},
+      .check = check_places)
+MODEL(cache.last, .setup = setup_places, .threads = {put_and_see_last},
+      .check = check_places)
+
+/* ---- asking a thread to stop ------------------------------------------------------ */
+
+static int wait_for_event(void *arg)
+{
+    int err = PAWL_INTERRUPTIBLE(pawl_event_wait_until(&s.e, PAWL_FOREVER));
+
+    CHECK(err == 0 || err == -ECANCELED);
+    if (err != 0) {
+        CHECK(pawl_thread_stop_requested());
+        CHECK(MODEL_GET(s.data[0]) == 2);
+        s.stopped++;
+    }
+    (void)arg;
+    return 0;
+}
+
+static void setup_wait(void)
+{
+    setup_with(wait_for_event);
+    pawl_thread_cache(0);
+}
+
+static void ask_0(void)
+{
+    MODEL_SET(s.data[0], 2);
+    CHECK_OK(pawl_thread_request_stop(&s.t[0]));
+}
+
+static void start_and_stop(void)
+{
+    CHECK_OK(pawl_thread_start(&s.t[0]));
+    ask_0();
+    CHECK_OK(pawl_thread_join(&s.t[0], NULL));
+}
+
+static void check_stopped(void)
+{
+    CHECK(s.stopped == 1);
+}
+
+MODEL(stop.while_it_waits, .setup = setup_wait, .threads = {start_and_stop},
+      .check = check_stopped)
+MODEL(stop.while_it_waits_without_waitv, .setup = setup_wait,
+      .threads = {start_and_stop}, .check = check_stopped,
+      .waitv = MODEL_WAITV_MISSES)
+MODEL(stop.while_it_waits_and_waitv_fails, .setup = setup_wait,
+      .threads = {start_and_stop}, .check = check_stopped,
+      .waitv = MODEL_WAITV_FAILS)
+
+/* What it waits for may come first. */
+static void set_event(void)
+{
+    pawl_event_set(&s.e);
+}
+
+MODEL(stop.or_what_it_waits_for, .setup = setup_wait,
+      .threads = {start_and_stop, set_event}, .bounds = {1, 1, 1})
+MODEL(stop.or_what_it_waits_for_without_waitv, .setup = setup_wait,
+      .threads = {start_and_stop, set_event}, .waitv = MODEL_WAITV_MISSES,
+      .bounds = {1, 1, 1})
+
+/* Sleepers on one of several channels cannot listen at the same time. */
+static int wait_for_lock(void *arg)
+{
+    int err = PAWL_INTERRUPTIBLE(pawl_rwlock_write_lock(&s.lock));
+
+    CHECK(err == -ECANCELED);
+    s.stopped++;
+    (void)arg;
+    return 0;
+}
+
+static void setup_lock(void)
+{
+    setup_with(wait_for_lock);
+    pawl_thread_cache(0);
+}
+
+static void lock_and_stop(void)
+{
+    CHECK_OK(pawl_rwlock_write_lock(&s.lock));
+    start_and_stop();
+    CHECK_OK(pawl_rwlock_write_unlock(&s.lock));
+}
+
+MODEL(stop.while_it_waits_for_a_lock, .setup = setup_lock,
+      .threads = {lock_and_stop}, .check = check_stopped)
+
+/* In a wait set. */
+static int wait_for_stop(void *arg)
+{
+    pawl_wait_item items[2] = {PAWL_WAIT_STOP(), PAWL_WAIT_EVENT(&s.e)};
+    size_t which = 77;
+
+    CHECK_OK(pawl_wait_any(items, 2, &which));
+    CHECK(which == 0);
+    CHECK(MODEL_GET(s.data[0]) == 2);
+    s.stopped++;
+    (void)arg;
+    return 0;
+}
+
+static void setup_set(void)
+{
+    setup_with(wait_for_stop);
+    pawl_thread_cache(0);
+}
+
+MODEL(stop.in_a_wait_set, .setup = setup_set, .threads = {start_and_stop},
+      .check = check_stopped)
+MODEL(stop.in_a_wait_set_without_waitv, .setup = setup_set,
+      .threads = {start_and_stop}, .check = check_stopped,
+      .waitv = MODEL_WAITV_MISSES)
+
+/* By polling. */
+static int poll_stop(void *arg)
+{
+    while (!pawl_thread_stop_requested())
+        model_yield();
+    CHECK(MODEL_GET(s.data[0]) == 2);
+    s.stopped++;
+    (void)arg;
+    return 0;
+}
+
+static void setup_poll(void)
+{
+    setup_with(poll_stop);
+    pawl_thread_cache(0);
+}
+
+MODEL(stop.polled, .setup = setup_poll, .threads = {start_and_stop},
+      .check = check_stopped)
+
+/* A request that comes late must not reach the next thread there. */
+static int must_not_be_stopped(void *arg)
+{
+    int i = (int)(intptr_t)arg;
+
+    s.runs[i]++;
+    CHECK(i == 0 || !pawl_thread_stop_requested());
+    return 0;
+}
+
+static void setup_next(void)
+{
+    setup_with(must_not_be_stopped);
+}
+
+static void run_one_after_the_other(void)
+{
+    CHECK_OK(pawl_thread_start(&s.t[0]));
+    say_begun(0);
+    CHECK_OK(pawl_thread_join(&s.t[0], NULL));
+    CHECK_OK(pawl_thread_start(&s.t[1]));
+    CHECK_OK(pawl_thread_join(&s.t[1], NULL));
+    end_parked();
+}
+
+static void stop_0(void)
+{
+    await_start(0);
+    CHECK_OK(pawl_thread_request_stop(&s.t[0]));
+}
+
+MODEL(stop.of_the_one_before, .setup = setup_next,
+      .threads = {run_one_after_the_other, stop_0}, .bounds = {2, 1, 0},
+      .no_stray = true)
+
+/* ... nor touch a carrier that is gone. */
+static void setup_full(int (*fn)(void *arg))
+{
+    setup_with(fn);
+    pawl_thread_cache(0);
+    for (int i = 0; i < BURIED; i++) {
+        struct pawl_carrier *c = model_calloc(1, sizeof *c);
+
+        pawl_registry_add(c);
+        pawl_registry_remove(c);
+    }
+}
+
+static void setup_full_next(void)
+{
+    setup_full(must_not_be_stopped);
+}
+
+static void run_one(void)
+{
+    CHECK_OK(pawl_thread_start(&s.t[0]));
+    say_begun(0);
+    CHECK_OK(pawl_thread_join(&s.t[0], NULL));
+}
+
+MODEL(stop.of_one_that_is_gone, .setup = setup_full_next,
+      .threads = {run_one, stop_0}, .no_stray = true)
+
+/* ---- all threads --------------------------------------------------------------------- */
+
+static void setup_list(void)
+{
+    setup_full(only_run);
+}
+
+static void enumerate(void)
+{
+    pawl_thread_info infos[4];
+    size_t n;
+
+    memset(infos, 0, sizeof infos);
+    n = pawl_thread_enumerate(infos, 4);
+    CHECK(n == 1 || n == 2);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(infos[i].thread == pawl_thread_main() ||
+              infos[i].thread == &s.t[0]);
+        CHECK(strcmp(infos[i].name, infos[i].thread == &s.t[0]
+                                        ? "somebody"
+                                        : "MainThread") == 0);
+    }
+}
+
+static void setup_named_list(void)
+{
+    setup_list();
+    CHECK_OK(pawl_thread_set_name(&s.t[0], "somebody"));
+}
+
+MODEL(registry.enumerated, .setup = setup_named_list,
+      .threads = {run_one, enumerate}, .no_stray = true, .bounds = {1, 1, 0})
+
+static struct pawl_carrier *fresh(int mark)
+{
+    struct pawl_carrier *c = model_calloc(1, sizeof *c);
+
+    MODEL_SET(c->status, mark);
+    return c;
+}
+
+/* -- The list alone. */
+
+static void add_and_remove(void)
+{
+    struct pawl_carrier *c = fresh(1);
+
+    pawl_registry_add(c);
+    pawl_registry_remove(c);
+}
+
+static void add_two_and_remove(void)
+{
+    struct pawl_carrier *c = fresh(1);
+    struct pawl_carrier *d = fresh(1);
+
+    pawl_registry_add(c);
+    pawl_registry_add(d);
+    pawl_registry_remove(c);
+    pawl_registry_remove(d);
+}
+
+/* What is found stays as long as the look at it. */
+static void look_at_all(void)
+{
+    const struct pawl_carrier *c = NULL;
+
+    pawl_registry_enter();
+    while ((c = pawl_registry_next(c)) != NULL)
+        CHECK(MODEL_GET(c->status) == (c == pawl_carrier_main() ? 0 : 1));
+    pawl_registry_leave();
+}
+
+MODEL(registry.read_while_one_goes, .setup = setup_list,
+      .threads = {add_and_remove, look_at_all})
+MODEL(registry.read_while_two_go, .setup = setup_list,
+      .threads = {add_two_and_remove, look_at_all})
+MODEL(registry.read_by_two, .setup = setup_list,
+      .threads = {add_and_remove, look_at_all, look_at_all},
+      .bounds = {2, 0, 0})
+MODEL(registry.changed_by_two, .setup = setup_list,
+      .threads = {add_and_remove, add_and_remove, look_at_all},
+      .bounds = {2, 0, 0})
