@@ -159,7 +159,7 @@ static int check(pawl_cond *c, pawl_mutex *m)
 
     if ((word & PAWL_M_OWNERLESS) != 0)
         return -EINVAL;
-    if (!pawl_mutex_held_by_me(word))
+    if (!pawl_mutex_held_by_me(m, word))
         return -EPERM;
     /* relaxed: under the mutex, if it is the right one. */
     mode = pawl_load_relaxed(&c->mode_);

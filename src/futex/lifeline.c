@@ -216,6 +216,41 @@ int pawl_participant_sleep(const struct pawl_watch *watch, size_t n,
                : err;
 }
 
+/* The list of robust mutexes that libc keeps for the calling thread.  Of it only
+ * list_op_pending is touched: libc uses it inside a call about a robust mutex, where
+ * we are not. */
+static _Thread_local struct robust_list_head *list_;
+
+static PAWL_COLD bool find_list(void)
+{
+    size_t size;
+    int saved = errno;
+
+    if (syscall(SYS_get_robust_list, 0, &list_, &size) != 0)
+        list_ = NULL; /* refused: do without */
+    errno = saved;
+    return list_ != NULL;
+}
+
+static void set_pending(void *at)
+{
+    pawl_order_for_signals();
+    *(void *volatile *)&list_->list_op_pending = at;
+    pawl_order_for_signals();
+}
+
+void pawl_participant_lies_down(const pawl_u32 *word)
+{
+    if (list_ != NULL || find_list())
+        set_pending((void *)((uintptr_t)word - (uintptr_t)list_->futex_offset));
+}
+
+void pawl_participant_gets_up(void)
+{
+    if (list_ != NULL)
+        set_pending(NULL);
+}
+
 /* -- Taking a slot ------------------------------------------------------------ */
 
 void pawl_repair_with(enum pawl_repair_kind kind, pawl_repair_fn fn)
@@ -328,6 +363,8 @@ static int begin_life(struct pawl_participants *t, struct pawl_slot *s)
 static void forget(void)
 {
     pawl_participant_self_ = (struct pawl_participant_self){0};
+    pawl_self_.near = (struct pawl_near){0};
+    list_ = NULL;
 }
 
 static int get_key(void)
@@ -457,6 +494,7 @@ int pawl_participants_leave(struct pawl_participants *t)
     pawl_store_release(&s->id, mine(s) | ENDED);
     repair(t, s);
     release(s);
+    pawl_self_.near = (struct pawl_near){0};
     return 0;
 }
 

@@ -164,6 +164,12 @@ void pawl_participant_buried(struct pawl_participants *t, uint32_t id);
 int pawl_participant_sleep(const struct pawl_watch *watch, size_t n,
                            pawl_deadline until);
 
+/* The caller is about to sleep on the word of a lock, or has.  If it is killed in
+ * between, having been woken, the kernel wakes one more, provided that bits 0 to 29
+ * of the word are 0 then: nobody holds the lock. */
+void pawl_participant_lies_down(const pawl_u32 *word);
+void pawl_participant_gets_up(void);
+
 /* -- Repairs ------------------------------------------------------------------ */
 
 /* Undo, or complete, what the dead thread of a slot left half done: its notes say

@@ -27,6 +27,19 @@
  * Both marks carry the fork count: a mark from before a fork was left by a
  * thread that the child does not have, and means nothing there.
  *
+ * In a region any thread may be killed anywhere, so others must be able to tell
+ * whose mark it is.  There is one mark at a time, NAMED, with SPINNING or without:
+ * then it starves.  It names the thread's slot, whose notes say which lock it has
+ * marked.  What changes (docs/owner-death.md):
+ *
+ * I1' A release leaves WAITERS, for the thread that it wakes may be killed on its
+ *     way.  WAITERS goes when the thread whose wake found nobody comes back and
+ *     finds the word as it left it.
+ * I3' and I4' hold while the named thread lives.  Its mark is void when it does not.
+ * I6  Who sleeps watches the lifeline of the holder that it found, and that of the
+ *     one marked; so a release that is killed before its wake is made good, but for
+ *     one by a later holder: that takes until the sleep is cut off.
+ *
  * All transitions are compare-and-swaps of the whole word, so each is the one
  * instant at which everything it decides becomes true.
  */
@@ -40,17 +53,29 @@
 /* A waiter that has slept so long is starving: the lock is handed to it. */
 #define STARVING_AFTER_NS 1000000
 
+/* ... unless there is no room for its mark: then it asks again after so long. */
+#define CROWDED_NS 50000000
+
 /* The unit of time in the word is 2^18 ns, a quarter of a millisecond. */
 #define TICK_SHIFT 18
 
 /* Pauses between two looks of a spinner. */
 #define STEP 2
 
+/* The name in a mark: a slot, and a number that changes from mark to mark. */
+#define TURN_BITS (16 - PAWL_SLOT_BITS)
+#define TURNS ((UINT64_C(1) << TURN_BITS) - 1)
+
+/* All that marks consist of. */
+#define MARKS (PAWL_M_SPINNING | PAWL_M_NAMED | PAWL_M_NAME)
+
 /* What a thread on the slow path is and has. */
 struct contender {
     pawl_mutex *mutex;
+    struct pawl_participants *table; /* of the region; NULL: it is in none */
     pawl_deadline until;
     uint64_t id;
+    uint32_t slot; /* ours in the region */
     uint64_t duty;       /* WAITERS once it has been woken: I1 */
     uint64_t mark;       /* SPINNING or STARVING while it is ours */
     pawl_deadline alarm; /* when it starves; 0: it has not slept yet */
@@ -71,40 +96,128 @@ static uint64_t fork_bits(uint64_t word)
            << PAWL_M_FORK_SHIFT;
 }
 
-/* The word without marks that nobody stands behind any more. */
-static uint64_t settled(uint64_t word)
+static uint32_t slot_of_mark(uint64_t word)
 {
-    if ((word & PAWL_M_FORK) != fork_bits(word))
+    return (uint32_t)(word >> (PAWL_M_NAME_SHIFT + TURN_BITS)) & PAWL_SLOT_MASK;
+}
+
+/* What the notes of a slot say while its thread has marked *m. */
+static uint64_t note_of(const struct pawl_participants *t, const pawl_mutex *m,
+                        uint64_t turn)
+{
+    return ((uintptr_t)m - (uintptr_t)t) << TURN_BITS | turn;
+}
+
+/* Whether a thread that lives stands behind the mark in a word.  True also if that
+ * is not the word any more. */
+static bool mark_stands(const struct pawl_participants *t, const pawl_mutex *m,
+                        uint64_t word)
+{
+    uint32_t slot = slot_of_mark(word);
+    uint64_t turn = word >> PAWL_M_NAME_SHIFT & TURNS;
+
+    /* acquire: pairs with the release that has left the mark, for the note. */
+    if (t == NULL || pawl_load64_acquire(&m->word_) != word)
+        return true;
+    return pawl_participant_in(t, slot) != 0 &&
+           /* relaxed: ordered by the acquire before. */
+           pawl_load64_relaxed(&t->slot[slot].note[PAWL_NOTE_MARK]) ==
+               note_of(t, m, turn);
+}
+
+/* Whether somebody starves who is counted, or named. */
+static bool is_starved(uint64_t word)
+{
+    if (pawl_unlikely((word & PAWL_M_NAMED) != 0))
+        return (word & PAWL_M_SPINNING) == 0;
+    return (word & PAWL_M_STARVERS) != 0;
+}
+
+/* The word of *m, which is in the region of `t`, if any, without marks that nobody
+ * stands behind any more. */
+static uint64_t settled(const struct pawl_participants *t, const pawl_mutex *m,
+                        uint64_t word)
+{
+    if (pawl_unlikely((word & PAWL_M_NAMED) != 0)) {
+        if (!mark_stands(t, m, word))
+            word &= ~MARKS;
+    } else if ((word & PAWL_M_FORK) != fork_bits(word)) {
         word &= ~(PAWL_M_SPINNING | PAWL_M_STARVERS | PAWL_M_FORK);
-    if (holder_of(word) == PAWL_M_RESERVED && (word & PAWL_M_STARVERS) == 0)
+    }
+    if (holder_of(word) == PAWL_M_RESERVED && !is_starved(word))
         word &= ~PAWL_M_ID;
     return word;
 }
 
-/* Held, if by a dead thread, or about to be. */
-static bool is_locked(uint64_t word)
+static uint64_t settled_for(const struct contender *c, uint64_t word)
 {
-    uint64_t holder = holder_of(settled(word));
+    return settled(c->table, c->mutex, word);
+}
 
+/* Held, if by a dead thread, or about to be. */
+static bool is_locked(const pawl_mutex *m, uint64_t word)
+{
+    uint64_t holder;
+
+    word = settled(pawl_mutex_is_shared(word) ? pawl_realm_of(m) : NULL, m, word);
+    holder = holder_of(word);
     return holder != 0 && holder != PAWL_M_LOST;
 }
 
-/* A mark is a bit or one of a count: adding and subtracting serve both. */
+/* A mark is a bit or one of a count, where adding and subtracting serve both; or
+ * it is named, and all there is. */
 static uint64_t without(uint64_t word, uint64_t mark)
 {
+    if (pawl_unlikely((mark & PAWL_M_NAMED) != 0))
+        return (word & MARKS) == mark ? word & ~MARKS : word;
     return word - mark;
 }
 
 static uint64_t with(uint64_t word, uint64_t mark)
 {
+    if (pawl_unlikely((mark & PAWL_M_NAMED) != 0))
+        return word | mark;
     return (word + mark) | fork_bits(word);
+}
+
+static bool is_starving(uint64_t mark)
+{
+    return mark != 0 && (mark & PAWL_M_SPINNING) == 0;
+}
+
+/* A mark to be left: SPINNING or STARVING, or what stands for it in a region. */
+static uint64_t new_mark(const struct contender *c, uint64_t kind)
+{
+    pawl_u64 *note;
+    uint64_t turn;
+
+    if (c->table == NULL)
+        return kind;
+    note = &c->table->slot[c->slot].note[PAWL_NOTE_MARK];
+    turn = (pawl_load64_relaxed(note) + 1) & TURNS; /* relaxed: our own */
+    /* release: after the mark before it is gone. */
+    pawl_store64_release(note, note_of(c->table, c->mutex, turn));
+    return (kind & PAWL_M_SPINNING) | PAWL_M_NAMED |
+           ((uint64_t)c->slot << TURN_BITS | turn) << PAWL_M_NAME_SHIFT;
+}
+
+/* Whether another mark can be left beside those in the word. */
+static bool has_room(const struct contender *c, uint64_t word)
+{
+    return c->table == NULL ? (word & PAWL_M_STARVERS) != PAWL_M_STARVERS
+                            : (word & MARKS) == 0;
 }
 
 /* -- Death of a holder ---------------------------------------------------- */
 
 static bool holder_is_dead(const struct contender *c, uint64_t word)
 {
-    return !c->shared && !pawl_thread_alive((uint32_t)holder_of(word));
+    uint32_t holder = (uint32_t)holder_of(word);
+
+    if (!c->shared)
+        return !pawl_thread_alive(holder);
+    return c->table != NULL && holder < PAWL_ID_SPECIAL &&
+           !pawl_participant_alive(c->table, holder);
 }
 
 void pawl_mutex_bury(void *object, uint32_t dead_id)
@@ -139,12 +252,21 @@ static bool can_take(const struct contender *c, uint64_t word, uint64_t *as)
     if (holder == 0)
         return true;
     if (holder == PAWL_M_RESERVED)
-        return c->mark == PAWL_M_STARVING;
+        return is_starving(c->mark) &&
+               (c->table == NULL || (word & MARKS) == c->mark);
     if (holder_is_dead(c, word)) {
         *as |= PAWL_M_DIED;
         return true;
     }
     return false;
+}
+
+/* The lock is as our last release left it, which woke nobody: so WAITERS, which that
+ * left in a region, says nothing (I1'). */
+static bool was_vain(const struct contender *c, uint64_t word)
+{
+    return c->table != NULL && c->duty == 0 &&
+           pawl_self_.vain.lock == c->mutex && pawl_self_.vain.word == word;
 }
 
 /* One look, and an attempt if it is promising.
@@ -158,12 +280,17 @@ static int attempt(const struct contender *c, uint64_t *seen)
 
         if (holder_of(*seen) == PAWL_M_LOST)
             return -ENOTRECOVERABLE;
-        if (!can_take(c, settled(*seen), &as))
+        if (!can_take(c, settled_for(c, *seen), &as))
             return -EAGAIN;
+        if (was_vain(c, *seen))
+            as &= ~PAWL_M_WAITERS;
         /* acquire: pairs with the release in release_slow and in
          * pawl_mutex_give_back. */
-        if (pawl_cas64_acquire(&c->mutex->word_, seen, as))
+        if (pawl_cas64_acquire(&c->mutex->word_, seen, as)) {
+            if (c->table != NULL && (as & PAWL_M_DIED) != 0)
+                pawl_participant_buried(c->table, (uint32_t)holder_of(*seen));
             return (as & PAWL_M_DIED) != 0 ? -EOWNERDEAD : 0;
+        }
         /* The failed CAS has refreshed *seen. */
     }
 }
@@ -182,18 +309,35 @@ static int look(struct contender *c, uint64_t *seen, struct pawl_spin *spin,
     return err;
 }
 
+/* Whether nobody else spins, nor starves by name. */
+static bool is_unmarked(const struct contender *c, uint64_t word)
+{
+    return (settled_for(c, word) & (PAWL_M_SPINNING | PAWL_M_NAMED)) == 0;
+}
+
+static bool mark_spinning(struct contender *c, uint64_t *seen)
+{
+    uint64_t mark = new_mark(c, PAWL_M_SPINNING);
+    uint64_t as = with(settled_for(c, *seen), mark);
+
+    /* release: pairs with mark_stands, for the note. */
+    if (!pawl_cas64_release(&c->mutex->word_, seen, as))
+        return false;
+    c->mark = mark;
+    *seen = as;
+    return true;
+}
+
 /* Spin: first without a trace, and not at once, for the holder of a short
  * section is faster if nobody touches its cache line; then as the one marked
  * spinner.  Returns as attempt; on -EAGAIN the mark may be ours. */
 static int spin(struct contender *c, uint64_t *seen)
 {
     struct pawl_spin spin;
-    uint64_t marked;
     int err;
 
     c->may_spin = false;
-    if (c->mark != 0 ||
-        (settled(*seen) & (PAWL_M_SPINNING | PAWL_M_STARVERS)) != 0)
+    if (c->mark != 0 || (settled_for(c, *seen) & MARKS & ~PAWL_M_FORK) != 0)
         return -EAGAIN; /* one is enough, and too many in a crowd */
     if (!c->shared && pawl_thread_is_here((uint32_t)holder_of(*seen)))
         return -EAGAIN; /* it runs when we do not */
@@ -202,12 +346,7 @@ static int spin(struct contender *c, uint64_t *seen)
     spin.step = spin.patience;
     err = look(c, seen, &spin, spin.patience);
     spin.step = STEP;
-    marked = with(settled(*seen), PAWL_M_SPINNING);
-    /* relaxed: publishes nothing. */
-    if (err == -EAGAIN && (settled(*seen) & PAWL_M_SPINNING) == 0 &&
-        pawl_cas64_relaxed(&c->mutex->word_, seen, marked)) {
-        c->mark = PAWL_M_SPINNING;
-        *seen = marked;
+    if (err == -EAGAIN && is_unmarked(c, *seen) && mark_spinning(c, seen)) {
         err = look(c, seen, &spin, UINT32_MAX);
     }
     pawl_spin_ends(&spin, err == 0);
@@ -223,30 +362,62 @@ static bool starves(struct contender *c, uint64_t word)
 
     if (c->mark != 0 || c->alarm == 0 || (now = pawl_now()) < c->alarm)
         return false;
-    if ((word & PAWL_M_STARVERS) != PAWL_M_STARVERS)
+    if (has_room(c, word))
         return true;
-    c->alarm = now + STARVING_AFTER_NS; /* no room to count us: later */
+    c->alarm = now + CROWDED_NS;
     return false;
 }
 
 /* Announce the sleep in the word: *as is then what it becomes. */
 static uint64_t prepare_sleep(struct contender *c, uint64_t word, uint64_t *as)
 {
-    uint64_t mark = c->mark == PAWL_M_STARVING ? c->mark : 0;
+    uint64_t mark = is_starving(c->mark) ? c->mark : 0;
 
     *as = word | PAWL_M_WAITERS;
-    if (c->mark == PAWL_M_SPINNING)
-        *as = without(*as, PAWL_M_SPINNING);
+    if (mark != c->mark)
+        *as = without(*as, c->mark); /* we have spun */
     else if (starves(c, word))
-        *as = with(*as, mark = PAWL_M_STARVING);
+        *as = with(*as, mark = new_mark(c, PAWL_M_STARVING));
     return mark;
+}
+
+/* In a region: sleep on the word, on our own bell if we starve, and on the lifelines
+ * of those who are to wake us (I6). */
+static int sleep_in_region(const struct contender *c, uint64_t word,
+                           pawl_deadline until)
+{
+    pawl_u32 *half = pawl_low_half(&c->mutex->word_);
+    struct pawl_watch watch[4] = {
+        {.word = half, .expected = (uint32_t)word, .shared = true}};
+    uint32_t holder = (uint32_t)holder_of(word);
+    size_t n = 1;
+    int r;
+
+    if (is_starving(c->mark)) {
+        pawl_u32 *bell = &c->table->slot[c->slot].bell;
+
+        /* relaxed: if it rings before, for us, the word has changed. */
+        watch[n++] = (struct pawl_watch){bell, pawl_load_relaxed(bell), true};
+    } else if ((word & PAWL_M_NAMED) != 0) {
+        uint32_t other = pawl_participant_in(c->table, slot_of_mark(word));
+
+        if (pawl_participant_watch(c->table, other, &watch[n++]) != 0)
+            return -EAGAIN;
+    }
+    if (holder < PAWL_ID_SPECIAL &&
+        pawl_participant_watch(c->table, holder, &watch[n++]) != 0)
+        return -EAGAIN;
+    pawl_participant_lies_down(half);
+    r = pawl_participant_sleep(watch, n, until);
+    pawl_participant_gets_up();
+    return r;
 }
 
 /* Sleep until the word changes, or it is time to starve.  Returns what the
  * futex wait returned, or -EAGAIN for "look again". */
 static int sleep_on(struct contender *c, uint64_t *seen)
 {
-    uint64_t word = settled(*seen);
+    uint64_t word = settled_for(c, *seen);
     uint64_t as;
     uint64_t mark = prepare_sleep(c, word, &as);
     /* RESERVED too: the one that it is reserved for may die holding it. */
@@ -255,9 +426,10 @@ static int sleep_on(struct contender *c, uint64_t *seen)
     pawl_deadline until = c->until;
     int r = -EAGAIN;
 
-    /* relaxed: publishes nothing.  The kernel compares the low half under its
-     * queue lock: it sees the release, or the release sees WAITERS. */
-    if (as != *seen && !pawl_cas64_relaxed(&c->mutex->word_, seen, as))
+    /* release: pairs with mark_stands, for the note.  The kernel compares the low
+     * half under its queue lock: it sees the release, or the release sees
+     * WAITERS. */
+    if (as != *seen && !pawl_cas64_release(&c->mutex->word_, seen, as))
         return r;
     c->mark = mark;
     *seen = as;
@@ -272,7 +444,9 @@ static int sleep_on(struct contender *c, uint64_t *seen)
         until = c->alarm;
     if (watched)
         pawl_wait_begins(c->mutex, pawl_mutex_bury);
-    if (!watched || pawl_thread_alive((uint32_t)holder_of(as)))
+    if (c->table != NULL)
+        r = sleep_in_region(c, as, until);
+    else if (!watched || pawl_thread_alive((uint32_t)holder_of(as)))
         r = pawl_futex_wait(
             pawl_low_half(&c->mutex->word_), (uint32_t)as, until, c->shared,
             starving ? PAWL_M_CHANNEL_STARVING : PAWL_M_CHANNEL_WAITING);
@@ -305,22 +479,38 @@ static int give_up(struct contender *c, uint64_t *seen)
     }
 }
 
+/* Find out who we are to the mutex, whose word is `seen`.  0, or why that cannot
+ * be. */
+static int introduce(struct contender *c, uint64_t seen)
+{
+    uint32_t me;
+
+    c->shared = pawl_mutex_is_shared(seen);
+    if (c->shared) {
+        int err = pawl_realm_join(c->mutex, &c->table, &me);
+
+        if (err != 0)
+            return err;
+        c->slot = me & PAWL_SLOT_MASK;
+    }
+    c->id = pawl_mutex_my_id(c->mutex, seen);
+    return 0;
+}
+
 static PAWL_COLD int acquire_slow(pawl_mutex *m, pawl_deadline until,
                                   uint64_t duty)
 {
     /* relaxed: a hint; only a CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&m->word_);
-    struct contender c = {.mutex = m,
-                          .until = until,
-                          .id = pawl_mutex_my_id(seen),
-                          .duty = duty,
-                          .shared = pawl_mutex_is_shared(seen),
-                          .may_spin = true};
+    struct contender c = {
+        .mutex = m, .until = until, .duty = duty, .may_spin = true};
+    int err = introduce(&c, seen);
 
+    if (err != 0)
+        return err;
     for (;;) {
-        int err = attempt(&c, &seen);
-
-        if (err == -EAGAIN && pawl_mutex_held_by_me(seen))
+        err = attempt(&c, &seen);
+        if (err == -EAGAIN && pawl_mutex_held_by_me(m, seen))
             return -EDEADLK;
         if (err == -EAGAIN && c.alarm == 0 && is_past(until))
             return give_up(&c, &seen);
@@ -328,7 +518,7 @@ static PAWL_COLD int acquire_slow(pawl_mutex *m, pawl_deadline until,
             err = spin(&c, &seen);
         if (err != -EAGAIN)
             return err;
-        if (!can_take(&c, settled(seen), &(uint64_t){0})) {
+        if (!can_take(&c, settled_for(&c, seen), &(uint64_t){0})) {
             err = sleep_on(&c, &seen);
             if (err == 0) {
                 c.duty = PAWL_M_WAITERS;
@@ -361,11 +551,10 @@ static PAWL_COLD int try_acquire_slow(pawl_mutex *m)
 {
     /* relaxed: a hint; the CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&m->word_);
-    struct contender c = {.mutex = m,
-                          .id = pawl_mutex_my_id(seen),
-                          .shared = pawl_mutex_is_shared(seen)};
+    struct contender c = {.mutex = m};
+    int err = introduce(&c, seen);
 
-    return attempt(&c, &seen);
+    return err == 0 ? attempt(&c, &seen) : err;
 }
 
 int pawl_mutex_try_acquire(pawl_mutex *m)
@@ -390,6 +579,16 @@ static bool is_hand_over_due(uint64_t *word)
     return true;
 }
 
+/* A sleeper on several words cannot be woken on a channel: what is handed to one
+ * thread of a region it is told by its bell. */
+static void ring(struct pawl_participants *t, uint32_t slot)
+{
+    pawl_u32 *bell = &t->slot[slot].bell;
+
+    pawl_add_relaxed(bell, 1); /* relaxed: publishes nothing */
+    pawl_futex_wake(bell, PAWL_WAKE_ALL, true, PAWL_CHANNEL_ANY);
+}
+
 /* Everything but "held by us, and nobody cares".  `unrepaired` hands DIED on to
  * the next holder instead of losing the lock. */
 static PAWL_COLD int release_slow(pawl_mutex *m, bool unrepaired)
@@ -398,18 +597,19 @@ static PAWL_COLD int release_slow(pawl_mutex *m, bool unrepaired)
     /* relaxed: if the id is ours we stored it ourselves (I2). */
     uint64_t seen = pawl_load64_relaxed(&m->word_);
     bool shared = pawl_mutex_is_shared(seen);
+    struct pawl_participants *t = shared ? pawl_realm_of(m) : NULL;
     uint32_t channels;
     int wake;
     uint64_t as;
 
-    if (holder_of(seen) != pawl_mutex_my_id(seen))
+    if (!pawl_mutex_is_held(m, seen))
         return -EPERM;
     if (pawl_self_.deferred.mutex == m) {
         deferred = pawl_self_.deferred;
         pawl_self_.deferred.mutex = NULL;
     }
     do {
-        uint64_t word = settled(seen);
+        uint64_t word = settled(t, m, seen);
 
         wake = 0;
         channels = PAWL_CHANNEL_ANY;
@@ -418,14 +618,15 @@ static PAWL_COLD int release_slow(pawl_mutex *m, bool unrepaired)
             as &= ~(PAWL_M_DIED | PAWL_M_WAITERS | PAWL_M_WATCHED);
             as |= PAWL_M_LOST;
             wake = PAWL_WAKE_ALL;
-        } else if ((word & PAWL_M_STARVERS) != 0 && is_hand_over_due(&as)) {
+        } else if (is_starved(word) && is_hand_over_due(&as)) {
             as |= PAWL_M_RESERVED;
             channels = PAWL_M_CHANNEL_STARVING;
             wake = 1;
         } else if ((word & PAWL_M_SPINNING) == 0 &&
                    (word & PAWL_M_WAITERS) != 0) {
             /* The woken one has the duty: I1. */
-            as &= ~(PAWL_M_WAITERS | PAWL_M_WATCHED);
+            as &= t == NULL ? ~(PAWL_M_WAITERS | PAWL_M_WATCHED)
+                            : ~PAWL_M_WATCHED;
             wake = 1;
         }
         /* release: pairs with the acquire in attempt and in
@@ -436,8 +637,13 @@ static PAWL_COLD int release_slow(pawl_mutex *m, bool unrepaired)
     if (deferred.mutex != NULL && pawl_cond_wake_deferred(&deferred, shared) &&
         channels == PAWL_CHANNEL_ANY && wake == 1)
         return 0; /* the one that was woken there has the duty */
-    if (wake != 0)
-        pawl_futex_wake(pawl_low_half(&m->word_), wake, shared, channels);
+    if (t != NULL && channels != PAWL_CHANNEL_ANY)
+        ring(t, slot_of_mark(as));
+    else if (wake != 0 && pawl_futex_wake(pawl_low_half(&m->word_), wake,
+                                          shared, channels) == 0) {
+        pawl_self_.vain.lock = m; /* I1' */
+        pawl_self_.vain.word = as;
+    }
     return 0;
 }
 
@@ -481,7 +687,7 @@ int pawl_mutex_destroy(pawl_mutex *m)
      * may free what the mutex guarded. */
     uint64_t seen = pawl_load64_acquire(&m->word_);
 
-    if (is_locked(seen))
+    if (is_locked(m, seen))
         return -EBUSY;
     if (pawl_tsan_on() && (seen & PAWL_M_OWNERLESS) == 0)
         pawl_tsan_destroyed(m);
@@ -580,7 +786,7 @@ int pawl_mutex_consistent(pawl_mutex *m)
     /* relaxed: our own store, if it is ours (I2). */
     uint64_t seen = pawl_load64_relaxed(&m->word_);
 
-    if (!pawl_mutex_held_by_me(seen))
+    if (!pawl_mutex_held_by_me(m, seen))
         return -EPERM;
     if ((seen & PAWL_M_DIED) == 0)
         return -EINVAL;
@@ -593,13 +799,13 @@ int pawl_mutex_consistent(pawl_mutex *m)
 bool pawl_mutex_is_locked(const pawl_mutex *m)
 {
     /* relaxed: a snapshot promises nothing. */
-    return is_locked(pawl_load64_relaxed(&m->word_));
+    return is_locked(m, pawl_load64_relaxed(&m->word_));
 }
 
 bool pawl_mutex_is_mine(const pawl_mutex *m)
 {
     /* relaxed: our own store, if it is ours (I2). */
-    return pawl_mutex_held_by_me(pawl_load64_relaxed(&m->word_));
+    return pawl_mutex_held_by_me(m, pawl_load64_relaxed(&m->word_));
 }
 
 bool pawl_mutex_is_orphaned(const pawl_mutex *m)
@@ -607,7 +813,7 @@ bool pawl_mutex_is_orphaned(const pawl_mutex *m)
     /* relaxed: our own store, if it is ours (I2). */
     uint64_t seen = pawl_load64_relaxed(&m->word_);
 
-    return pawl_mutex_held_by_me(seen) && (seen & PAWL_M_DIED) != 0;
+    return pawl_mutex_held_by_me(m, seen) && (seen & PAWL_M_DIED) != 0;
 }
 
 int pawl_mutex_owner(const pawl_mutex *m)
@@ -616,9 +822,14 @@ int pawl_mutex_owner(const pawl_mutex *m)
     uint64_t seen = pawl_load64_relaxed(&m->word_);
     uint32_t holder = (uint32_t)holder_of(seen);
 
+    struct pawl_participants *t;
+
     if (holder == 0 || holder >= PAWL_ID_SPECIAL)
         return 0;
-    return (int)(pawl_mutex_is_shared(seen) ? holder : pawl_thread_tid(holder));
+    if (!pawl_mutex_is_shared(seen))
+        return (int)pawl_thread_tid(holder);
+    t = pawl_realm_of(m);
+    return (int)(t != NULL ? pawl_participant_tid(t, holder) : holder);
 }
 
 /* -- In a wait set ---------------------------------------------------------- */
@@ -632,11 +843,20 @@ static int look_at(pawl_wait_item *item, bool first)
 }
 
 /* Whether there is nothing to wait for: free, orphaned or lost. */
-static bool is_decided(uint64_t word)
+static bool is_decided(const struct contender *c, uint64_t word)
 {
-    struct contender c = {.shared = pawl_mutex_is_shared(word)};
+    return holder_of(word) == PAWL_M_LOST ||
+           can_take(c, settled_for(c, word), &word);
+}
 
-    return holder_of(word) == PAWL_M_LOST || can_take(&c, settled(word), &word);
+/* One that only looks. */
+static struct contender onlooker(pawl_mutex *m, uint64_t word)
+{
+    bool shared = pawl_mutex_is_shared(word);
+
+    return (struct contender){.mutex = m,
+                              .table = shared ? pawl_realm_of(m) : NULL,
+                              .shared = shared};
 }
 
 static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
@@ -644,12 +864,13 @@ static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
     pawl_mutex *m = item->object_;
     /* relaxed: a hint; the CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&m->word_);
+    struct contender c = onlooker(m, seen);
     uint64_t as;
 
     do {
-        if (is_decided(seen))
+        if (is_decided(&c, seen))
             return false;
-        as = settled(seen) | PAWL_M_WAITERS | PAWL_M_WATCHED;
+        as = settled_for(&c, seen) | PAWL_M_WAITERS | PAWL_M_WATCHED;
         /* relaxed: publishes nothing.  The kernel compares the high half under
          * its queue lock: it sees the release, or that sees WATCHED. */
     } while (as != seen && !pawl_cas64_relaxed(&m->word_, &seen, as));
@@ -660,10 +881,12 @@ static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
 
 static bool need_not_wait(const void *object)
 {
-    const pawl_mutex *m = object;
-
+    pawl_mutex *m = (pawl_mutex *)(uintptr_t)object;
     /* relaxed: if it is another holder by now, the high half differs. */
-    return is_decided(pawl_load64_relaxed(&m->word_));
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+    struct contender c = onlooker(m, seen);
+
+    return is_decided(&c, seen);
 }
 
 static int lock_until(void *m, pawl_deadline until)

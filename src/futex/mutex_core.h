@@ -11,6 +11,7 @@
 #include "atomic/ops.h"
 #include "base/compiler.h"
 #include "base/single.h"
+#include "futex/realm.h"
 #include "futex/self.h"
 #include "futex/sys.h"
 
@@ -23,8 +24,11 @@
 #define PAWL_M_RECURSIVE (UINT64_C(4) << 32)
 #define PAWL_M_WATCHED (UINT64_C(1) << 35)
 #define PAWL_M_SPINNING (UINT64_C(1) << 36)
-#define PAWL_M_STARVING (UINT64_C(1) << 37) /* one of them */
-#define PAWL_M_STARVERS (UINT64_C(0x7ff) << 37)
+#define PAWL_M_NAMED (UINT64_C(1) << 37)
+#define PAWL_M_STARVING (UINT64_C(1) << 38) /* one of them */
+#define PAWL_M_STARVERS (UINT64_C(0x3ff) << 38)
+#define PAWL_M_NAME_SHIFT 38
+#define PAWL_M_NAME (UINT64_C(0xffff) << PAWL_M_NAME_SHIFT)
 #define PAWL_M_FORK_SHIFT 48
 #define PAWL_M_FORK ((uint64_t)PAWL_FORK_MASK << PAWL_M_FORK_SHIFT)
 #define PAWL_M_TICK_SHIFT 54
@@ -45,19 +49,27 @@ static inline bool pawl_mutex_is_shared(uint64_t word)
     return (word & PAWL_M_SHARED) != 0;
 }
 
-/* What the caller writes into the id field of a mutex in this mode. */
-static inline uint64_t pawl_mutex_my_id(uint64_t word)
+/* What the caller writes into the id field of *m, in the mode of `word`; 0 if it
+ * has never locked anything there. */
+static inline uint64_t pawl_mutex_my_id(const pawl_mutex *m, uint64_t word)
 {
     if (pawl_unlikely((word & PAWL_M_OWNERLESS) != 0))
         return PAWL_M_ANYBODY;
-    return pawl_self_id(pawl_mutex_is_shared(word));
+    return pawl_mutex_is_shared(word) ? pawl_realm_me(m) : pawl_self_local();
+}
+
+/* Whether the caller may release it: for an ownerless mutex, whether it is held. */
+static inline bool pawl_mutex_is_held(const pawl_mutex *m, uint64_t word)
+{
+    uint64_t holder = word & PAWL_M_ID;
+
+    return holder != 0 && holder == pawl_mutex_my_id(m, word);
 }
 
 /* Whether the caller is the holder: false for an ownerless mutex. */
-static inline bool pawl_mutex_held_by_me(uint64_t word)
+static inline bool pawl_mutex_held_by_me(const pawl_mutex *m, uint64_t word)
 {
-    return (word & PAWL_M_OWNERLESS) == 0 &&
-           (word & PAWL_M_ID) == pawl_mutex_my_id(word);
+    return (word & PAWL_M_OWNERLESS) == 0 && pawl_mutex_is_held(m, word);
 }
 
 /* The fast paths touch the low half alone: it is 0 only if the lock is free and
@@ -106,7 +118,7 @@ static inline bool pawl_mutex_acquire_fast(pawl_mutex *m)
     }
     if ((mode & PAWL_OWNERLESS) != 0)
         return pawl_mutex_take_free(m, (uint32_t)PAWL_M_ANYBODY);
-    return pawl_mutex_take_free(m, pawl_self_.shared_id);
+    return pawl_mutex_take_free(m, pawl_realm_known_id(m));
 }
 
 static inline bool pawl_mutex_release_fast(pawl_mutex *m)
@@ -122,7 +134,7 @@ static inline bool pawl_mutex_release_fast(pawl_mutex *m)
     }
     if ((mode & PAWL_OWNERLESS) != 0)
         return pawl_mutex_give_back(m, (uint32_t)PAWL_M_ANYBODY);
-    return pawl_mutex_give_back(m, pawl_self_.shared_id);
+    return pawl_mutex_give_back(m, pawl_realm_known_id(m));
 }
 
 /* pawl_mutex_lock_until, pawl_mutex_try_lock and pawl_mutex_unlock without

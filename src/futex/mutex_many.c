@@ -84,10 +84,7 @@ int pawl_mutex_try_lock_many(pawl_mutex *const *ms, size_t n)
 static bool may_unlock(const pawl_mutex *m)
 {
     /* relaxed: our own store, if we hold it; ownerless: a snapshot. */
-    uint64_t seen = pawl_load64_relaxed(&m->word_);
-
-    return (seen & PAWL_M_ID) != 0 &&
-           (seen & PAWL_M_ID) == pawl_mutex_my_id(seen);
+    return pawl_mutex_is_held(m, pawl_load64_relaxed(&m->word_));
 }
 
 int pawl_mutex_unlock_many(pawl_mutex *const *ms, size_t n)

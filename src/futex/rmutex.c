@@ -13,18 +13,19 @@
 #include "base/tsan.h"
 #include "futex/mutex_core.h"
 
-/* The caller's id in the mode of *r. */
+/* The caller's id in the mode of *r; 0: it has none in that region yet. */
 static uint32_t my_id(const pawl_rmutex *r)
 {
     /* relaxed: the mode is constant. */
-    return pawl_self_id(
-        (pawl_load_high_relaxed(&r->base.word_) & PAWL_SHARED) != 0);
+    bool shared = (pawl_load_high_relaxed(&r->base.word_) & PAWL_SHARED) != 0;
+
+    return shared ? pawl_realm_me(&r->base) : pawl_self_local();
 }
 
 static bool is_held_by(const pawl_rmutex *r, uint32_t id)
 {
     /* relaxed: our own store, if it is ours. */
-    return pawl_load_relaxed(&r->holder_) == id;
+    return pawl_load_relaxed(&r->holder_) == id && id != 0;
 }
 
 static bool is_mine(const pawl_rmutex *r)

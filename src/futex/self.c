@@ -32,6 +32,7 @@
 #include "atomic/cpu.h"
 #include "atomic/ops.h"
 #include "base/tsan.h"
+#include "futex/realm.h"
 
 #define SLOT_BITS 15
 #define SLOTS (UINT32_C(1) << SLOT_BITS)
@@ -224,10 +225,12 @@ void pawl_self_ends(bool goes_on)
         withdraw_cpu(r);
         die(r, pawl_self_.local_id);
     }
-    if (goes_on)
+    if (goes_on) {
+        pawl_realm_leave_all(); /* no death tells of it */
         pawl_self_.local_id = 0;
-    else
+    } else {
         pawl_self_.local_id = NO_RECORD | pawl_self_shared();
+    }
 }
 
 /* -- Forks ------------------------------------------------------------- */
@@ -264,6 +267,7 @@ static void child_begins(void)
         }
     }
     pawl_self_.shared_id = 0;
+    pawl_self_.near = (struct pawl_near){0};
     pawl_self_.deferred.mutex = NULL;
     if (me != NULL)
         pawl_store_relaxed(&me->tid, pawl_self_shared()); /* relaxed: alone */

@@ -28,6 +28,7 @@
 #define PAWL_FUTEX_SELF_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <pawl/base.h>
@@ -75,6 +76,17 @@ struct pawl_deferred_wake {
     int count;         /* sleepers to wake or move */
 };
 
+struct pawl_participants;
+
+/* What a thread remembers of where shared objects lie: see realm.h. */
+struct pawl_near {
+    uintptr_t base; /* a stretch of addresses; none if bytes is 0 */
+    size_t bytes;
+    struct pawl_participants *table; /* NULL: no realm */
+    uint32_t id;                     /* the thread's, there; 0: none yet */
+    uint32_t changes;                /* of the list, when that was looked up */
+};
+
 /* How somebody can call a thread off its sleep: see pawl_uninterruptible_begin,
  * and sys.c for how it sleeps. */
 struct pawl_interrupt {
@@ -92,6 +104,11 @@ struct pawl_self {
     uint32_t local_id;  /* 0: not known yet */
     uint32_t shared_id; /* 0: not known yet, or forgotten after a fork */
     struct pawl_record *record; /* NULL: none */
+    struct pawl_near near;
+    struct {
+        const void *lock; /* whose last release has woken nobody, ... */
+        uint64_t word;    /* ... and left that */
+    } vain;
     struct pawl_deferred_wake deferred;
     const void *acting[PAWL_ACTIONS_KEPT]; /* barriers whose action it runs */
     uint32_t actions;                      /* how many those are */

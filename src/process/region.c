@@ -174,6 +174,7 @@ struct relic {
     struct relic *next;
     unsigned char *base;
     size_t bytes;
+    struct pawl_realm realm; /* without objects, but with who takes part */
 };
 
 static pawl_mutex list_lock; /* of both lists */
@@ -193,14 +194,19 @@ static void enlist(pawl_region *r)
     r->next = regions;
     regions = r;
     pawl_mutex_unlock(&list_lock);
+    r->realm = (struct pawl_realm){.base = (uintptr_t)r->base,
+                                   .bytes = (size_t)r->map.bytes,
+                                   .table = r->table};
+    pawl_realm_begin(&r->realm);
 }
 
 /* Whether that was the last mapping of this region. */
-static bool delist(const pawl_region *r)
+static bool delist(pawl_region *r)
 {
     bool last = true;
     pawl_region **x = &regions;
 
+    pawl_realm_end(&r->realm);
     lock_lists();
     while (*x != NULL) {
         if (*x == r) {
@@ -255,6 +261,7 @@ static void clear_relics(void)
             continue;
         }
         *x = gone->next;
+        pawl_realm_end(&gone->realm);
         munmap(gone->base, gone->bytes);
         free(gone);
     }
@@ -270,7 +277,9 @@ static void unmap(pawl_region *r)
 
         kept = (size_t)r->map.table_end;
         if (x != NULL) { /* else it stays mapped, unremembered */
-            *x = (struct relic){.base = r->base, .bytes = kept};
+            *x = (struct relic){
+                .base = r->base, .bytes = kept, .realm.table = r->table};
+            pawl_realm_begin(&x->realm);
             lock_lists();
             x->next = relics;
             relics = x;

@@ -10,7 +10,7 @@
 
 #include <pawl/region.h>
 
-#include "futex/lifeline.h"
+#include "futex/realm.h"
 
 #define PAWL_REGION_PAGE 4096
 
@@ -57,6 +57,7 @@ struct pawl_region {
     ino_t number;
     bool owned; /* by the process that made it, with its name */
     struct pawl_region *next; /* of this process */
+    struct pawl_realm realm;
 };
 
 /* 0, or -EINVAL for a plan out of its bounds. */

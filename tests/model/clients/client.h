@@ -32,9 +32,11 @@
 
 #include "atomic/ops.h"
 #include "futex/cond_core.h"
-#include "futex/self.h"
+#include "futex/realm.h"
 #include "futex/sys.h"
 #include "futex/waitable.h"
+
+#include "../no_lifelines.c"
 
 #define CLIENT_THREADS 4
 
@@ -51,6 +53,29 @@ static struct client_waiter client_waiters[CLIENT_THREADS]; /* under the lock */
 
 _Thread_local struct pawl_self pawl_self_;
 uint32_t pawl_fork_count_;
+
+/* There are no regions. */
+pawl_u32 pawl_realm_changes_;
+
+struct pawl_participants *pawl_realm_find(const void *object)
+{
+    (void)object;
+    return NULL;
+}
+
+uint32_t pawl_realm_find_me(const void *object)
+{
+    (void)object;
+    return pawl_self_.shared_id;
+}
+
+int pawl_realm_join(const void *object, struct pawl_participants **table,
+                    uint32_t *id)
+{
+    *table = NULL;
+    *id = pawl_realm_find_me(object);
+    return 0;
+}
 
 /* Thread n has the id n, which is its place among the waiters, plus one. */
 int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
