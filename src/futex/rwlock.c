@@ -44,6 +44,18 @@
  *     to it first that this is its own.  So WRITE with a NOBODY of another
  *     process means: the writer had not yet written its name, or had erased it
  *     already, when a fork left it behind.
+ *
+ * In a region any thread may be killed anywhere (docs/owner-death.md):
+ *
+ * I7  With WRITE, the count of readers, which has no use then, is the slot of the
+ *     writer.  Its thread lives, and is named in writer_ or notes that it wants to
+ *     write here: else the lock is orphaned.  writer_ is never erased.
+ * I8  Whoever is counted notes that before, and takes the note back after it is no
+ *     longer: so there are never more of the living counted than have notes, and
+ *     what is above that was left by the dead.  See take_census.
+ * I9  A wake reaches all sleepers, so none of them has to pass it on; who sleeps
+ *     watches the lifelines of those who hold the lock, as far as there is room.
+ *     There is no SPINNING, which a dead spinner would leave.
  */
 #include <pawl/error.h>
 #include <pawl/rwlock.h>
@@ -51,6 +63,7 @@
 #include "atomic/ops.h"
 #include "base/single.h"
 #include "base/tsan.h"
+#include "futex/realm.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
 
@@ -118,7 +131,19 @@ static uint64_t tidied(uint64_t word)
 
 static uint64_t readers_of(uint64_t word)
 {
-    return (word & READERS) / READER;
+    return (word & WRITE) != 0 ? 0 : (word & READERS) / READER;
+}
+
+/* Without a writer, and the slot that it has in a region (I7). */
+static uint64_t unwritten(uint64_t word)
+{
+    return (word & WRITE) != 0 ? word & ~(WRITE | READERS) : word;
+}
+
+/* The participants of the region that it lies in; NULL: in none. */
+static struct pawl_participants *table_of(const pawl_rwlock *rw)
+{
+    return is_shared(rw) ? pawl_realm_of(rw) : NULL;
 }
 
 /* Let all waiting readers in. */
@@ -142,12 +167,12 @@ static uint64_t freed(uint64_t word, uint32_t *channels)
     *channels = 0;
     if ((word & RWAITS) != 0 && (word & WRITE) != 0) {
         *channels = (word & RSLEEP) != 0 ? CHANNEL_READERS : 0;
-        word = admitted(word & ~WRITE);
+        word = admitted(unwritten(word));
     } else if ((word & STARVING) != 0) {
         *channels = CHANNEL_STARVING;
-        word = (word & ~WRITE) | RESERVED;
+        word = unwritten(word) | RESERVED;
     } else {
-        word &= ~WRITE;
+        word = unwritten(word);
         if ((word & (WSLEEP | SPINNING)) == WSLEEP) {
             *channels = CHANNEL_WRITERS;
             word &= ~WSLEEP; /* the woken one sets it again if need be */
@@ -158,7 +183,10 @@ static uint64_t freed(uint64_t word, uint32_t *channels)
 
 static void wake(const pawl_rwlock *rw, uint32_t channels, bool shared)
 {
-    if (channels != 0)
+    if (channels != 0 && shared && table_of(rw) != NULL)
+        pawl_futex_wake(pawl_low_half(&rw->word_), PAWL_WAKE_ALL, true,
+                        PAWL_CHANNEL_ANY); /* I9 */
+    else if (channels != 0)
         pawl_futex_wake(pawl_low_half(&rw->word_),
                         channels == CHANNEL_READERS ? PAWL_WAKE_ALL : 1, shared,
                         channels);
@@ -198,9 +226,21 @@ static uint32_t writer_id(const pawl_rwlock *rw)
     return pawl_load_relaxed(&rw->writer_);
 }
 
+static uint32_t slot_of_writer(uint64_t word)
+{
+    return (uint32_t)(word / READER) & PAWL_SLOT_MASK;
+}
+
 static bool is_mine(const pawl_rwlock *rw)
 {
-    return writer_id(rw) == pawl_self_id(is_shared(rw));
+    uint32_t me = is_shared(rw) ? pawl_realm_me(rw) : pawl_self_local();
+    uint64_t word;
+
+    if (writer_id(rw) != me || table_of(rw) == NULL)
+        return writer_id(rw) == me;
+    word = pawl_load64_relaxed(&rw->word_); /* relaxed: ours, if we hold it */
+    return me != 0 && (word & WRITE) != 0 &&
+           slot_of_writer(word) == (me & PAWL_SLOT_MASK);
 }
 
 static void bury(void *object, uint32_t dead_id)
@@ -251,7 +291,7 @@ static void forget_vanished(pawl_rwlock *rw, bool shared)
 /* We are the writer now. */
 static void sign(pawl_rwlock *rw, uint32_t id)
 {
-    /* relaxed: others only compare it with themselves, or, once we have ended,
+    /* relaxed: in a region ordered by the note that is taken back after it; others only compare it with themselves, or, once we have ended,
      * with the dead. */
     pawl_store_relaxed(&rw->writer_, id);
 }
@@ -260,6 +300,8 @@ static void sign(pawl_rwlock *rw, uint32_t id)
  * writer's name stays. */
 static void erase(pawl_rwlock *rw)
 {
+    if (table_of(rw) != NULL)
+        return; /* I7 */
     /* release: pairs with is_unnamed. */
     pawl_store_release(&rw->writer_, nobody(is_shared(rw)));
 }
@@ -273,10 +315,316 @@ static bool is_orphaned(const pawl_rwlock *rw, uint64_t word, uint32_t writer)
                              : !pawl_thread_alive(writer);
 }
 
-/* Become the writer in place of a lost one.  Returns whether we did. */
-static bool inherit(pawl_rwlock *rw, uint64_t word)
+/* -- Waiting, the part that readers and writers share ----------------------------- */
+
+struct contender {
+    pawl_rwlock *rw;
+    struct pawl_participants *table; /* of the region; NULL: it is in none */
+    pawl_u64 *note;                  /* readers: where we note it there */
+    pawl_deadline until;
+    pawl_deadline since; /* writers: when it first fell asleep */
+    uint64_t phase;      /* readers: when it began to wait */
+    uint64_t duty;       /* writers: WSLEEP once woken */
+    uint64_t mark;       /* writers: SPINNING or STARVING while it is ours */
+    uint32_t id;
+    bool shared;
+    bool waiting; /* counted in the word */
+};
+
+/* -- In a region: notes, and what the dead have left ------------------------------ */
+
+/* A note about a lock:
+ *
+ *    63           27 26        13 12    1     0
+ *   +---------------+------------+-------+---------+
+ *   | which lock, 0 | turn       | phase | WAITING |   of one who reads
+ *   | means none    +------------+-------+---------+
+ *   |               |        turn        | STARVES |   of one who wants to write
+ *   +---------------+--------------------+---------+
+ *
+ * Who reads, or may, has one for each lock.  With WAITING it is among the readers
+ * that wait, if the phase is that of the lock, and else among those who hold it.
+ * The turn is another one each time, so that two looks tell whether there was a
+ * change. */
+#define NOTE_LOCK_SHIFT 27
+#define NOTE_TURN (UINT64_C(1) << 13)
+#define NOTE_TURNS (UINT64_C(0x3fff) << 13)
+#define NOTE_WAITING UINT64_C(1)
+#define NOTE_STARVES UINT64_C(1)
+
+static uint64_t note_of(const struct pawl_participants *t, const pawl_rwlock *rw)
 {
+    return ((uint64_t)((uintptr_t)rw - (uintptr_t)t) >> 3) << NOTE_LOCK_SHIFT;
+}
+
+static bool is_note_of(uint64_t note, uint64_t lock)
+{
+    return note >> NOTE_LOCK_SHIFT == lock >> NOTE_LOCK_SHIFT;
+}
+
+static void take_note(pawl_u64 *note, uint64_t what)
+{
+    /* relaxed: our own. */
+    uint64_t turn = (pawl_load64_relaxed(note) + NOTE_TURN) & NOTE_TURNS;
+
+    /* release: pairs with census and is_orphaned_there.  With what comes before
+     * when the note is taken back; a CAS that counts us releases it when not. */
+    pawl_store64_release(note, what | turn);
+}
+
+static void note_nothing(pawl_u64 *note)
+{
+    if (note != NULL)
+        take_note(note, 0);
+}
+
+static uint64_t note_of_phase(uint64_t word)
+{
+    return ((word & PHASES_LOW) / PHASE_LOW | (word & PHASES_HIGH) / PHASE_HIGH << 6)
+           << 1;
+}
+
+/* One of the caller's notes about what it reads: the one of this lock, or if `lock`
+ * is 0 a free one; NULL: there is none. */
+static pawl_u64 *reader_note(struct pawl_participants *t, uint32_t me,
+                             uint64_t lock)
+{
+    pawl_u64 *note = &t->slot[me & PAWL_SLOT_MASK].note[PAWL_NOTE_READS];
+
+    for (int i = 0; i < PAWL_READS; i++)
+        if (is_note_of(pawl_load64_relaxed(&note[i]), lock)) /* relaxed: ours */
+            return &note[i];
+    return NULL;
+}
+
+static pawl_u64 *writer_note(const struct contender *c)
+{
+    return &c->table->slot[c->id & PAWL_SLOT_MASK].note[PAWL_NOTE_MARK];
+}
+
+/* Whether nobody lives who could be the writer that the word names. */
+static bool is_orphaned_there(const struct contender *c, uint64_t word)
+{
+    uint32_t slot = slot_of_writer(word);
+    uint32_t id = pawl_participant_in(c->table, slot);
+
+    if ((word & WRITE) == 0 || id == c->id)
+        return (word & WRITE) != 0 && writer_id(c->rw) != id;
+    /* acquire: pairs with the CAS that has set WRITE, for the note. */
+    if (id == 0 || pawl_load64_acquire(&c->rw->word_) != word)
+        return id == 0;
+    /* acquire: pairs with take_note: the name is there before the note goes. */
+    if (is_note_of(
+            pawl_load64_acquire(&c->table->slot[slot].note[PAWL_NOTE_MARK]),
+            note_of(c->table, c->rw)))
+        return false;
+    return writer_id(c->rw) != id;
+}
+
+/* Who has notes about a lock, and lives. */
+struct census {
+    uint64_t readers;
+    uint64_t waiting;
+    uint64_t writers;
+    bool starves;
+    uint64_t sum; /* of all notes: another one if any has changed */
+};
+
+static void count_one(struct census *n, uint64_t note, uint64_t lock,
+                      uint64_t phase)
+{
+    if (!is_note_of(note, lock))
+        return;
+    n->sum = (n->sum ^ note) * UINT64_C(0x100000001b3);
+    if ((note & NOTE_WAITING) != 0 && (note & (NOTE_TURN - 2)) == phase)
+        n->waiting++;
+    else
+        n->readers++;
+}
+
+static struct census count_living(const struct contender *c, uint64_t phase)
+{
+    struct census n = {0};
+    uint64_t lock = note_of(c->table, c->rw);
+
+    for (uint32_t i = 0; i < c->table->slots; i++) {
+        pawl_u64 *note = c->table->slot[i].note;
+        uint64_t wants;
+
+        if (pawl_participant_in(c->table, i) == 0)
+            continue;
+        n.sum = (n.sum ^ i) * UINT64_C(0x100000001b3);
+        /* acquire: pairs with take_note, as the one below. */
+        wants = pawl_load64_acquire(&note[PAWL_NOTE_MARK]);
+        if (is_note_of(wants, lock)) {
+            n.writers++;
+            n.starves = n.starves || (wants & NOTE_STARVES) != 0;
+            n.sum = (n.sum ^ wants) * UINT64_C(0x100000001b3);
+        }
+        for (int k = 0; k < PAWL_READS; k++)
+            /* acquire: pairs with take_note. */
+            count_one(&n, pawl_load64_acquire(&note[PAWL_NOTE_READS + k]), lock,
+                      phase);
+    }
+    return n;
+}
+
+static uint64_t at_most(uint64_t word, uint64_t mask, uint64_t one, uint64_t n)
+{
+    return (word & mask) / one > n ? (word & ~mask) | n * one : word;
+}
+
+/* The word without what the dead have left; *channels as freed. */
+static uint64_t without_dead(uint64_t word, const struct census *n,
+                             uint32_t *channels)
+{
+    *channels = 0;
+    if ((word & WRITE) == 0)
+        word = at_most(word, READERS, READER, n->readers);
+    word = at_most(word, RWAITS, RWAIT, n->waiting);
+    word = at_most(word, WWAITS, WWAIT, n->writers);
+    if (!n->starves)
+        word &= ~(STARVING | RESERVED);
+    if ((word & (WRITE | READERS | WWAITS | LOST)) == 0 && (word & RWAITS) != 0)
+        word = admitted(word);
+    return tidied(word);
+}
+
+/* Correct the counts by a census (I8).  Two looks find the same notes: so these were
+ * all there were between them, when the word was loaded.  Whoever was counted then
+ * is among them; so the word, if it is the same at the end, counts at most as many
+ * that live.  Returns whether it has changed. */
+static PAWL_COLD bool take_census(const struct contender *c)
+{
+    for (int i = 0; i < 8; i++) {
+        /* acquire: pairs with the CAS of those who are counted, for their notes. */
+        uint64_t phase = note_of_phase(pawl_load64_acquire(&c->rw->word_));
+        struct census first = count_living(c, phase);
+        uint64_t seen = pawl_load64_acquire(&c->rw->word_); /* acquire: as above */
+        struct census n = count_living(c, phase);
+        uint32_t channels;
+        uint64_t as;
+
+        if (n.sum != first.sum || note_of_phase(seen) != phase)
+            continue;
+        as = without_dead(seen, &n, &channels);
+        if (as == seen)
+            return false;
+        /* acq_rel: the readers that this admits synchronise with the writer that
+         * died, or with the release before it, which this continues. */
+        if (!pawl_cas64_acq_rel(&c->rw->word_, &seen, as))
+            continue;
+        pawl_futex_wake(pawl_low_half(&c->rw->word_), PAWL_WAKE_ALL, true,
+                        PAWL_CHANNEL_ANY);
+        return true;
+    }
+    return true;
+}
+
+/* The lifelines that a sleeper watches besides the word. */
+enum { LIFELINES = 15 };
+
+struct bed {
+    struct pawl_watch watch[1 + LIFELINES];
+    uint32_t id[LIFELINES]; /* whose lifelines they are */
+    size_t n;
+    bool dead; /* somebody has notes who does not live */
+};
+
+static bool has_note(const struct contender *c, uint32_t slot)
+{
+    const pawl_u64 *note = &c->table->slot[slot].note[PAWL_NOTE_READS];
+    uint64_t lock = note_of(c->table, c->rw);
+
+    for (int k = 0; k < PAWL_READS; k++) {
+        uint64_t seen = pawl_load64_relaxed(&note[k]); /* relaxed: a hint */
+
+        if (is_note_of(seen, lock) && (seen & NOTE_WAITING) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Watch those who hold the lock, as far as there is room. */
+static void watch_holders(const struct contender *c, uint64_t word, struct bed *b)
+{
+    bool written = (word & WRITE) != 0;
+
+    for (uint32_t i = 0; i < c->table->slots && b->n < LIFELINES; i++) {
+        uint32_t id;
+
+        if (written ? slot_of_writer(word) != i : !has_note(c, i))
+            continue;
+        id = pawl_participant_in(c->table, i);
+        if (id == c->id)
+            continue;
+        if (pawl_participant_watch(c->table, id, &b->watch[1 + b->n]) != 0)
+            b->dead = true;
+        else
+            b->id[b->n++] = id;
+    }
+}
+
+static int sleep_in_region(const struct contender *c, uint64_t word)
+{
+    struct bed b = {
+        .watch = {{pawl_low_half(&c->rw->word_), (uint32_t)word, true}}};
+    bool look;
+    int err;
+
+    watch_holders(c, word, &b);
+    if (b.dead && ((word & WRITE) != 0 || take_census(c)))
+        return -EAGAIN;
+    err = pawl_participant_sleep(b.watch, b.n + 1, c->until);
+    look = err == -EINTR;
+    for (size_t i = 0; i < b.n; i++) {
+        if (!pawl_participant_alive(c->table, b.id[i])) {
+            pawl_participant_buried(c->table, b.id[i]);
+            look = true;
+        }
+    }
+    if (look)
+        take_census(c);
+    return err;
+}
+
+/* Become the writer in place of a dead one. */
+static bool inherit_there(const struct contender *c, uint64_t word)
+{
+    pawl_u64 *note = writer_note(c);
+    bool noted = is_note_of(pawl_load64_relaxed(note), /* relaxed: our own */
+                            note_of(c->table, c->rw));
+    uint64_t as = (word & ~READERS) | DIED | (c->id & PAWL_SLOT_MASK) * READER;
+    uint64_t seen = word;
+    uint32_t dead = writer_id(c->rw);
+    bool won;
+
+    if (!is_orphaned_there(c, word))
+        return false;
+    if (!noted)
+        take_note(note, note_of(c->table, c->rw));
+    /* acq_rel: releases the note; what the dead one did is ordered by the answer
+     * that it is dead. */
+    won = pawl_cas64_acq_rel(&c->rw->word_, &seen, as);
+    if (won) {
+        pawl_store_release(&c->rw->writer_, c->id); /* release: before the note */
+        pawl_participant_buried(c->table, dead);
+    }
+    if (!noted)
+        note_nothing(note);
+    return won;
+}
+
+/* -- Becoming the writer, and sleeping --------------------------------------------- */
+
+/* Become the writer in place of a lost one.  Returns whether we did. */
+static bool inherit(const struct contender *c, uint64_t word)
+{
+    pawl_rwlock *rw = c->rw;
     uint32_t writer = writer_id(rw);
+
+    if (c->table != NULL)
+        return inherit_there(c, word);
 
     if (!is_orphaned(rw, word, writer))
         return false;
@@ -289,20 +637,6 @@ static bool inherit(pawl_rwlock *rw, uint64_t word)
         ;
     return true;
 }
-
-/* -- Waiting, the part that readers and writers share ----------------------------- */
-
-struct contender {
-    pawl_rwlock *rw;
-    pawl_deadline until;
-    pawl_deadline since; /* writers: when it first fell asleep */
-    uint64_t phase;      /* readers: when it began to wait */
-    uint64_t duty;       /* writers: WSLEEP once woken */
-    uint64_t mark;       /* writers: SPINNING or STARVING while it is ours */
-    uint32_t id;
-    bool shared;
-    bool waiting; /* counted in the word */
-};
 
 static bool is_past(pawl_deadline until)
 {
@@ -317,6 +651,8 @@ static int sleep_on(const struct contender *c, uint64_t word, uint32_t channels)
     pawl_u32 *half = pawl_low_half(&rw->word_);
     int err = -EAGAIN;
 
+    if (c->table != NULL)
+        return sleep_in_region(c, word);
     if (c->shared)
         return pawl_futex_wait(half, (uint32_t)word, c->until, true, channels);
     pawl_wait_begins(rw, bury);
@@ -324,6 +660,16 @@ static int sleep_on(const struct contender *c, uint64_t word, uint32_t channels)
         err = pawl_futex_wait(half, (uint32_t)word, c->until, false, channels);
     pawl_wait_ends();
     return err;
+}
+
+/* Find out who we are to the lock.  0, or why that cannot be. */
+static int introduce(struct contender *c)
+{
+    c->shared = is_shared(c->rw);
+    if (c->shared)
+        return pawl_realm_join(c->rw, &c->table, &c->id);
+    c->id = pawl_self_local();
+    return 0;
 }
 
 /* -- Reading ------------------------------------------------------------------------ */
@@ -350,10 +696,25 @@ static int try_read(pawl_rwlock *rw, uint64_t *seen, bool shared)
             return -EAGAIN;
         if (readers_of(word) == PAWL_RWLOCK_READERS_MAX)
             return -EOVERFLOW;
-        /* acquire: pairs with the release in pawl_rwlock_write_unlock. */
-        if (pawl_cas64_acquire(&rw->word_, seen, word + READER))
+        /* acquire: pairs with the release in pawl_rwlock_write_unlock; release: in
+         * a region, the note that we read. */
+        if (pawl_cas64_acq_rel(&rw->word_, seen, word + READER))
             return 0;
     }
+}
+
+/* Note what we are about to be counted as. */
+static void note_reading(const struct contender *c)
+{
+    if (c->note != NULL)
+        take_note(c->note, note_of(c->table, c->rw));
+}
+
+static void note_waiting(const struct contender *c, uint64_t word)
+{
+    if (c->note != NULL)
+        take_note(c->note, note_of(c->table, c->rw) | note_of_phase(word) |
+                               NOTE_WAITING);
 }
 
 /* Count ourselves among those who wait.  Returns 0, or as try_read if that has
@@ -361,19 +722,24 @@ static int try_read(pawl_rwlock *rw, uint64_t *seen, bool shared)
 static int join_readers(struct contender *c, uint64_t *seen)
 {
     for (;;) {
-        int err = try_read(c->rw, seen, c->shared);
-        uint64_t word = settled(*seen, c->shared);
+        int err;
+
+        note_reading(c);
+        err = try_read(c->rw, seen, c->shared);
+        uint64_t word;
 
         if (err != -EAGAIN)
             return err == 0 ? 1 : err;
+        word = settled(*seen, c->shared);
         if ((word & RWAITS) == RWAITS ||
             readers_of(word) + (word & RWAITS) / RWAIT >=
                 PAWL_RWLOCK_READERS_MAX)
             return -EOVERFLOW;
         c->phase = word & PHASES;
         word = ((word + RWAIT) & ~FORK) | fork_bits(c->shared);
-        /* relaxed: publishes nothing. */
-        if (pawl_cas64_relaxed(&c->rw->word_, seen, word)) {
+        note_waiting(c, word);
+        /* release: the note. */
+        if (pawl_cas64_release(&c->rw->word_, seen, word)) {
             c->waiting = true;
             *seen = word;
             return 0;
@@ -415,52 +781,82 @@ static bool leave_readers(struct contender *c)
     }
 }
 
-static PAWL_COLD int read_slow(pawl_rwlock *rw, pawl_deadline until)
+/* Counted in rwait now: until admitted, or the deadline has passed. */
+static int await_read(struct contender *c)
 {
-    struct contender c = {.rw = rw,
-                          .until = until,
-                          .id = pawl_self_id(is_shared(rw)),
-                          .shared = is_shared(rw)};
-    /* relaxed: a hint; a CAS decides. */
-    uint64_t seen = pawl_load64_relaxed(&rw->word_);
-    int err = try_read(rw, &seen, c.shared);
-
-    if (err != -EAGAIN)
-        return err;
-    if (is_mine(rw))
-        return -EDEADLK;
-    if (inherit(rw, seen))
-        return -EOWNERDEAD;
-    if (is_past(until))
-        return -ETIMEDOUT;
-    /* Leave the lock alone for a moment, as in mutex.c, before we wait. */
-    if (pawl_spin_patiently(PAWL_SPIN_RWLOCK))
-        seen = pawl_load64_relaxed(&rw->word_); /* relaxed: a hint */
-    err = join_readers(&c, &seen);
-    if (err != 0)
-        return err > 0 ? 0 : err;
-    if (spin_reading(&c))
+    if (spin_reading(c))
         return 0;
     for (;;) {
         /* acquire: pairs with the release of whoever admits us. */
-        seen = pawl_load64_acquire(&rw->word_);
-        if (is_admitted(&c, seen))
+        uint64_t seen = pawl_load64_acquire(&c->rw->word_);
+        int err;
+
+        if (is_admitted(c, seen))
             return 0;
         if ((seen & LOST) != 0)
-            return leave_readers(&c) ? 0 : -ENOTRECOVERABLE;
-        if (inherit(rw, seen)) {
-            leave_readers(&c); /* nobody admits while we are the writer */
+            return leave_readers(c) ? 0 : -ENOTRECOVERABLE;
+        if (inherit(c, seen)) {
+            leave_readers(c); /* nobody admits while we are the writer */
             return -EOWNERDEAD;
         }
         /* relaxed: publishes nothing.  The kernel compares the low half under
          * its queue lock: it sees the admission, or that sees RSLEEP. */
         if ((seen & RSLEEP) == 0 &&
-            !pawl_cas64_relaxed(&rw->word_, &seen, seen | RSLEEP))
+            !pawl_cas64_relaxed(&c->rw->word_, &seen, seen | RSLEEP))
             continue;
-        err = sleep_on(&c, seen | RSLEEP, CHANNEL_READERS);
+        err = sleep_on(c, seen | RSLEEP, CHANNEL_READERS);
         if (err == -ETIMEDOUT)
-            return leave_readers(&c) ? 0 : err;
+            return leave_readers(c) ? 0 : err;
     }
+}
+
+static int read_contended(struct contender *c, uint64_t seen)
+{
+    int err = try_read(c->rw, &seen, c->shared);
+
+    if (err == -EAGAIN && c->table != NULL && is_past(c->until)) {
+        take_census(c); /* who only tries must not be kept out by the dead */
+        seen = pawl_load64_relaxed(&c->rw->word_); /* relaxed: a hint */
+        err = try_read(c->rw, &seen, true);
+    }
+    if (err != -EAGAIN)
+        return err;
+    if (is_mine(c->rw))
+        return -EDEADLK;
+    if (inherit(c, seen))
+        return -EOWNERDEAD;
+    if (is_past(c->until))
+        return -ETIMEDOUT;
+    /* Leave the lock alone for a moment, as in mutex.c, before we wait. */
+    if (pawl_spin_patiently(PAWL_SPIN_RWLOCK))
+        seen = pawl_load64_relaxed(&c->rw->word_); /* relaxed: a hint */
+    err = join_readers(c, &seen);
+    if (err != 0)
+        return err > 0 ? 0 : err;
+    return await_read(c);
+}
+
+static PAWL_COLD int read_slow(pawl_rwlock *rw, pawl_deadline until)
+{
+    struct contender c = {.rw = rw, .until = until};
+    /* relaxed: a hint; a CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+    int err = introduce(&c);
+
+    if (err != 0)
+        return err;
+    if (c.table != NULL) {
+        c.note = reader_note(c.table, c.id, 0);
+        if (c.note == NULL)
+            return -EOVERFLOW;
+        note_reading(&c);
+    }
+    err = read_contended(&c, seen);
+    if (err == 0)
+        note_reading(&c);
+    else
+        note_nothing(c.note);
+    return err;
 }
 
 static int read_lock(pawl_rwlock *rw, pawl_deadline until)
@@ -469,7 +865,8 @@ static int read_lock(pawl_rwlock *rw, pawl_deadline until)
     uint64_t seen = pawl_load64_relaxed(&rw->word_);
 
     if (pawl_likely((seen & ~(READERS | PHASES)) == 0 &&
-                    (seen & READERS) != READERS)) {
+                    (seen & READERS) != READERS) &&
+        pawl_likely(table_of(rw) == NULL)) {
         if (pawl_single_threaded() && !is_shared(rw)) {
             pawl_store64_relaxed(&rw->word_, seen + READER); /* relaxed: alone */
             return 0;
@@ -502,11 +899,27 @@ static PAWL_COLD int read_unlock_slow(pawl_rwlock *rw)
     return 0;
 }
 
+/* In a region: the caller's read lock, as its notes say. */
+static PAWL_COLD int read_unlock_there(pawl_rwlock *rw,
+                                       struct pawl_participants *t)
+{
+    uint32_t me = pawl_realm_me(rw);
+    pawl_u64 *note = me != 0 ? reader_note(t, me, note_of(t, rw)) : NULL;
+    int err = note != NULL ? read_unlock_slow(rw) : -EPERM;
+
+    if (err == 0)
+        note_nothing(note);
+    return err;
+}
+
 static int read_unlock(pawl_rwlock *rw)
 {
     /* relaxed: a hint; the CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&rw->word_);
+    struct pawl_participants *t = table_of(rw);
 
+    if (pawl_unlikely(t != NULL))
+        return read_unlock_there(rw, t);
     if (pawl_likely((seen & ~(READERS | PHASES)) == 0 &&
                     (seen & READERS) != 0)) {
         if (pawl_single_threaded() && !is_shared(rw)) {
@@ -532,12 +945,14 @@ static int take_write(struct contender *c, uint64_t *seen)
 
         if ((word & LOST) != 0)
             return -ENOTRECOVERABLE;
-        if ((word & WRITE) != 0 && inherit(c->rw, *seen))
+        if ((word & WRITE) != 0 && inherit(c, *seen))
             return -EOWNERDEAD;
         if ((word & (WRITE | READERS)) != 0 ||
             ((word & RESERVED) != 0 && c->mark != STARVING))
             return -EAGAIN;
         as &= ~(RESERVED | c->mark);
+        if (c->table != NULL)
+            as |= (c->id & PAWL_SLOT_MASK) * READER; /* I7 */
         if ((as & RWAITS) == 0)
             as &= ~PHASES_LOW;
         if (c->waiting)
@@ -545,8 +960,9 @@ static int take_write(struct contender *c, uint64_t *seen)
         if ((as & WWAITS) != 0)
             as |= c->duty;
         forget_vanished(c->rw, c->shared);
-        /* acquire: pairs with the release in read_unlock and write_unlock. */
-        if (pawl_cas64_acquire(&c->rw->word_, seen, tidied(as))) {
+        /* acquire: pairs with the release in read_unlock and write_unlock; release:
+         * in a region, the note that we want to write. */
+        if (pawl_cas64_acq_rel(&c->rw->word_, seen, tidied(as))) {
             sign(c->rw, c->id);
             return 0;
         }
@@ -606,8 +1022,8 @@ static int spin_writing(struct contender *c, uint64_t *seen)
     struct pawl_spin spin;
     int err = -EAGAIN;
 
-    if ((*seen & (SPINNING | STARVING)) != 0)
-        return err;
+    if (c->table != NULL || (*seen & (SPINNING | STARVING)) != 0)
+        return err; /* I9 */
     if (!c->shared && (*seen & WRITE) != 0 &&
         pawl_thread_is_here(writer_id(c->rw)))
         return err;
@@ -648,8 +1064,8 @@ static int join_writers(struct contender *c, uint64_t *seen)
         if ((word & WWAITS) == WWAITS)
             return -EOVERFLOW;
         word = ((word + WWAIT) & ~FORK) | fork_bits(c->shared);
-        /* relaxed: publishes nothing. */
-        if (pawl_cas64_relaxed(&c->rw->word_, seen, word)) {
+        /* release: in a region, the note that we want to write. */
+        if (pawl_cas64_release(&c->rw->word_, seen, word)) {
             c->waiting = true;
             *seen = word;
             return 0;
@@ -667,9 +1083,11 @@ static int sleep_writing(struct contender *c, uint64_t seen)
         pawl_now() - c->since >= STARVING_AFTER_NS)
         mark = STARVING;
     as |= mark;
-    /* relaxed: publishes nothing.  The kernel compares the low half under its
-     * queue lock: it sees the release, or the release sees WSLEEP. */
-    if (as != seen && !pawl_cas64_relaxed(&c->rw->word_, &seen, as))
+    if (mark != 0 && c->mark == 0 && c->table != NULL)
+        take_note(writer_note(c), note_of(c->table, c->rw) | NOTE_STARVES);
+    /* release: the note.  The kernel compares the low half under its queue lock: it
+     * sees the release, or the release sees WSLEEP. */
+    if (as != seen && !pawl_cas64_release(&c->rw->word_, &seen, as))
         return -EAGAIN;
     c->mark = mark;
     if (c->since == 0)
@@ -704,29 +1122,52 @@ static int await_write(struct contender *c, uint64_t *seen)
     }
 }
 
-static PAWL_COLD int write_slow(pawl_rwlock *rw, pawl_deadline until)
+/* In a region the caller's notes tell that it would wait for itself. */
+static bool is_reading(const struct contender *c)
 {
-    struct contender c = {.rw = rw,
-                          .until = until,
-                          .id = pawl_self_id(is_shared(rw)),
-                          .shared = is_shared(rw)};
-    /* relaxed: a hint; a CAS decides. */
-    uint64_t seen = pawl_load64_relaxed(&rw->word_);
-    int err = take_write(&c, &seen);
+    return c->table != NULL &&
+           reader_note(c->table, c->id, note_of(c->table, c->rw)) != NULL;
+}
 
+static int write_contended(struct contender *c, uint64_t seen)
+{
+    int err = take_write(c, &seen);
+
+    if (err == -EAGAIN && c->table != NULL && is_past(c->until)) {
+        take_census(c); /* who only tries must not be kept out by the dead */
+        seen = pawl_load64_relaxed(&c->rw->word_); /* relaxed: a hint */
+        err = take_write(c, &seen);
+    }
     if (err != -EAGAIN)
         return err;
-    if (is_mine(rw))
+    if (is_mine(c->rw) || is_reading(c))
         return -EDEADLK;
-    if (is_past(until))
+    if (is_past(c->until))
         return -ETIMEDOUT;
-    err = hesitate(&c, &seen);
+    err = hesitate(c, &seen);
     if (err != -EAGAIN)
         return err;
-    err = join_writers(&c, &seen);
+    err = join_writers(c, &seen);
     if (err != 0)
         return err > 0 ? 0 : err;
-    return await_write(&c, &seen);
+    return await_write(c, &seen);
+}
+
+static PAWL_COLD int write_slow(pawl_rwlock *rw, pawl_deadline until)
+{
+    struct contender c = {.rw = rw, .until = until};
+    /* relaxed: a hint; a CAS decides. */
+    uint64_t seen = pawl_load64_relaxed(&rw->word_);
+    int err = introduce(&c);
+
+    if (err != 0)
+        return err;
+    if (c.table != NULL)
+        take_note(writer_note(&c), note_of(c.table, rw));
+    err = write_contended(&c, seen);
+    if (c.table != NULL)
+        note_nothing(writer_note(&c));
+    return err;
 }
 
 static int write_lock(pawl_rwlock *rw, pawl_deadline until)
@@ -737,6 +1178,7 @@ static int write_lock(pawl_rwlock *rw, pawl_deadline until)
     bool shared = is_shared(rw);
 
     if (pawl_likely((seen & ~PHASES) == 0) &&
+        pawl_likely(table_of(rw) == NULL) &&
         pawl_likely(is_unnamed(rw, shared))) {
         uint32_t id = pawl_self_id(shared);
         uint64_t as = (seen & ~PHASES_LOW) | WRITE;
@@ -769,8 +1211,8 @@ static PAWL_COLD void write_unlock_slow(pawl_rwlock *rw)
         lost = (seen & DIED) != 0;
         as = freed(settled(seen, shared), &channels);
         if (lost)
-            as = (settled(seen, shared) &
-                  ~(WRITE | DIED | RESERVED | RSLEEP | WSLEEP)) |
+            as = (unwritten(settled(seen, shared)) &
+                  ~(DIED | RESERVED | RSLEEP | WSLEEP)) |
                  LOST; /* admits nobody */
         /* release: pairs with the acquire of the next holders. */
     } while (!pawl_cas64_release(&rw->word_, &seen, as));
@@ -791,7 +1233,8 @@ static int write_unlock(pawl_rwlock *rw)
         pawl_store_low_relaxed(&rw->word_, 0);      /* relaxed: alone */
     /* release: pairs with the acquire of the next holders; that nobody needs to
      * be woken is I4. */
-    else if (pawl_unlikely(!pawl_cas_low_release(&rw->word_, WRITE, 0)))
+    else if (pawl_unlikely(table_of(rw) != NULL) ||
+             pawl_unlikely(!pawl_cas_low_release(&rw->word_, WRITE, 0)))
         write_unlock_slow(rw);
     return 0;
 }
@@ -801,21 +1244,30 @@ static int downgrade(pawl_rwlock *rw)
     /* relaxed: a hint; the CAS decides. */
     uint64_t seen = pawl_load64_relaxed(&rw->word_);
     bool shared = is_shared(rw);
+    struct pawl_participants *t = table_of(rw);
+    pawl_u64 *note = NULL;
     uint32_t me = writer_id(rw);
     uint32_t channels;
     uint64_t as;
 
     if (!is_mine(rw) || (seen & DIED) != 0)
         return -EPERM;
+    if (t != NULL) {
+        note = reader_note(t, me, 0);
+        if (note == NULL)
+            return -EOVERFLOW;
+        take_note(note, note_of(t, rw));
+    }
     erase(rw);
     do {
         as = settled(seen, shared);
         if ((as & RWAITS) / RWAIT == PAWL_RWLOCK_READERS_MAX) {
             sign(rw, me); /* still ours */
+            note_nothing(note);
             return -EOVERFLOW;
         }
         channels = (as & RSLEEP) != 0 ? CHANNEL_READERS : 0;
-        as = tidied(admitted(as & ~WRITE) + READER);
+        as = tidied(admitted(unwritten(as)) + READER);
         /* release: pairs with the acquire of the readers. */
     } while (!pawl_cas64_release(&rw->word_, &seen, as));
     wake(rw, channels, shared);
