@@ -36,6 +36,15 @@
  *
  * Waiters sleep on word_ and are woken by the release of the mutex, or moved to
  * its queue (wait morphing); see pawl_cond_wake_deferred.
+ *
+ * In a region a thread may be killed anywhere, in the middle of a change under the
+ * mutex too.  There each waiter has a note of its condition and ticket, from before
+ * it is counted until after it is not.  So under the mutex anybody can count those
+ * who live, and those of them who are called; if more permits are out than that, or
+ * more waiters present, then whoever finds it corrects the counts and calls all, so
+ * that the permits of the dead go to others: see heal.  Who sleeps looks now and
+ * then whether that is so.  Nobody is moved to the queue of the mutex, where it
+ * would watch no lifeline.
  */
 #include <pawl/cond.h>
 #include <pawl/rmutex.h>
@@ -43,6 +52,7 @@
 #include "base/tsan.h"
 #include "futex/cond_core.h"
 #include "futex/mutex_core.h"
+#include "futex/realm.h"
 #include "futex/spin.h"
 
 /* Threads that one release wakes at most, on any number of CPUs. */
@@ -173,6 +183,85 @@ static int check(pawl_cond *c, pawl_mutex *m)
     return 0;
 }
 
+/* -- In a region -------------------------------------------------------------- */
+
+/* Its participants; NULL: it is in none. */
+static struct pawl_participants *table_of(const pawl_cond *c)
+{
+    /* relaxed: the flag is constant. */
+    return (pawl_load_relaxed(&c->mode_) & PAWL_SHARED) != 0 ? pawl_realm_of(c)
+                                                             : NULL;
+}
+
+/* The note of a waiter: the condition, and in the next word the ticket. */
+static uint64_t note_of(const struct pawl_participants *t, const pawl_cond *c)
+{
+    return (uintptr_t)c - (uintptr_t)t;
+}
+
+/* Those who wait and live. */
+struct living {
+    uint32_t present;
+    uint32_t called;
+};
+
+static struct living count_living(const struct pawl_participants *t,
+                                  const pawl_cond *c)
+{
+    struct living n = {0};
+    /* relaxed: under the mutex, or a hint. */
+    uint32_t served = pawl_load_relaxed(&c->word_) & ~ASLEEP;
+
+    for (uint32_t i = 0; i < t->slots; i++) {
+        const pawl_u64 *note = &t->slot[i].note[PAWL_NOTE_WAIT];
+
+        uint32_t ticket;
+
+        /* relaxed: as above. */
+        if (pawl_load64_relaxed(note) != note_of(t, c) ||
+            pawl_participant_in(t, i) == 0)
+            continue;
+        ticket = (uint32_t)pawl_load64_relaxed(note + 1); /* relaxed: as above */
+        n.present++;
+        n.called += is_below(ticket, served);
+    }
+    return n;
+}
+
+/* Whether the dead are counted, or have permits. */
+static bool is_ill(const struct line *l, const struct living *n)
+{
+    return l->present > n->present || l->called > n->called;
+}
+
+/* Under the mutex. */
+static void heal(struct pawl_participants *t, pawl_cond *c, struct line *l)
+{
+    struct living n = count_living(t, c);
+
+    if (!is_ill(l, &n))
+        return;
+    l->present = n.present;
+    if (l->called > n.present)
+        l->called = n.present;
+    l->gaps = 255;
+    if (l->called > n.called) {
+        l->served = l->next;
+        call_up_to(c, l->served, false);
+        pawl_futex_wake(&c->word_, PAWL_WAKE_ALL, true, PAWL_CHANNEL_ANY);
+    }
+    write_line(c, l);
+}
+
+/* Without the mutex: whether it is worth while to take it, and look. */
+static bool seems_ill(const struct pawl_participants *t, const pawl_cond *c)
+{
+    struct line l = read_line(c);
+    struct living n = count_living(t, c);
+
+    return is_ill(&l, &n);
+}
+
 /* -- The mutex, with all its levels ---------------------------------------- */
 
 static pawl_rmutex *as_recursive(pawl_mutex *m)
@@ -227,6 +316,8 @@ static int take_back(pawl_mutex *m, uint32_t depth, bool slept)
 struct waiter {
     pawl_cond *cond;
     pawl_mutex *mutex;
+    struct pawl_participants *table; /* of the region, if any */
+    pawl_u64 *note;                  /* ours, there */
     uint32_t ticket; /* if not lined; otherwise in the thread's record */
     bool lined;
     bool shared;
@@ -246,6 +337,19 @@ static void draw_ticket(struct waiter *w, struct line *l)
     w->lined = !w->shared && pawl_line_enter(w->cond, w->ticket);
     if (!w->lined)
         l->mode |= MODE_UNLINED;
+    if (w->note != NULL) {
+        /* relaxed: under the mutex.  The ticket first: who is killed in between
+         * does not wait, or is found with the one that it had. */
+        pawl_store64_relaxed(w->note + 1, w->ticket);
+        pawl_store64_release(w->note, note_of(w->table, w->cond)); /* release: so */
+    }
+}
+
+/* No longer counted. */
+static void take_note_back(const struct waiter *w)
+{
+    if (w->note != NULL)
+        pawl_store64_release(w->note, 0); /* release: after that */
 }
 
 /* Whether our ticket has been called: a hint without the mutex. */
@@ -254,6 +358,22 @@ static bool is_called(const struct waiter *w, uint32_t *seen)
     /* acquire: pairs with the release in call_up_to. */
     *seen = pawl_load_acquire(&w->cond->word_);
     return is_below(ticket_of(w), *seen & ~ASLEEP);
+}
+
+/* Sleep on the condition in a region: until the word changes, or something is wrong
+ * with it. */
+static int sleep_in_region(const struct waiter *w, uint32_t word,
+                           pawl_deadline until)
+{
+    struct pawl_watch watch = {&w->cond->word_, word, true};
+    int r;
+
+    pawl_participant_lies_down(pawl_low_half(&w->mutex->word_));
+    do
+        r = pawl_participant_sleep(&watch, 1, until);
+    while (r == -EINTR && !seems_ill(w->table, w->cond));
+    pawl_participant_gets_up();
+    return r;
 }
 
 static bool spin(struct waiter *w)
@@ -293,8 +413,10 @@ static int wait_called(struct waiter *w, pawl_deadline until)
         /* We may be moved to the mutex, whose holder may die then. */
         if (!w->shared)
             pawl_wait_begins(w->mutex, pawl_mutex_bury);
-        r = pawl_futex_wait(&w->cond->word_, seen | ASLEEP, until, w->shared,
-                            PAWL_M_CHANNEL_WAITING);
+        r = w->table != NULL
+                ? sleep_in_region(w, seen | ASLEEP, until)
+                : pawl_futex_wait(&w->cond->word_, seen | ASLEEP, until,
+                                  w->shared, PAWL_M_CHANNEL_WAITING);
         if (!w->shared)
             pawl_wait_ends();
         if (r != -EAGAIN) {
@@ -337,9 +459,12 @@ static void leave_line(struct waiter *w, struct line *l)
 static int decide(struct waiter *w, bool late)
 {
     struct line l = read_line(w->cond);
-    bool called = is_below(ticket_of(w), l.served);
+    bool called;
     int result = -EAGAIN;
 
+    if (w->table != NULL)
+        heal(w->table, w->cond, &l);
+    called = is_below(ticket_of(w), l.served);
     if (called && l.called > 0) {
         l.called--;
         l.present--;
@@ -355,6 +480,8 @@ static int decide(struct waiter *w, bool late)
     if (result != -EAGAIN)
         pawl_line_leave();
     write_line(w->cond, &l);
+    if (result != -EAGAIN)
+        take_note_back(w);
     if (result != 0 && w->slept && l.called > 0)
         pawl_futex_wake(&w->cond->word_, 1, w->shared,
                         PAWL_CHANNEL_ANY); /* I6 */
@@ -374,8 +501,13 @@ int pawl_cond_wait_until(pawl_cond *c, pawl_mutex *m, pawl_deadline until)
         return -EOVERFLOW;
     w = (struct waiter){.cond = c,
                         .mutex = m,
+                        .table = table_of(c),
                         .shared = (l.mode & PAWL_SHARED) != 0,
                         .alone = l.present == l.called};
+    if (w.table != NULL)
+        /* We hold the mutex, so we have a slot. */
+        w.note = &w.table->slot[pawl_realm_me(c) & PAWL_SLOT_MASK]
+                      .note[PAWL_NOTE_WAIT];
     l.present++;
     draw_ticket(&w, &l);
     write_line(c, &l);
@@ -387,6 +519,7 @@ int pawl_cond_wait_until(pawl_cond *c, pawl_mutex *m, pawl_deadline until)
         err = take_back(m, depth, w.slept);
         if (err == -ENOTRECOVERABLE) {
             pawl_line_leave(); /* nobody will ever read the line again */
+            take_note_back(&w);
             if (w.slept)       /* I6 */
                 pawl_futex_wake(&c->word_, PAWL_WAKE_ALL, w.shared,
                                 PAWL_CHANNEL_ANY);
@@ -452,7 +585,7 @@ bool pawl_cond_wake_deferred(const struct pawl_deferred_wake *d, bool shared)
 
     if (awake > AWAKE_MAX)
         awake = AWAKE_MAX;
-    if (d->count <= awake)
+    if (d->count <= awake || (shared && pawl_realm_of(d->mutex) != NULL))
         return pawl_futex_wake(&d->cond->word_, d->count, shared,
                                PAWL_CHANNEL_ANY) > 0;
     return pawl_futex_requeue(&d->cond->word_, d->expected, awake,
@@ -494,9 +627,15 @@ static void defer_wake(pawl_cond *c, pawl_mutex *m, uint32_t count)
 static void notify(pawl_cond *c, pawl_mutex *m, uint32_t n)
 {
     struct line l = read_line(c);
-    uint32_t waiting = l.present - l.called;
-    uint32_t tickets = (l.next - l.served) / STEP;
+    struct pawl_participants *t = table_of(c);
+    uint32_t waiting;
+    uint32_t tickets;
     uint32_t seen;
+
+    if (t != NULL)
+        heal(t, c, &l);
+    waiting = l.present - l.called;
+    tickets = (l.next - l.served) / STEP;
 
     if (n > waiting)
         n = waiting;
@@ -546,13 +685,21 @@ int pawl_cond_init(pawl_cond *c, unsigned flags)
     return 0;
 }
 
-/* The count of present and called, without those that a fork left behind. */
+/* The count of present and called, without those that a fork or a death left
+ * behind. */
 static uint32_t count_here(const pawl_cond *c)
 {
+    struct pawl_participants *t = table_of(c);
     /* relaxed: a snapshot. */
     uint32_t mode = pawl_load_relaxed(&c->mode_);
     uint32_t count = pawl_load_relaxed(&c->count_);
 
+    if (t != NULL) {
+        uint32_t present = count_living(t, c).present;
+        uint32_t called = count >> 16;
+
+        return (called < present ? called : present) << 16 | present;
+    }
     return is_of_this_process(mode) ? count : 0;
 }
 
