@@ -38,7 +38,9 @@
  * wakes are given as there are notifications and waiters, never more: notify
  * takes those whom it wakes off the count, so 64 changes in a row wake one
  * sleeper with one system call.  Waiters leave nothing behind that notify
- * depends on: one that was killed costs one vain system call.
+ * depends on: one that was killed costs one vain system call.  With PAWL_SHARED,
+ * where a process may be killed with a wake that it has not used, or before it has
+ * given one, a wait ends after 50 ms as if notified.
  *
  * A waiter that is stopped between prepare and wait, while exactly a multiple
  * of 2^32 notifications find a waiter, sleeps although it was notified.

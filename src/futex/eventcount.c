@@ -20,6 +20,10 @@
  * wake finds fewer sleepers than it was meant for: those who are counted then
  * belong to older epochs, for which nobody can go to sleep any more.
  *
+ * A waiter of another process may be killed with a wake that it has not used, and a
+ * notifier between its change and the wake.  So waiters between processes look again
+ * after a while, as if they had been notified.
+ *
  * Wait sets are no waiters: they sleep on a word of their own, watched_, and are
  * all woken, by the first notification after the last of them has left its mark.
  * So a wait set that does not want what has come takes no wake from a waiter.
@@ -44,6 +48,9 @@
 #define WATCHED PAWL_EVENTCOUNT_WATCHED
 #define MARKS (PAWL_EVENTCOUNT_WATCHED | PAWL_EVENTCOUNT_POLLED)
 
+/* How long a waiter between processes sleeps without looking. */
+#define LOOK_AGAIN_MS 50
+
 static bool is_shared(const pawl_eventcount *ec)
 {
     return (ec->mode_ & PAWL_SHARED) != 0;
@@ -54,7 +61,7 @@ int pawl_eventcount_init(pawl_eventcount *ec, unsigned flags)
     if ((flags & ~(unsigned)PAWL_SHARED) != 0)
         return -EINVAL;
     ec->mode_ = flags;
-    pawl_store64_relaxed(&ec->word_, 0); /* relaxed: nobody uses it yet */
+    pawl_store64_relaxed(&ec->word_, 0);  /* relaxed: nobody uses it yet */
     pawl_store_relaxed(&ec->watched_, 0); /* relaxed: as above */
     return 0;
 }
@@ -79,15 +86,23 @@ void pawl_eventcount_cancel(pawl_eventcount *ec, uint32_t key)
 int pawl_eventcount_wait_until(pawl_eventcount *ec, uint32_t key,
                                pawl_deadline until)
 {
+    pawl_deadline next = until;
     int err = 0;
 
+    if (is_shared(ec)) {
+        pawl_deadline again = pawl_after_ms(LOOK_AGAIN_MS);
+
+        next = again < until ? again : until;
+    }
     /* acquire: pairs with cas64_release in wake. */
     while ((uint32_t)pawl_load64_acquire(&ec->word_) == key) {
         if (err == -ETIMEDOUT) {
             pawl_eventcount_cancel(ec, key);
-            return err;
+            if (next == until)
+                return err;
+            break;
         }
-        err = pawl_futex_wait(pawl_low_half(&ec->word_), key, until,
+        err = pawl_futex_wait(pawl_low_half(&ec->word_), key, next,
                               is_shared(ec), PAWL_CHANNEL_ANY);
     }
     pawl_tsan_acquire(ec);
