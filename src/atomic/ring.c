@@ -464,9 +464,10 @@ static int64_t take_values(pawl_ring *r, char *elements, size_t n)
 /* ---- elements in blocks -------------------------------------------------- */
 
 enum use {
-    IDLE,   /* kept by its owner, who is outside */
-    KEPT,   /* kept by its owner, who is inside or has a loan */
-    PASSING /* for one operation or loan, then free */
+    IDLE,      /* kept by its owner, who is outside */
+    KEPT,      /* kept by its owner, who is inside or has a loan */
+    PASSING,   /* for one operation or loan, then free */
+    TAKES = 4, /* beside these: what is in its hand, or comes, is a task */
 };
 
 static inline uint64_t hand(uint64_t own, uint32_t taking)
@@ -968,7 +969,7 @@ int pawl_ring_leave(pawl_ring *r)
 
         /* relaxed: only the caller writes its own id, and its own use. */
         if (pawl_load64_relaxed(&c->owner) != id ||
-            pawl_load_relaxed(&c->use) == PASSING)
+            (pawl_load_relaxed(&c->use) & ~(uint32_t)TAKES) == PASSING)
             continue;
         /* relaxed: as above. */
         err = pawl_load_relaxed(&c->use) == IDLE ? 0 : -EBUSY;
@@ -1027,7 +1028,12 @@ static bool repair(const pawl_ring *r, record *c)
     return true;
 }
 
-int pawl_ring_recover(pawl_ring *r, pawl_ring_death_fn is_dead, void *context)
+/* What to do with the record of a dead thread that is repaired: it is free then, or
+ * an orphan. */
+typedef void (*settle_fn)(pawl_ring *r, record *c);
+
+static int recover(pawl_ring *r, pawl_ring_death_fn is_dead, void *context,
+                   settle_fn settle)
 {
     uint64_t me = pawl_ring_identity();
     int recovered = 0;
@@ -1040,14 +1046,14 @@ int pawl_ring_recover(pawl_ring *r, pawl_ring_death_fn is_dead, void *context)
         uint64_t owner = pawl_load64_relaxed(&c->owner);
         uint64_t seen = owner;
 
-        if (owner == 0 || owner == PAWL_RING_ANONYMOUS ||
+        if (owner == 0 || (owner & PAWL_RING_ANONYMOUS) != 0 ||
             !is_dead(owner & ~PAWL_RING_RECOVERS, context))
             continue;
         /* acquire: pairs with the release below, by another who tried. */
         if (!pawl_cas64_acquire(&c->owner, &seen, me | PAWL_RING_RECOVERS))
             continue;
         if (repair(r, c)) {
-            set_free(c);
+            settle(r, c);
             recovered++;
         } else {
             /* release: pairs with the claim above.  As it was found. */
@@ -1055,6 +1061,172 @@ int pawl_ring_recover(pawl_ring *r, pawl_ring_death_fn is_dead, void *context)
         }
     }
     return recovered;
+}
+
+static void settle_plain(pawl_ring *r, record *c)
+{
+    (void)r;
+    set_free(c);
+}
+
+int pawl_ring_recover(pawl_ring *r, pawl_ring_death_fn is_dead, void *context)
+{
+    return recover(r, is_dead, context, settle_plain);
+}
+
+/* ---- tasks --------------------------------------------------------------- *
+ *
+ * The word of a block is 0 while it is spare.  So of a record that TAKES and is
+ * quiet, the word of its block says whether it has taken: no mark has to be made
+ * between the swap and the death. */
+
+static pawl_u64 *word_of(const pawl_ring *r, const record *c)
+{
+    return block_at(r, own_block(c));
+}
+
+static void set_use(record *c, uint32_t use)
+{
+    /* release: to the ring's swaps and to those who recover: whether it takes is
+     * noted before it does. */
+    pawl_store_release(&c->use, use);
+}
+
+/* Whether there is a task in that hand; or one may come, if its owner lives. */
+static bool has_task(const pawl_ring *r, const record *c)
+{
+    uint64_t seen;
+
+    /* acquire: pairs with set_use. */
+    if ((pawl_load_acquire(&c->use) & TAKES) == 0)
+        return false;
+    /* acquire: keeps the next look behind it. */
+    seen = pawl_load64_acquire(&c->hand);
+    /* seq_cst: pairs with finish. */
+    return taking_of(seen) != PAWL_RING_NONE ||
+           pawl_load64_seq((pawl_u64 *)block_at(r, own_of(seen))) != 0;
+}
+
+static void lend_task(const pawl_ring *r, pawl_ring_loan *loan, const record *c)
+{
+    lend(r, loan, BORROWED, c);
+    loan->value_ = pawl_load64_relaxed(&c->task); /* relaxed: our own */
+}
+
+int pawl_ring_take(pawl_ring *r, pawl_ring_loan *loan)
+{
+    record *c = enter(r);
+    struct walk w;
+
+    if (c == NULL)
+        return -ENOMEM;
+    pawl_tsan_acquire(r); /* its block was another's */
+    /* relaxed: our own. */
+    set_use(c, pawl_load_relaxed(&c->use) | TAKES);
+    start_at_head(&w, r);
+    if (!take_block(r, c, &w)) {
+        set_use(c, pawl_load_relaxed(&c->use) & ~(uint32_t)TAKES);
+        leave(c);
+        return (int)w.err;
+    }
+    pawl_store64_relaxed(&c->task, w.at); /* relaxed: our own */
+    arrive(&w, &r->head);
+    lend_task(r, loan, c);
+    return 0;
+}
+
+int pawl_ring_adopt(pawl_ring *r, pawl_ring_loan *loan)
+{
+    for (uint32_t i = 0; i < r->records; i++) {
+        record *c = record_at(r, i);
+        uint64_t seen = PAWL_RING_ORPHAN;
+
+        /* relaxed: a hint.  acquire: pairs with settle_task. */
+        if (pawl_load64_relaxed(&c->owner) != seen ||
+            !pawl_cas64_acquire(&c->owner, &seen, pawl_ring_identity()))
+            continue;
+        set_use(c, PASSING | TAKES);
+        pawl_tsan_acquire(r);
+        lend_task(r, loan, c);
+        return 0;
+    }
+    return -ENOENT;
+}
+
+bool pawl_ring_holds(pawl_ring *r, const pawl_ring_loan *task,
+                     pawl_ring_loan *loan)
+{
+    const struct pawl_ring_seat *seat = pawl_ring_seat(r);
+    uint64_t id = pawl_ring_identity();
+    uint32_t first = 0;
+
+    if (task != NULL)
+        first = task->record_;
+    else if (seat->ring == r)
+        first = seat->record;
+    for (uint32_t i = 0; i < (task != NULL ? 1 : r->records); i++) {
+        uint32_t at = (first + i) % r->records;
+        const record *c = record_at(r, at);
+
+        /* relaxed: only the caller writes its own id, and its own task. */
+        if (pawl_load64_relaxed(&c->owner) == id && has_task(r, c) &&
+            (task == NULL || pawl_load64_relaxed(&c->task) == task->value_)) {
+            lend_task(r, loan, c);
+            return true;
+        }
+    }
+    return false;
+}
+
+void pawl_ring_finish(pawl_ring *r, pawl_ring_loan *loan)
+{
+    record *c = record_at(r, loan->record_);
+
+    /* seq_cst: pairs with has_task: what was done before is visible then, and who
+     * looks next for those who wait for it sees them, or they see this. */
+    pawl_store64_seq(word_of(r, c), 0);
+    /* relaxed: our own. */
+    set_use(c, pawl_load_relaxed(&c->use) & ~(uint32_t)TAKES);
+    end_loan(r, loan);
+}
+
+static void settle_done(pawl_ring *r, record *c)
+{
+    /* release: as in finish. */
+    pawl_store64_release(word_of(r, c), 0);
+    set_free(c);
+}
+
+static void settle_task(pawl_ring *r, record *c)
+{
+    if (!has_task(r, c)) {
+        settle_done(r, c);
+        return;
+    }
+    /* release: pairs with adopt. */
+    pawl_store64_release(&c->owner, PAWL_RING_ORPHAN);
+}
+
+int pawl_ring_recover_tasks(pawl_ring *r, pawl_ring_death_fn is_dead,
+                            void *context, bool keep, uint32_t *orphans)
+{
+    int n = recover(r, is_dead, context, keep ? settle_task : settle_done);
+
+    *orphans = 0;
+    for (uint32_t i = 0; i < r->records; i++)
+        /* relaxed: a hint; adopt decides. */
+        *orphans +=
+            pawl_load64_relaxed(&record_at(r, i)->owner) == PAWL_RING_ORPHAN;
+    return n;
+}
+
+uint64_t pawl_ring_tasks(const pawl_ring *r)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < r->records; i++)
+        n += has_task(r, record_at(r, i));
+    return n;
 }
 
 /* ---- making one ---------------------------------------------------------- */

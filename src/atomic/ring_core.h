@@ -77,6 +77,7 @@ struct pawl_ring {
  *     0                      nobody: the block is free
  *     id                     that thread
  *     ANONYMOUS              some thread
+ *     ORPHAN                 nobody: a task that a dead thread has left
  *     id | RECOVERS          that thread finds out what a dead owner has left
  *
  *      hand:    63 ...... 32   31 ........ 0
@@ -90,9 +91,12 @@ struct pawl_ring_record {
     pawl_u64 owner;
     pawl_u64 hand; /* written by the owner only */
     pawl_u32 use;  /* by the owner only: enum use of ring.c */
+    uint32_t unused;
+    pawl_u64 task; /* the position it was taken from; by the owner only */
 } __attribute__((aligned(PAWL_CACHE_LINE)));
 
 #define PAWL_RING_ANONYMOUS (UINT64_C(1) << 62)
+#define PAWL_RING_ORPHAN (PAWL_RING_ANONYMOUS | 1)
 #define PAWL_RING_RECOVERS (UINT64_C(1) << 63)
 #define PAWL_RING_NONE UINT32_MAX
 
@@ -107,5 +111,35 @@ int pawl_ring_init_as(enum pawl_ring_format format, pawl_ring **ring,
 /* How many elements have been pushed, at an instant within the call.  Exact up to
  * 2^61. */
 uint64_t pawl_ring_pushed(const pawl_ring *ring);
+
+/* ---- tasks -----------------------------------------------------------------
+ *
+ * Elements that stay in the hand of who has taken them until they are done: of
+ * rings of the swap format whose elements begin with a pawl_u64, which is 0 in all
+ * blocks but those that hold an element.  What a dead thread had in its hand is
+ * then known, and can be taken by another from there; so it keeps its record, and
+ * nothing is moved.
+ *
+ * A ring is used with these functions, reserve, commit and cancel (the word 0
+ * again) only, by threads with an identity. */
+
+/* As pawl_ring_borrow; ends with finish. */
+int pawl_ring_take(pawl_ring *ring, pawl_ring_loan *loan);
+/* Take what a dead thread has left.  Returns 0;  -ENOENT there is nothing. */
+int pawl_ring_adopt(pawl_ring *ring, pawl_ring_loan *loan);
+/* Find a task in the caller's hand: the one with that number, or any if it is
+ * NULL.  False: there is none. */
+bool pawl_ring_holds(pawl_ring *ring, const pawl_ring_loan *task,
+                     pawl_ring_loan *loan);
+void pawl_ring_finish(pawl_ring *ring, pawl_ring_loan *loan);
+
+/* As pawl_ring_recover.  What the dead held becomes an orphan, to be adopted, or
+ * is done, as `keep` says.  *orphans: how many there are now. */
+int pawl_ring_recover_tasks(pawl_ring *ring, pawl_ring_death_fn is_dead,
+                            void *context, bool keep, uint32_t *orphans);
+
+/* How many are in hands.  At least those that were when the call began, and still
+ * are when it ends. */
+uint64_t pawl_ring_tasks(const pawl_ring *ring);
 
 #endif /* PAWL_ATOMIC_RING_CORE_H */
