@@ -32,6 +32,7 @@
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
 #include <pawl/sem.h>
+#include <pawl/shared_queue.h>
 #include <pawl/spsc.h>
 #include <pawl/stack.h>
 #include <pawl/thread.h>

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * shared_queue_test.c - H-20 to H-26, Q-01 to Q-12 for queues in regions, by the
+ * threads of one process.
+ */
+#include <string.h>
+
+#include <pawl/error.h>
+#include <pawl/memory.h>
+#include <pawl/object.h>
+#include <pawl/region.h>
+#include <pawl/shared_queue.h>
+
+#include "test.h"
+
+#define OPTIONS(...) (&(pawl_shared_queue_options){__VA_ARGS__})
+
+enum { SIZE = 40 };
+
+static pawl_region *region;
+
+static pawl_shared_queue *make(const pawl_shared_queue_options *o)
+{
+    pawl_shared_queue *q;
+
+    if (region == NULL)
+        CHECK_OK(pawl_region_create(
+            &region,
+            &(pawl_region_options){.heap = 1 << 20, .participants = 4}));
+    CHECK_OK(pawl_shared_queue_create(&q, region, o));
+    return q;
+}
+
+static void put(pawl_shared_queue *q, const char *text)
+{
+    CHECK_OK(pawl_shared_queue_try_put(q, text, strlen(text) + 1));
+}
+
+static void get(pawl_shared_queue *q, const char *text)
+{
+    char buffer[SIZE];
+
+    CHECK_EQ(pawl_shared_queue_try_get(q, buffer, SIZE), strlen(text) + 1);
+    CHECK(strcmp(buffer, text) == 0);
+}
+
+static void get_nothing(pawl_shared_queue *q, int err)
+{
+    char buffer[SIZE];
+
+    CHECK_ERR((int)pawl_shared_queue_try_get(q, buffer, SIZE), err);
+}
+
+TEST(shared_queue.holds_records_of_any_size_up_to_its_own)
+{
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 3, .record_size = SIZE));
+    char big[SIZE + 1] = {1, 2, 3};
+    char out[SIZE];
+
+    CHECK_OK(pawl_shared_queue_try_put(q, big, 0));
+    put(q, "one");
+    CHECK_OK(pawl_shared_queue_try_put(q, big, SIZE));
+    CHECK_EQ(pawl_shared_queue_size(q), 3);
+    CHECK_ERR(pawl_shared_queue_try_put(q, big, 1), -EAGAIN);
+    CHECK_ERR(pawl_shared_queue_put_until(q, big, 1, 0), -ETIMEDOUT);
+    CHECK_ERR(pawl_shared_queue_try_put(q, big, SIZE + 1),
+              -EMSGSIZE); /* H-26 */
+    CHECK_ERR((int)pawl_shared_queue_try_get(q, out, SIZE - 1), -EMSGSIZE);
+    CHECK_EQ(pawl_shared_queue_size(q), 3);
+    CHECK_EQ(pawl_shared_queue_try_get(q, out, SIZE), 0);
+    get(q, "one");
+    CHECK_EQ(pawl_shared_queue_get(q, out, SIZE), SIZE);
+    CHECK(memcmp(out, big, SIZE) == 0);
+    get_nothing(q, -EAGAIN);
+    CHECK_ERR((int)pawl_shared_queue_get_until(q, out, SIZE, 0), -ETIMEDOUT);
+    CHECK_EQ(pawl_shared_queue_capacity(q), 3);
+    CHECK_EQ(pawl_shared_queue_record_size(q), SIZE);
+    pawl_shared_queue_free(q);
+}
+
+TEST(shared_queue.is_found_by_its_name)
+{
+    pawl_shared_queue *q =
+        make(OPTIONS(.name = "q", .capacity = 2, .record_size = SIZE));
+    pawl_shared_queue *again;
+    void *at;
+    pawl_object other = {.name = "o", .type = 7, .version = 1, .bytes = 8};
+
+    put(q, "x");
+    CHECK_ERR(pawl_shared_queue_create(
+                  &again, region,
+                  OPTIONS(.name = "q", .capacity = 2, .record_size = SIZE)),
+              -EEXIST);
+    CHECK_ERR(pawl_shared_queue_open(
+                  &again, region,
+                  OPTIONS(.name = "q", .capacity = 9, .record_size = 9)),
+              0);
+    CHECK_EQ(pawl_shared_queue_capacity(again), 2);
+    get(again, "x");
+    pawl_shared_queue_free(again);
+    CHECK_OK(pawl_shared_queue_find(&again, region, "q"));
+    pawl_shared_queue_free(again);
+    pawl_shared_queue_free(q);
+    CHECK_OK(pawl_shared_queue_remove(region, "q"));
+    CHECK_ERR(pawl_shared_queue_find(&again, region, "q"), -ENOENT);
+    CHECK_ERR(pawl_shared_queue_open(
+                  &again, region,
+                  OPTIONS(.name = "q", .capacity = 9, .record_size = 9)),
+              1);
+    pawl_shared_queue_free(again);
+    CHECK_OK(pawl_object_create(region, &other, NULL, NULL, &at));
+    CHECK_ERR(pawl_shared_queue_find(&again, region, "o"), -EINVAL);
+}
+
+TEST(shared_queue.without_a_name_is_a_block_of_the_callers)
+{
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 2, .record_size = SIZE));
+    pawl_offset at = pawl_shared_queue_offset(q);
+    pawl_shared_queue *again;
+    pawl_memory_stats s;
+
+    put(q, "x");
+    CHECK_OK(pawl_shared_queue_at(&again, region, at));
+    get(again, "x");
+    pawl_shared_queue_free(again);
+    pawl_shared_queue_free(q);
+    CHECK_OK(pawl_memory_get_stats(region, &s));
+    CHECK_EQ(s.owned, 1);
+    CHECK_OK(pawl_memory_free(region, at));
+    CHECK_ERR(pawl_shared_queue_at(&again, region, at), -EINVAL);
+    CHECK_ERR(pawl_shared_queue_at(&again, region, at + 1), -EINVAL);
+}
+
+TEST(shared_queue.refuses_what_cannot_be)
+{
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 1, .record_size = 1));
+    pawl_shared_queue *none;
+
+    pawl_shared_queue_free(q);
+#define REFUSED(...)                                                           \
+    CHECK_ERR(pawl_shared_queue_create(&none, region, OPTIONS(__VA_ARGS__)),   \
+              -EINVAL)
+    REFUSED(.capacity = 0, .record_size = 1);
+    REFUSED(.capacity = 1, .record_size = 0);
+    REFUSED(.capacity = (size_t)PAWL_SHARED_QUEUE_CAPACITY_MAX + 1,
+            .record_size = 1);
+    REFUSED(.capacity = 1, .record_size = 1, .flags = 1);
+    REFUSED(.capacity = 1, .record_size = 1, .key_offset = 1);
+    REFUSED(.capacity = 1, .record_size = 1, .in_hand = 1);
+    REFUSED(.capacity = 1, .record_size = 7, .kind = PAWL_SHARED_PRIORITY);
+    REFUSED(.capacity = 1, .record_size = 1, .tasks = PAWL_TASKS_AGAIN,
+            .in_hand = 4093);
+    CHECK_ERR(pawl_shared_queue_create(
+                  &none, region,
+                  OPTIONS(.capacity = 1 << 20, .record_size = 1 << 20)),
+              -ENOSPC);
+}
+
+TEST(shared_queue.close_is_the_callers_only)
+{
+    pawl_shared_queue *q =
+        make(OPTIONS(.name = "q", .capacity = 2, .record_size = SIZE));
+    pawl_shared_queue *other;
+
+    CHECK_OK(pawl_shared_queue_find(&other, region, "q"));
+    put(q, "x");
+    CHECK_OK(pawl_shared_queue_close(q));
+    CHECK_OK(pawl_shared_queue_close(q)); /* H-21: idempotent */
+    get_nothing(q, -EBADF);
+    CHECK_ERR(pawl_shared_queue_try_put(q, "y", 2), -EBADF);
+    CHECK_ERR(pawl_shared_queue_shutdown(q), -EBADF);
+    get(other, "x");
+    put(other, "z");
+    CHECK_OK(pawl_region_close(region));
+    get_nothing(other, -EBADF);
+    pawl_shared_queue_free(q);
+    pawl_shared_queue_free(other);
+    pawl_region_free(region);
+}
+
+static void wait_for_one(void *q)
+{
+    char buffer[SIZE];
+
+    CHECK_ERR((int)pawl_shared_queue_get(q, buffer, SIZE), -EBADF);
+    CHECK_OK(pawl_region_leave(region));
+}
+
+TEST(shared_queue.close_ends_the_waits_of_this_handle)
+{
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 2, .record_size = SIZE));
+    struct test_thread *t = test_thread(wait_for_one, q);
+
+    test_until_asleep(test_tid(t));
+    CHECK_OK(pawl_shared_queue_close(q));
+    test_join(t);
+}
+
+TEST(shared_queue.shutdown_delivers_what_is_there)
+{
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 3, .record_size = SIZE));
+
+    put(q, "a");
+    CHECK(!pawl_shared_queue_is_shutdown(q));
+    CHECK_OK(pawl_shared_queue_shutdown(q));
+    CHECK_OK(pawl_shared_queue_shutdown(q));
+    CHECK(pawl_shared_queue_is_shutdown(q));
+    CHECK_ERR(pawl_shared_queue_try_put(q, "b", 2), -ESHUTDOWN);
+    CHECK_ERR(pawl_shared_queue_put(q, "b", 2), -ESHUTDOWN);
+    get(q, "a");
+    get_nothing(q, -ESHUTDOWN);
+}
+
+static void put_into_full(void *q)
+{
+    CHECK_OK(pawl_shared_queue_put(q, "3", 2));
+}
+
+TEST(shared_queue.put_waits_for_room)
+{
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 2, .record_size = SIZE));
+    struct test_thread *t;
+
+    put(q, "1");
+    put(q, "2");
+    t = test_thread(put_into_full, q);
+    test_until_asleep(test_tid(t));
+    get(q, "1");
+    test_join(t);
+    get(q, "2");
+    get(q, "3");
+}
+
+/* ---- tasks -------------------------------------------------------------------- */
+
+static pawl_shared_queue *with_tasks(enum pawl_tasks tasks)
+{
+    return make(OPTIONS(.capacity = 3, .record_size = SIZE, .tasks = tasks,
+                        .in_hand = 2));
+}
+
+TEST(shared_queue.tasks_are_counted_until_done)
+{
+    pawl_shared_queue *q = with_tasks(PAWL_TASKS_GONE);
+
+    CHECK_OK(pawl_shared_queue_try_join(q)); /* nothing was put */
+    CHECK_ERR(pawl_shared_queue_task_done(q, NULL), -EOVERFLOW);
+    put(q, "a");
+    put(q, "b");
+    CHECK_ERR(pawl_shared_queue_task_done(q, NULL), -EOVERFLOW);
+    CHECK_ERR(pawl_shared_queue_try_join(q), -EAGAIN);
+    get(q, "a");
+    get(q, "b");
+    CHECK_EQ(pawl_shared_queue_unfinished(q), 2);
+    CHECK_ERR(pawl_shared_queue_join_until(q, 0), -ETIMEDOUT);
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_ERR(pawl_shared_queue_try_join(q), -EAGAIN);
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_OK(pawl_shared_queue_join(q));
+    CHECK_ERR(pawl_shared_queue_task_done(q, NULL), -EOVERFLOW); /* H-25 */
+    CHECK_EQ(pawl_shared_queue_unfinished(q), 0);
+}
+
+TEST(shared_queue.a_task_is_done_once)
+{
+    pawl_shared_queue *q = with_tasks(PAWL_TASKS_AGAIN);
+    char buffer[SIZE];
+    pawl_task one;
+    pawl_task two;
+
+    put(q, "a");
+    put(q, "b");
+    put(q, "c");
+    CHECK_EQ(pawl_shared_queue_try_get_task(q, buffer, SIZE, &one), 2);
+    CHECK_EQ(pawl_shared_queue_get_task(q, buffer, SIZE, &two), 2);
+    CHECK_OK(pawl_shared_queue_task_done(q, &one));
+    CHECK_ERR(pawl_shared_queue_task_done(q, &one), -EOVERFLOW); /* W-48 */
+    get(q, "c");
+    CHECK_ERR(pawl_shared_queue_task_done(q, &one), -EOVERFLOW);
+    CHECK_OK(pawl_shared_queue_task_done(q, &two));
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_OK(pawl_shared_queue_try_join(q));
+}
+
+TEST(shared_queue.without_tasks_has_none)
+{
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 3, .record_size = SIZE));
+
+    put(q, "a");
+    get(q, "a");
+    CHECK_ERR(pawl_shared_queue_task_done(q, NULL), -EINVAL);
+    CHECK_ERR(pawl_shared_queue_join(q), -EINVAL);
+    CHECK_EQ(pawl_shared_queue_unfinished(q), 0);
+}
+
+static void join_it(void *q)
+{
+    CHECK_OK(pawl_shared_queue_join(q));
+}
+
+TEST(shared_queue.join_waits_for_the_last)
+{
+    pawl_shared_queue *q = with_tasks(PAWL_TASKS_AGAIN);
+    struct test_thread *t;
+
+    put(q, "a");
+    t = test_thread(join_it, q);
+    test_until_asleep(test_tid(t));
+    get(q, "a");
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    test_join(t);
+}
+
+TEST(shared_queue.shutdown_now_counts_what_is_there_as_done)
+{
+    pawl_shared_queue *q = with_tasks(PAWL_TASKS_AGAIN);
+
+    put(q, "a");
+    put(q, "b");
+    put(q, "c");
+    get(q, "a");
+    CHECK_EQ(pawl_shared_queue_shutdown_now(q), 2);
+    CHECK_ERR(pawl_shared_queue_try_join(q), -EAGAIN); /* one in hand */
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_OK(pawl_shared_queue_try_join(q));
+    CHECK_EQ(pawl_shared_queue_shutdown_now(q), 0);
+}
+
+static void get_and_end(void *q)
+{
+    get(q, "a");
+}
+
+TEST(shared_queue.tasks_of_the_dead_are_done_or_come_again)
+{
+    pawl_shared_queue *q = with_tasks(PAWL_TASKS_AGAIN);
+
+    put(q, "a");
+    put(q, "b");
+    test_join(test_thread(get_and_end, q));
+    CHECK_EQ(pawl_shared_queue_unfinished(q), 2);
+    CHECK_EQ(pawl_shared_queue_recover(q), 1);
+    get(q, "a"); /* before the others */
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    get(q, "b");
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    put(q, "a");
+    test_join(test_thread(get_and_end, q));
+    CHECK_OK(pawl_shared_queue_shutdown(q));
+    get(q, "a"); /* still delivered */
+    get_nothing(q, -ESHUTDOWN);
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_OK(pawl_shared_queue_try_join(q));
+
+    q = with_tasks(PAWL_TASKS_GONE);
+    put(q, "a");
+    test_join(test_thread(get_and_end, q));
+    CHECK_OK(pawl_shared_queue_join(q));
+    get_nothing(q, -EAGAIN);
+}
+
+/* More die with a task than there are hands: none is lost. */
+TEST(shared_queue.hands_of_the_dead_come_back)
+{
+    pawl_shared_queue *q = with_tasks(PAWL_TASKS_AGAIN);
+
+    put(q, "a");
+    for (int i = 0; i < 100; i++)
+        test_join(test_thread(get_and_end, q));
+    get(q, "a");
+    get_nothing(q, -EAGAIN);
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_OK(pawl_shared_queue_try_join(q));
+    put(q, "1");
+    put(q, "2");
+    put(q, "3");
+    CHECK_ERR(pawl_shared_queue_try_put(q, "4", 2), -EAGAIN);
+}
+
+static void try_to_take_part(void *q)
+{
+    CHECK_ERR(pawl_shared_queue_try_put(q, "x", 2), -ENOMEM);
+}
+
+static void stay(void *arg)
+{
+    CHECK(pawl_region_join(region) > 0);
+    if (--*(int *)arg > 0)
+        test_join(test_thread(stay, arg));
+    else
+        test_join(test_thread(try_to_take_part, *(void **)((char *)arg + 8)));
+}
+
+TEST(shared_queue.says_when_too_many_take_part)
+{
+    struct {
+        int n;
+        int unused;
+        void *q;
+    } arg = {.n = 3}; /* with this thread, 4 */
+
+    arg.q = make(OPTIONS(.capacity = 3, .record_size = SIZE));
+    CHECK(pawl_region_join(region) > 0);
+    test_join(test_thread(stay, &arg));
+}
