@@ -43,7 +43,7 @@
  *   task until it says task_done or dies; then it counts as done
  *   (PAWL_TASKS_GONE: at most once), or is delivered again, before the others
  *   (PAWL_TASKS_AGAIN: at least once).  That it died is found by those who get when
- *   nothing else is there, by those who join, and now and then by those who get.
+ *   nothing else is there, by those who join, and (FIFO) at every 64th get.
  * Order       what was done before a put is visible after the get of that record;
  *   what was done before task_done, after join.
  * Errors      -EAGAIN of a try form: full, or empty;  -ETIMEDOUT of an until form:

@@ -32,7 +32,7 @@ struct pawl_shared_queue {
 
 static const struct pawl_shared_store *store_for(uint32_t kind)
 {
-    return kind == PAWL_SHARED_FIFO ? &pawl_shared_fifo : NULL;
+    return kind == PAWL_SHARED_FIFO ? &pawl_shared_fifo : &pawl_shared_order;
 }
 
 static void *store_at(const struct pawl_shared_queue_core *core)
@@ -112,10 +112,11 @@ static int hold(pawl_shared_queue **queue, pawl_region *r, void *memory,
         return -EINVAL;
     /* acquire: pairs with the release in make. */
     if (pawl_load_acquire(&core->magic) != MAGIC ||
-        core->layout != PAWL_SHARED_QUEUE_LAYOUT || core->bytes > bytes)
+        core->layout != PAWL_SHARED_QUEUE_LAYOUT || core->bytes > bytes ||
+        core->kind > PAWL_SHARED_DEQUE)
         return -EINVAL;
     store = store_for(core->kind);
-    if (store == NULL || !store->attach(core, store_at(core)))
+    if (!store->attach(core, store_at(core)))
         return -EINVAL;
     q = malloc(sizeof *q);
     if (q == NULL)

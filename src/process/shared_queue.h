@@ -80,6 +80,7 @@ struct pawl_shared_store {
 };
 
 extern const struct pawl_shared_store pawl_shared_fifo;
+extern const struct pawl_shared_store pawl_shared_order;
 
 static inline bool pawl_shared_has_tasks(const struct pawl_shared_call *c)
 {

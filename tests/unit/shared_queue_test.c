@@ -8,6 +8,7 @@
 #include <pawl/error.h>
 #include <pawl/memory.h>
 #include <pawl/object.h>
+#include <pawl/queue.h>
 #include <pawl/region.h>
 #include <pawl/shared_queue.h>
 
@@ -402,4 +403,146 @@ TEST(shared_queue.says_when_too_many_take_part)
     arg.q = make(OPTIONS(.capacity = 3, .record_size = SIZE));
     CHECK(pawl_region_join(region) > 0);
     test_join(test_thread(stay, &arg));
+}
+
+/* ---- the other kinds ------------------------------------------------------------ */
+
+TEST(shared_queue.lifo_is_last_in_first_out)
+{
+    pawl_shared_queue *q = make(
+        OPTIONS(.capacity = 3, .record_size = SIZE, .kind = PAWL_SHARED_LIFO));
+
+    for (int round = 0; round < 5; round++) {
+        put(q, "a");
+        put(q, "b");
+        get(q, "b");
+        put(q, "c");
+        put(q, "d");
+        CHECK_ERR(pawl_shared_queue_try_put(q, "e", 2), -EAGAIN);
+        get(q, "d");
+        get(q, "c");
+        get(q, "a");
+        get_nothing(q, -EAGAIN);
+    }
+    CHECK_ERR(pawl_shared_queue_try_put_front(q, "e", 2), -EINVAL);
+}
+
+struct job {
+    char name[8];
+    int64_t key;
+};
+
+static void put_job(pawl_shared_queue *q, const char *name, int64_t key)
+{
+    struct job j = {.key = key};
+
+    strcpy(j.name, name);
+    CHECK_OK(pawl_shared_queue_try_put(q, &j, sizeof j));
+}
+
+static void get_job(pawl_shared_queue *q, const char *name)
+{
+    struct job j;
+
+    CHECK_EQ(pawl_shared_queue_try_get(q, &j, sizeof j), sizeof j);
+    CHECK(strcmp(j.name, name) == 0);
+}
+
+static pawl_shared_queue *prio(unsigned flags, enum pawl_tasks tasks)
+{
+    return make(OPTIONS(.capacity = 9, .record_size = sizeof(struct job),
+                        .kind = PAWL_SHARED_PRIORITY, .tasks = tasks,
+                        .key_offset = offsetof(struct job, key),
+                        .flags = flags));
+}
+
+static void get_least_and_end(void *q)
+{
+    get_job(q, "b");
+}
+
+TEST(shared_queue.priority_keeps_the_order_of_equals)
+{
+    pawl_shared_queue *q = prio(PAWL_QUEUE_SIGNED, PAWL_TASKS_NONE);
+
+    put_job(q, "c", 0);
+    put_job(q, "a", -2);
+    put_job(q, "d", 0);
+    put_job(q, "g", 7);
+    put_job(q, "e", 0);
+    put_job(q, "b", -1);
+    put_job(q, "f", 0);
+    get_job(q, "a");
+    get_job(q, "b");
+    get_job(q, "c");
+    get_job(q, "d");
+    get_job(q, "e");
+    get_job(q, "f");
+    get_job(q, "g");
+    CHECK_ERR(pawl_shared_queue_try_put(q, "too short", 10), -EINVAL);
+    q = prio(PAWL_QUEUE_MAX_FIRST, PAWL_TASKS_NONE);
+    put_job(q, "1", 1);
+    put_job(q, "-1", -1); /* a great number, unsigned */
+    get_job(q, "-1");
+    get_job(q, "1");
+}
+
+TEST(shared_queue.priority_takes_tasks_of_the_dead_back_to_their_places)
+{
+    pawl_shared_queue *q = prio(0, PAWL_TASKS_AGAIN);
+
+    put_job(q, "c", 2);
+    put_job(q, "b", 1);
+    put_job(q, "b2", 1);
+    test_join(test_thread(get_least_and_end, q));
+    put_job(q, "a", 0);
+    CHECK_EQ(pawl_shared_queue_recover(q), 1);
+    get_job(q, "a");
+    get_job(q, "b");
+    get_job(q, "b2");
+    get_job(q, "c");
+    for (int i = 0; i < 4; i++)
+        CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_ERR(pawl_shared_queue_task_done(q, NULL), -EOVERFLOW);
+    CHECK_OK(pawl_shared_queue_try_join(q));
+}
+
+static void get_back(pawl_shared_queue *q, const char *text)
+{
+    char buffer[SIZE];
+
+    CHECK_EQ(pawl_shared_queue_try_get_back(q, buffer, SIZE), strlen(text) + 1);
+    CHECK(strcmp(buffer, text) == 0);
+}
+
+TEST(shared_queue.deque_has_two_ends)
+{
+    pawl_shared_queue *q =
+        make(OPTIONS(.capacity = 3, .record_size = SIZE,
+                     .kind = PAWL_SHARED_DEQUE, .tasks = PAWL_TASKS_AGAIN));
+
+    for (int round = 0; round < 5; round++) {
+        put(q, "b");
+        CHECK_OK(pawl_shared_queue_put_front(q, "a", 2));
+        CHECK_OK(pawl_shared_queue_put_front_until(q, "z", 2, 0));
+        CHECK_ERR(pawl_shared_queue_try_put_front(q, "x", 2), -EAGAIN);
+        get_back(q, "b");
+        get(q, "z");
+        CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+        put(q, "c");
+        get(q, "a");
+        get(q, "c");
+        CHECK_EQ(pawl_shared_queue_unfinished(q), 3);
+        for (int i = 0; i < 3; i++)
+            CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+        CHECK_OK(pawl_shared_queue_try_join(q));
+    }
+    test_join(test_thread(put_into_full, q));
+    CHECK_OK(pawl_shared_queue_put_front(q, "a", 2));
+    test_join(test_thread(get_and_end, q));
+    CHECK_EQ(pawl_shared_queue_recover(q), 1);
+    CHECK_OK(pawl_shared_queue_shutdown(q));
+    get(q, "a");
+    get_back(q, "3");
+    get_nothing(q, -ESHUTDOWN);
 }

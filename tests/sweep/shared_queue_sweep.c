@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * shared_queue_sweep.c - Q-23, H-20, H-22, H-25: a process killed, or stopped, at any
+ * instruction of using a queue in a region.  What was put is delivered once, in order;
+ * of the record in the dead one's hand, what the queue promises; the capacity and
+ * all hands come back; FIFO: nobody waits for who is stopped.
+ */
+#include <stdio.h>
+
+#include <pawl/error.h>
+#include <pawl/queue.h>
+#include <pawl/shared_queue.h>
+
+#include "process/region.h"
+#include "sweep.h"
+
+enum {
+    PAGE = PAWL_REGION_PAGE,
+    PAGES = 3,
+    BYTES = (6 + PAGES) * PAGE,
+    CAPACITY = 3,
+    PARTICIPANTS = 3,
+    FIFO_SPARE = 4,
+};
+
+struct scene {
+    _Alignas(PAWL_REGION_PAGE) unsigned char memory[BYTES];
+    pawl_offset at;
+    pawl_task task;
+    /* volatile: `returned` is not written before the answer. */
+    volatile int64_t answer;
+    volatile bool returned;
+};
+
+enum what { PUT, GET, DONE, GET_ORPHAN, RECOVER, CLOSE };
+
+/* What is swept: set before the fork of those who need it. */
+static struct {
+    enum pawl_shared_queue_kind kind;
+    enum pawl_tasks tasks;
+    enum what what;
+    uint64_t fill; /* records 1, 2, ... in the queue when the victim begins */
+    bool others_wait;
+} plan;
+
+static pawl_region *region_of(struct scene *s)
+{
+    static pawl_region r;
+    struct pawl_region_header *h = (void *)s->memory;
+
+    CHECK_OK(pawl_region_find_at(&r, h, (size_t)h->bytes));
+    return &r;
+}
+
+/* The handle of this process, made anew for each scene. */
+static pawl_shared_queue *q;
+
+static void put(uint64_t n)
+{
+    CHECK_OK(pawl_shared_queue_try_put(q, &n, sizeof n));
+}
+
+/* The next record, or 0. */
+static uint64_t get(void)
+{
+    uint64_t n;
+    int64_t bytes = pawl_shared_queue_try_get(q, &n, sizeof n);
+
+    if (bytes == -EAGAIN || bytes == -ESHUTDOWN)
+        return 0;
+    CHECK_EQ(bytes, sizeof n);
+    if (plan.tasks != PAWL_TASKS_NONE)
+        CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    return n;
+}
+
+/* A participant that ends with a task in its hand. */
+static void get_and_end(void *unused)
+{
+    uint64_t n;
+
+    (void)unused;
+    CHECK_EQ(pawl_shared_queue_try_get(q, &n, sizeof n), sizeof n);
+}
+
+static void hold(struct scene *s)
+{
+    pawl_shared_queue_free(q);
+    CHECK_OK(pawl_shared_queue_at(&q, region_of(s), s->at));
+}
+
+static void prepare(void *object)
+{
+    struct scene *s = object;
+    const struct pawl_region_plan p = {
+        .participants = PARTICIPANTS, .heap_pages = PAGES, .names = 1};
+    struct pawl_region_map map;
+    pawl_region r;
+
+    CHECK_OK(pawl_region_lay_out(&p, &map));
+    CHECK(map.bytes <= BYTES);
+    CHECK_OK(pawl_region_make_at(&r, s->memory, (size_t)map.bytes, &p, NULL));
+    pawl_shared_queue_free(q);
+    CHECK_OK(pawl_shared_queue_create(
+        &q, region_of(s),
+        &(pawl_shared_queue_options){.capacity = CAPACITY,
+                                     .record_size = sizeof(uint64_t),
+                                     .kind = plan.kind,
+                                     .tasks = plan.tasks}));
+    s->at = pawl_shared_queue_offset(q);
+    CHECK_OK(pawl_memory_keep(region_of(s), s->at));
+    for (uint64_t n = 1; n <= plan.fill; n++)
+        put(n);
+    if (plan.what == GET_ORPHAN || plan.what == RECOVER)
+        test_join(test_thread(get_and_end, NULL));
+}
+
+/* The victim's: it takes part, and has its hand. */
+static void warm(void *object)
+{
+    struct scene *s = object;
+    uint64_t n = 99;
+
+    hold(s);
+    if (plan.what == DONE)
+        CHECK_EQ(pawl_shared_queue_try_get_task(q, &n, sizeof n, &s->task),
+                 sizeof n);
+    else
+        CHECK_ERR(pawl_shared_queue_try_put(q, &n, sizeof n + 1), -EMSGSIZE);
+}
+
+static void victim(void *object)
+{
+    struct scene *s = object;
+    uint64_t n = plan.fill + 1;
+
+    switch (plan.what) {
+    case PUT:
+        s->answer = pawl_shared_queue_try_put(q, &n, sizeof n);
+        break;
+    case GET:
+    case GET_ORPHAN:
+        s->answer = pawl_shared_queue_try_get(q, &n, sizeof n);
+        break;
+    case DONE:
+        s->answer = pawl_shared_queue_task_done(q, &s->task);
+        break;
+    case RECOVER:
+        s->answer = pawl_shared_queue_recover(q);
+        break;
+    case CLOSE:
+        s->answer = pawl_shared_queue_shutdown(q);
+    }
+    s->returned = true;
+}
+
+/* ---- what the others find ------------------------------------------------------- */
+
+/* The record that the victim puts or has in its hand; 0: none. */
+static uint64_t in_hand(void)
+{
+    bool newest = plan.kind == PAWL_SHARED_LIFO;
+
+    switch (plan.what) {
+    case PUT:
+        return plan.fill + 1;
+    case GET:
+    case DONE:
+    case GET_ORPHAN:
+    case RECOVER:
+        return plan.fill == 0 ? 0 : newest ? plan.fill : 1;
+    case CLOSE:
+        break;
+    }
+    return 0;
+}
+
+/* How often it must come: at least, at most. */
+static void expect(const struct scene *s, bool dead, int *least, int *most)
+{
+    bool again = plan.tasks == PAWL_TASKS_AGAIN;
+
+    *least = 0;
+    *most = 1;
+    if (plan.what == PUT) {
+        *least = s->returned && s->answer == 0;
+        *most = !s->returned || s->answer == 0;
+    } else if (plan.what == GET && s->returned) {
+        *least = *most = again && dead;
+    } else if (plan.what == GET && again && dead) {
+        *least = 1;
+    } else if (plan.what == DONE && s->returned) {
+        *most = 0;
+    } else if (plan.what == GET_ORPHAN || plan.what == RECOVER) {
+        /* The one that it belonged to is dead. */
+        *least = again && dead;
+        *most = again;
+    }
+}
+
+/* Drain, and see that each other record comes once, in order, with the one in the
+ * victim's hand anywhere: it may come before the others. */
+static void check_records(const struct scene *s, bool dead)
+{
+    uint64_t hand = in_hand();
+    uint64_t last = 0;
+    uint64_t count = 0;
+    uint64_t seen = 0;
+    int least;
+    int most;
+    uint64_t n;
+
+    while ((n = get()) != 0) {
+        if (n == hand) {
+            seen++;
+            continue;
+        }
+        CHECK(n <= plan.fill);
+        CHECK(last == 0 ||
+              (plan.kind == PAWL_SHARED_LIFO ? n < last : n > last));
+        last = n;
+        count++;
+    }
+    CHECK_EQ(count, plan.fill - (hand != 0 && hand <= plan.fill));
+    if (hand == 0)
+        return;
+    expect(s, dead, &least, &most);
+    CHECK(seen >= (uint64_t)least && seen <= (uint64_t)most);
+}
+
+/* Everything is back: the capacity, and as many hands as there should be. */
+static void check_capacity(void)
+{
+    uint64_t n = 0;
+    uint64_t hands = PARTICIPANTS;
+    uint64_t taken = 0;
+
+    if (plan.kind == PAWL_SHARED_FIFO)
+        hands += FIFO_SPARE;
+    for (n = 1; n <= CAPACITY; n++)
+        put(n);
+    CHECK_ERR(pawl_shared_queue_try_put(q, &n, sizeof n), -EAGAIN);
+    if (plan.tasks == PAWL_TASKS_NONE) {
+        for (n = 1; n <= CAPACITY; n++)
+            CHECK(get() != 0);
+        CHECK_EQ(get(), 0);
+        return;
+    }
+    /* Hold as many as can be held; one is needed to put. */
+    while (taken < hands) {
+        CHECK_EQ(pawl_shared_queue_try_get(q, &n, sizeof n), sizeof n);
+        taken++;
+        if (taken < hands && pawl_shared_queue_size(q) == 0)
+            put(1);
+    }
+    CHECK_EQ(pawl_shared_queue_unfinished(q),
+             hands + pawl_shared_queue_size(q));
+    while (taken-- > 0)
+        CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    while (get() != 0)
+        ;
+    CHECK_ERR(pawl_shared_queue_task_done(q, NULL), -EOVERFLOW);
+    CHECK_OK(pawl_shared_queue_join_until(q, pawl_after_ms(10000)));
+}
+
+static void after_a_kill(void *object)
+{
+    struct scene *s = object;
+
+    hold(s);
+    CHECK(!s->returned || plan.what == PUT || s->answer >= 0 ||
+          plan.fill == 0 || plan.tasks == PAWL_TASKS_GONE);
+    check_records(s, true);
+    if (plan.what == CLOSE) {
+        uint64_t n = 1;
+        int err = pawl_shared_queue_try_put(q, &n, sizeof n);
+
+        CHECK(err == -ESHUTDOWN || (err == 0 && !s->returned));
+        return;
+    }
+    check_capacity();
+}
+
+/* The victim is stopped, and holds one record at most: the others put and get what
+ * they like. */
+static void beside_a_frozen_one(void *object)
+{
+    struct scene *s = object;
+
+    hold(s);
+    check_records(s, false);
+    if (plan.what != CLOSE) {
+        uint64_t n = 8;
+
+        for (uint64_t i = 0; i < CAPACITY; i++)
+            put(n);
+        CHECK_ERR(pawl_shared_queue_try_put(q, &n, sizeof n), -EAGAIN);
+        for (uint64_t i = 0; i < CAPACITY; i++)
+            CHECK_EQ(get(), n);
+    }
+    CHECK_EQ(get(), 0);
+}
+
+static void run(const char *name, enum sweep_mode mode)
+{
+    struct sweep_case c = {
+        .name = name,
+        .size = sizeof(struct scene),
+        .prepare = prepare,
+        .warm = warm,
+        .victim = victim,
+        .others = mode == SWEEP_KILL ? after_a_kill : beside_a_frozen_one,
+        .leftovers = true,
+        .budget = 15000,
+    };
+
+    TEST_TIMEOUT(300);
+    sweep(&c, mode);
+}
+
+static void sweep_kind(enum pawl_shared_queue_kind kind, const char *name)
+{
+    static const struct {
+        enum what what;
+        enum pawl_tasks tasks;
+        uint64_t fill;
+        const char *name;
+    } cases[] = {
+        {PUT, PAWL_TASKS_NONE, 0, "put"},
+        {PUT, PAWL_TASKS_AGAIN, 2, "put, tasks"},
+        {PUT, PAWL_TASKS_AGAIN, 3, "put into a full one"},
+        {GET, PAWL_TASKS_NONE, 2, "get"},
+        {GET, PAWL_TASKS_GONE, 2, "get, gone"},
+        {GET, PAWL_TASKS_AGAIN, 3, "get, again"},
+        {GET, PAWL_TASKS_AGAIN, 0, "get from an empty one"},
+        {DONE, PAWL_TASKS_AGAIN, 2, "task done"},
+        {GET_ORPHAN, PAWL_TASKS_AGAIN, 1, "get of a dead one's"},
+        {RECOVER, PAWL_TASKS_AGAIN, 2, "recover"},
+        {RECOVER, PAWL_TASKS_GONE, 2, "recover, gone"},
+        {CLOSE, PAWL_TASKS_NONE, 2, "shutdown"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char full[64];
+
+        plan.kind = kind;
+        plan.what = cases[i].what;
+        plan.tasks = cases[i].tasks;
+        plan.fill = cases[i].fill;
+        snprintf(full, sizeof full, "%s %s", name, cases[i].name);
+        run(full, SWEEP_KILL);
+        if (kind == PAWL_SHARED_FIFO && plan.what != RECOVER)
+            run(full, SWEEP_FREEZE);
+    }
+}
+
+TEST(shared_queue.fifo_killed_or_frozen_anywhere)
+{
+    sweep_kind(PAWL_SHARED_FIFO, "fifo");
+}
+
+TEST(shared_queue.lifo_killed_anywhere)
+{
+    sweep_kind(PAWL_SHARED_LIFO, "lifo");
+}
+
+TEST(shared_queue.deque_killed_anywhere)
+{
+    sweep_kind(PAWL_SHARED_DEQUE, "deque");
+}
+
+TEST(shared_queue.priority_killed_anywhere)
+{
+    sweep_kind(PAWL_SHARED_PRIORITY, "priority");
+}
