@@ -141,6 +141,7 @@ extern double bench_ns_per_tick;
 /* Calibrate the clock and the work, find the CPUs; before any row. */
 void bench_prepare(int64_t cell_ns);
 unsigned bench_cpus(void); /* how many this process may use */
+int64_t bench_cell_ns(void); /* how long a cell is to work */
 
 /* Start a thread that sleeps for ever.  libc drops the locked instructions of
  * its locks while a process has one thread, so the twins of a multi-threaded
@@ -231,6 +232,7 @@ void bench_ring_cxx(void); /* what exists in C++ only */
 void bench_wait(void);
 void bench_timer(void);
 void bench_process(void);
+void bench_shared_queue(void);
 void bench_process_main(int argc, char **argv); /* first thing of main */
 void bench_thread(void);
 void bench_cxx(void); /* std:: and absl::, for all objects */

@@ -80,6 +80,11 @@ void bench_prepare(int64_t cell_ns)
     calibrate();
 }
 
+int64_t bench_cell_ns(void)
+{
+    return cell_length_ns;
+}
+
 unsigned bench_cpus(void)
 {
     return (unsigned)CPU_COUNT(&allowed);

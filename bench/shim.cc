@@ -275,6 +275,7 @@ void add_rows()
     bench_wait();
     bench_timer();
     bench_process();
+    bench_shared_queue();
     bench_pool();
     bench_thread();
     bench_cxx();

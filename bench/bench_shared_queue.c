@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * bench_shared_queue.c - records from one process to another: by a queue in a region,
+ * through a pipe, a pair of Unix sockets, or a POSIX message queue.
+ *
+ *   shared_queue/flow64      a producer that never stops; one record is one operation
+ *   shared_queue/flow1024
+ *   shared_queue/echo64      a record there and one back
+ *
+ * One record is one call at each end.  Each process has a CPU of its own.
+ */
+#include <fcntl.h>
+#include <mqueue.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pawl/region.h>
+#include <pawl/shared_queue.h>
+
+#include "bench.h"
+
+enum { RECORD_MAX = 1024, CAPACITY = 1024 };
+
+/* One direction. */
+struct lane {
+    pawl_shared_queue *q;
+    int in;
+    int out;
+    mqd_t mq;
+};
+
+struct medium {
+    const char *name;
+    bool (*open)(struct lane *l, size_t bytes); /* false: not on this machine */
+    void (*put)(struct lane *l, const void *record, size_t bytes);
+    void (*get)(struct lane *l, void *record, size_t bytes);
+    void (*close)(struct lane *l);
+};
+
+/* ---- pawl ---------------------------------------------------------------- */
+
+static pawl_region *region;
+
+static void region_open(void)
+{
+    if (region == NULL)
+        BENCH_CHECK(pawl_region_create(
+                        &region, &(pawl_region_options){
+                                     .heap = 4 << 20, .participants = 8}) == 0);
+}
+
+static bool open_kind(struct lane *l, enum pawl_shared_queue_kind kind,
+                      enum pawl_tasks tasks, size_t bytes)
+{
+    pawl_shared_queue_options o = {.capacity = CAPACITY,
+                                   .record_size = bytes,
+                                   .kind = kind,
+                                   .tasks = tasks};
+
+    region_open();
+    BENCH_CHECK(pawl_shared_queue_create(&l->q, region, &o) == 0);
+    return true;
+}
+
+static bool pawl_open(struct lane *l, size_t bytes)
+{
+    return open_kind(l, PAWL_SHARED_FIFO, PAWL_TASKS_NONE, bytes);
+}
+
+static bool pawl_open_tasks(struct lane *l, size_t bytes)
+{
+    return open_kind(l, PAWL_SHARED_FIFO, PAWL_TASKS_AGAIN, bytes);
+}
+
+static bool pawl_open_deque(struct lane *l, size_t bytes)
+{
+    return open_kind(l, PAWL_SHARED_DEQUE, PAWL_TASKS_NONE, bytes);
+}
+
+static void pawl_put(struct lane *l, const void *record, size_t bytes)
+{
+    BENCH_CHECK(pawl_shared_queue_put(l->q, record, bytes) == 0);
+}
+
+static void pawl_get(struct lane *l, void *record, size_t bytes)
+{
+    BENCH_CHECK(pawl_shared_queue_get(l->q, record, bytes) == (int64_t)bytes);
+}
+
+static void pawl_get_task(struct lane *l, void *record, size_t bytes)
+{
+    pawl_get(l, record, bytes);
+    BENCH_CHECK(pawl_shared_queue_task_done(l->q, NULL) == 0);
+}
+
+static void pawl_close(struct lane *l)
+{
+    pawl_offset at = pawl_shared_queue_offset(l->q);
+
+    pawl_shared_queue_free(l->q);
+    BENCH_CHECK(pawl_memory_free(region, at) == 0);
+}
+
+/* ---- descriptors --------------------------------------------------------- */
+
+static bool pipe_open(struct lane *l, size_t bytes)
+{
+    int fd[2];
+
+    (void)bytes;
+    BENCH_CHECK(pipe(fd) == 0);
+    l->in = fd[1];
+    l->out = fd[0];
+    return true;
+}
+
+static bool socket_open(struct lane *l, size_t bytes)
+{
+    int fd[2];
+
+    (void)bytes;
+    BENCH_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd) == 0);
+    l->in = fd[1];
+    l->out = fd[0];
+    return true;
+}
+
+static void fd_put(struct lane *l, const void *record, size_t bytes)
+{
+    BENCH_CHECK(write(l->in, record, bytes) == (ssize_t)bytes);
+}
+
+static void fd_get(struct lane *l, void *record, size_t bytes)
+{
+    BENCH_CHECK(read(l->out, record, bytes) == (ssize_t)bytes);
+}
+
+static void fd_close(struct lane *l)
+{
+    close(l->in);
+    close(l->out);
+}
+
+static bool mq_lane_open(struct lane *l, size_t bytes)
+{
+    struct mq_attr a = {.mq_maxmsg = CAPACITY, .mq_msgsize = (long)bytes};
+    char name[64];
+
+    snprintf(name, sizeof name, "/pawl-bench-%d", (int)getpid());
+    l->mq = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &a);
+    if (l->mq == (mqd_t)-1) {
+        a.mq_maxmsg = 10; /* what everybody may have */
+        l->mq = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &a);
+    }
+    if (l->mq == (mqd_t)-1)
+        return false;
+    mq_unlink(name);
+    return true;
+}
+
+static void mq_put(struct lane *l, const void *record, size_t bytes)
+{
+    BENCH_CHECK(mq_send(l->mq, record, bytes, 0) == 0);
+}
+
+static void mq_get(struct lane *l, void *record, size_t bytes)
+{
+    BENCH_CHECK(mq_receive(l->mq, record, bytes, NULL) == (ssize_t)bytes);
+}
+
+static void mq_lane_close(struct lane *l)
+{
+    mq_close(l->mq);
+}
+
+/* ---- rows ---------------------------------------------------------------- */
+
+static const struct medium media[] = {
+    {"pawl", pawl_open, pawl_put, pawl_get, pawl_close},
+    {"pipe", pipe_open, fd_put, fd_get, fd_close},
+    {"socket", socket_open, fd_put, fd_get, fd_close},
+    {"mq", mq_lane_open, mq_put, mq_get, mq_lane_close},
+    {"pawl_tasks", pawl_open_tasks, pawl_put, pawl_get_task, pawl_close},
+    {"pawl_deque", pawl_open_deque, pawl_put, pawl_get, pawl_close},
+};
+
+static const struct medium *medium_of(const struct bench_spec *spec)
+{
+    const struct medium *m = media;
+
+    while (strcmp(m->name, spec->impl) != 0)
+        m++;
+    return m;
+}
+
+static size_t bytes_of(const struct bench_spec *spec)
+{
+    return spec->cs_ns; /* a parameter that locks use otherwise */
+}
+
+static void stay_on(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+static bool two_cpus(int cpu[2], cpu_set_t *before)
+{
+    int n = 0;
+
+    if (sched_getaffinity(0, sizeof *before, before) != 0)
+        return false;
+    for (int i = 0; i < CPU_SETSIZE && n < 2; i++)
+        if (CPU_ISSET((size_t)i, before))
+            cpu[n++] = i;
+    return n == 2;
+}
+
+static void flow(bench_state *b, const struct bench_spec *spec)
+{
+    const struct medium *m = medium_of(spec);
+    size_t bytes = bytes_of(spec);
+    char record[RECORD_MAX] = {0};
+    cpu_set_t before;
+    struct lane l;
+    uint64_t n = 0;
+    uint64_t begin;
+    uint64_t end;
+    int cpu[2];
+    pid_t pid;
+
+    if (!two_cpus(cpu, &before) || !m->open(&l, bytes)) {
+        bench_skip(b, "not on this machine");
+        return;
+    }
+    pid = fork();
+    if (pid == 0) {
+        stay_on(cpu[1]);
+        for (;;)
+            m->put(&l, record, bytes);
+    }
+    stay_on(cpu[0]);
+    for (int i = 0; i < 1000; i++)
+        m->get(&l, record, bytes);
+    begin = bench_ticks();
+    do {
+        for (int i = 0; i < 100; i++)
+            m->get(&l, record, bytes);
+        n += 100;
+        end = bench_ticks();
+    } while ((double)(end - begin) * bench_ns_per_tick <
+             (double)bench_cell_ns());
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    m->close(&l);
+    sched_setaffinity(0, sizeof before, &before);
+    bench_result(b, (double)(end - begin) * bench_ns_per_tick / (double)n);
+}
+
+static void echo(bench_state *b, const struct bench_spec *spec)
+{
+    const struct medium *m = medium_of(spec);
+    size_t bytes = bytes_of(spec);
+    char record[RECORD_MAX] = {0};
+    cpu_set_t before;
+    struct lane there;
+    struct lane back;
+    uint64_t n = 0;
+    uint64_t begin;
+    uint64_t end;
+    int cpu[2];
+    pid_t pid;
+
+    if (!two_cpus(cpu, &before) || !m->open(&there, bytes)) {
+        bench_skip(b, "not on this machine");
+        return;
+    }
+    BENCH_CHECK(m->open(&back, bytes));
+    pid = fork();
+    if (pid == 0) {
+        stay_on(cpu[1]);
+        for (;;) {
+            m->get(&there, record, bytes);
+            m->put(&back, record, bytes);
+        }
+    }
+    stay_on(cpu[0]);
+    begin = bench_ticks();
+    do {
+        for (int i = 0; i < 10; i++) {
+            m->put(&there, record, bytes);
+            m->get(&back, record, bytes);
+        }
+        n += 10;
+        end = bench_ticks();
+    } while ((double)(end - begin) * bench_ns_per_tick <
+             (double)bench_cell_ns());
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    m->close(&there);
+    m->close(&back);
+    sched_setaffinity(0, sizeof before, &before);
+    bench_result(b, (double)(end - begin) * bench_ns_per_tick / (double)n);
+}
+
+static void pair(bench_state *b, const struct bench_spec *spec)
+{
+    const struct medium *m = medium_of(spec);
+    size_t bytes = bytes_of(spec);
+    char record[RECORD_MAX] = {0};
+    struct lane l;
+
+    if (!m->open(&l, bytes)) {
+        bench_skip(b, "not on this machine");
+        return;
+    }
+    while (bench_batch(b, BENCH_BATCH)) {
+        for (int i = 0; i < BENCH_BATCH; i++) {
+            m->put(&l, record, bytes);
+            m->get(&l, record, bytes);
+        }
+    }
+    m->close(&l);
+}
+
+static void add(const char *scenario, bench_fn *fn, unsigned flags,
+                unsigned bytes)
+{
+    for (size_t i = 0; i < sizeof media / sizeof *media; i++) {
+        struct bench_spec s =
+            bench_row("shared_queue", scenario, media[i].name, fn);
+
+        s.flags = flags;
+        s.cs_ns = bytes;
+        bench_add(&s);
+    }
+}
+
+void bench_shared_queue(void)
+{
+    add("pair64", pair, BENCH_KEY, 64);
+    add("flow64", flow, BENCH_KEY | BENCH_CELL, 64);
+    add("flow1024", flow, BENCH_CELL, 1024);
+    add("echo64", echo, BENCH_KEY | BENCH_CELL, 64);
+}
