@@ -17,6 +17,7 @@
 #include <pawl/future.h>
 #include <pawl/fork.h>
 #include <pawl/latch.h>
+#include <pawl/ledger.h>
 #include <pawl/list.h>
 #include <pawl/local.h>
 #include <pawl/memory.h>

@@ -109,7 +109,7 @@ TEST(shared_queue_shared.killed_while_waiting_starves_nobody)
     for (int round = 0; round < test_iterations(10); round++) {
         pid_t first = test_spawn_child(get_one, s);
         pid_t second;
-        int got;
+        int got = atomic_load(&s->got);
 
         test_until_asleep(first);
         second = test_spawn_child(get_one, s);
@@ -118,10 +118,9 @@ TEST(shared_queue_shared.killed_while_waiting_starves_nobody)
         kill(first, SIGSTOP);
         put_number(s, round);
         kill_child(first);
-        got = atomic_load(&s->got);
         put_number(s, round);
         test_wait_child(second);
-        CHECK(atomic_load(&s->got) > got);
+        CHECK_EQ(atomic_load(&s->got), got + 1);
         while (pawl_shared_queue_size(s->q) > 0)
             (void)get_number(s);
     }
