@@ -24,6 +24,9 @@
  *   PAWL_WAIT_TIMER(t)      has run or was cancelled, or did       nothing
  *                           one of them during the wait
  *   PAWL_WAIT_MUTEX(m)      nobody holds it, or its holder died   the mutex
+ *   PAWL_WAIT_FD(fd, e)     poll says so: POLLIN, POLLOUT         nothing
+ *   PAWL_WAIT_PIPE(p)       a message, or the end: pawl/pipe.h    nothing
+ *   PAWL_WAIT_PROCESS(p)    has ended: pawl/process.h             nothing
  *
  * What takes nothing is only reported: by the time the caller acts, somebody
  * else may have been faster, so use the try form then.  What is taken is the
@@ -41,6 +44,10 @@
  * each then wakes all of these threads; shared ones that are not among the first
  * 127, or none of them without futex_waitv, are looked at now and then, at
  * intervals that grow from 50 us to 2 ms.
+ *
+ * With a descriptor, connection or process in the set, sleeping is one ppoll: on up
+ * to 127 of these; local objects wake who waits, as above; shared ones are looked at
+ * now and then.
  *
  * Since 0.1.
  */
@@ -64,9 +71,10 @@ PAWL_BEGIN_DECLS
 typedef struct pawl_wait_item {
     void *object_;
     const struct pawl_waitable *how_;
-    uint64_t epoch_; /* of an event or timer, when the wait began */
+    uint64_t epoch_; /* of an event or timer, when the wait began; of a
+                        descriptor: what to poll for */
     uint32_t turn_;  /* in the first item: where to begin to look, + 1 */
-    uint32_t pad_;
+    uint32_t pad_;   /* of a descriptor: its number */
 } pawl_wait_item;
 
 #define PAWL_WAIT_EVENT(e) pawl_event_wait_item(e)
@@ -78,6 +86,7 @@ typedef struct pawl_wait_item {
 #define PAWL_WAIT_SEM(s) pawl_sem_wait_item(s)
 #define PAWL_WAIT_TIMER(t) pawl_timer_wait_item(t)
 #define PAWL_WAIT_MUTEX(m) pawl_mutex_wait_item(m)
+#define PAWL_WAIT_FD(fd, events) pawl_fd_wait_item(fd, events)
 
 /* Items, by way of the macros above. */
 PAWL_API pawl_wait_item pawl_event_wait_item(pawl_event *e);
@@ -89,6 +98,7 @@ PAWL_API pawl_wait_item pawl_deque_writable_wait_item(pawl_deque *d);
 PAWL_API pawl_wait_item pawl_sem_wait_item(pawl_sem *s);
 PAWL_API pawl_wait_item pawl_timer_wait_item(pawl_timer *t);
 PAWL_API pawl_wait_item pawl_mutex_wait_item(pawl_mutex *m);
+PAWL_API pawl_wait_item pawl_fd_wait_item(int fd, short events);
 
 /* ---- one of them -------------------------------------------------------- */
 
@@ -109,7 +119,9 @@ PAWL_API pawl_wait_item pawl_mutex_wait_item(pawl_mutex *m);
  *            -ENOTRECOVERABLE  a mutex that was not repaired; a deque, or a
  *                              queue, within whose calls somebody died;
  *            -EINVAL           an item that no macro above has made; for ever,
- *                              and n is 0.
+ *                              and n is 0;
+ *            -EBADF            a descriptor that is none, a connection or process
+ *                              that was closed; and what else can be said of those.
  * Order      acquire: as the object's own wait or try.
  * Progress   blocking; the try form as the try forms of the objects.
  * Cost       ready: as many looks as it takes to find it, no system call.

@@ -33,6 +33,7 @@
 #include "atomic/ops.h"
 #include "base/tsan.h"
 #include "futex/realm.h"
+#include "futex/doorbell.h"
 
 #define SLOT_BITS 15
 #define SLOTS (UINT32_C(1) << SLOT_BITS)
@@ -246,6 +247,7 @@ static void child_begins(void)
     struct pawl_record *me = pawl_self_.record;
 
     pawl_fork_count_++;
+    pawl_doorbells_forget();
     pawl_store_relaxed(&forks_watched, own_pid()); /* relaxed: alone */
     for (uint32_t i = 0; i < window(); i++) {
         struct pawl_record *r = record_at(i, false);

@@ -54,6 +54,7 @@ enum pawl_spin_kind {
     PAWL_SPIN_JOIN, /* for the end of a thread */
     PAWL_SPIN_PARK, /* for a thread to run */
     PAWL_SPIN_POOL, /* for a task */
+    PAWL_SPIN_PIPE, /* for a message, or room for one */
     PAWL_SPIN_YIELD, /* where threads outnumber CPUs */
     PAWL_SPIN_KINDS,
 };

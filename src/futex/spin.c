@@ -39,8 +39,9 @@
 /* The full budget in pauses, plus 1; 0 until it has been found out. */
 static pawl_u32 full_plus_1;
 
-/* Found out before full_plus_1: CPUs allowed to the process, and pauses in
- * PATIENCE_NS. */
+/* Found out before full_plus_1: the same with any number of CPUs; CPUs allowed to
+ * the process; and pauses in PATIENCE_NS. */
+static pawl_u32 beside;
 static pawl_u32 cpus_allowed;
 static pawl_u32 patience;
 
@@ -204,7 +205,7 @@ static PAWL_COLD uint32_t find_full(void)
     errno = saved;
     /* relaxed: everybody finds about the same. */
     pawl_store_relaxed(&cpus_allowed, cpus);
-    if (ns < 0 || (wish == NULL && cpus < 2))
+    if (ns < 0)
         ns = 0;
     if (ns > 1000000)
         ns = 1000000;
@@ -213,6 +214,10 @@ static PAWL_COLD uint32_t find_full(void)
     pauses = ns * 1000 / ps;
     if (pauses > UINT16_MAX - 1)
         pauses = UINT16_MAX - 1;
+    /* relaxed: as above. */
+    pawl_store_relaxed(&beside, (uint32_t)pauses);
+    if (wish == NULL && cpus < 2)
+        pauses = 0;
     /* relaxed: everybody finds about the same. */
     pawl_store_relaxed(&full_plus_1, (uint32_t)pauses + 1);
     return (uint32_t)pauses;
@@ -279,6 +284,13 @@ bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind)
 {
     introduce();
     return begin(s, kind, full_budget());
+}
+
+bool pawl_spin_begins_beside(struct pawl_spin *s, enum pawl_spin_kind kind)
+{
+    introduce();
+    full_budget();
+    return begin(s, kind, pawl_load_relaxed(&beside)); /* relaxed: as above */
 }
 
 bool pawl_spin_begins_among(struct pawl_spin *s, enum pawl_spin_kind kind,

@@ -56,6 +56,10 @@ bool pawl_spin_begins(struct pawl_spin *s, enum pawl_spin_kind kind);
 /* The same for a thread of pawl's that waits without having to say who it is. */
 bool pawl_spin_begins_unnamed(struct pawl_spin *s, enum pawl_spin_kind kind);
 
+/* The same for a wait for one thread, of another process maybe, which is on a CPU
+ * that is not the caller's: no matter how many this process may use. */
+bool pawl_spin_begins_beside(struct pawl_spin *s, enum pawl_spin_kind kind);
+
 /* The same for a wait that ends only when `threads` threads, the caller
  * included, have run. */
 bool pawl_spin_begins_among(struct pawl_spin *s, enum pawl_spin_kind kind,

@@ -246,6 +246,11 @@ static bool is_stopped(struct pawl_interrupt *in)
     return true;
 }
 
+bool pawl_futex_is_stopped(void)
+{
+    return pawl_self_.interruptible != 0 && is_stopped(pawl_self_.interrupt);
+}
+
 static int wait_and_listen(struct pawl_interrupt *in, pawl_u32 *word,
                            uint32_t expected, pawl_deadline until, bool shared,
                            uint32_t channels)

@@ -80,6 +80,10 @@ int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels);
 bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wake,
                         pawl_u32 *to, int move, bool shared);
 
+/* For sleeps that are not on a word: whether this thread is to stop, and in a call
+ * that this ends; then the sleep says that its deadline has passed. */
+bool pawl_futex_is_stopped(void);
+
 /* Read PAWL_FALLBACK, which the first wait does otherwise. */
 void pawl_futex_read_environment(void);
 

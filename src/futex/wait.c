@@ -17,12 +17,16 @@
  * the process, which is rung whenever watchers of a local object are woken.  The
  * bell of another process cannot be rung, so those who sleep on it look at shared
  * objects now and then, unless the kernel watches these beside the bell.
+ *
+ * If a descriptor is among the items (a connection, a process), all sleep is in
+ * poll, on these and on a descriptor that is written to when the bell is rung.
  */
 #include <pawl/error.h>
 #include <pawl/wait.h>
 
 #include "atomic/ops.h"
 #include "base/compiler.h"
+#include "futex/doorbell.h"
 #include "futex/eventcount.h"
 #include "futex/spin.h"
 #include "futex/waitable.h"
@@ -40,8 +44,10 @@ static pawl_eventcount bell = PAWL_EVENTCOUNT_INIT;
 struct set {
     pawl_wait_item *items;
     size_t n;
-    int64_t pause; /* before the next look, where looking is all there is */
-    bool mortal;   /* it has items that somebody may die holding */
+    int64_t pause;    /* before the next look, where looking is all there is */
+    bool mortal;      /* it has items that somebody may die holding */
+    bool polls;       /* it has items with descriptors */
+    bool asks_kernel; /* it has items at which a look is not cheap */
 };
 
 /* -- Waking ------------------------------------------------------------------ */
@@ -57,8 +63,10 @@ void pawl_watchers_wake(pawl_u32 *word, bool shared)
      * finds the last count: either it finds the watcher, or the watcher, which
      * was counted later, sees the object as it is now. */
     seen = pawl_add64_seq(&bell.word_, 0);
-    if (pawl_unlikely(seen >= PAWL_EVENTCOUNT_WAITER))
+    if (pawl_unlikely(seen >= PAWL_EVENTCOUNT_WAITER)) {
         pawl_eventcount_wake(&bell, seen, UINT32_MAX);
+        pawl_doorbells_ring();
+    }
 }
 
 /* -- Looking ----------------------------------------------------------------- */
@@ -125,17 +133,37 @@ static bool is_decided(const struct set *s)
 struct bed {
     struct pawl_watch watch[PAWL_WATCH_MAX];
     size_t watches;
-    uint32_t key; /* of the bell */
-    bool rung;    /* local objects ring the bell */
-    bool polled;  /* some shared ones cannot wake us */
+    struct pollfd poll[PAWL_WATCH_MAX];
+    size_t polls;
+    size_t marked; /* of the items */
+    uint32_t key;  /* of the bell */
+    int doorbell;  /* for polling; -1: none */
+    bool rung;     /* local objects ring the bell */
+    bool polled;   /* some shared ones cannot wake us */
 };
+
+/* Where the bell is heard by those who poll. */
+static void take_doorbell(struct bed *b)
+{
+    b->doorbell = pawl_doorbell_take();
+    if (b->doorbell < 0)
+        b->polled = true;
+    else
+        b->poll[b->polls++] = (struct pollfd){
+            .fd = pawl_doorbell_fd(b->doorbell), .events = POLLIN};
+}
 
 static void choose_bed(struct bed *b, const struct set *s)
 {
     b->watches = 0;
+    b->polls = 0;
+    b->marked = 0;
+    b->doorbell = -1;
     b->polled = false;
+    if (s->polls)
+        take_doorbell(b);
     /* For one, any kernel will do; of nothing, the bell will tell. */
-    b->rung = s->n == 0 || s->n > PAWL_WATCH_MAX ||
+    b->rung = s->n == 0 || s->n > PAWL_WATCH_MAX || s->polls ||
               (s->n > 1 && !pawl_futex_can_wait_any());
     if (b->rung) {
         b->key = pawl_eventcount_prepare(&bell);
@@ -144,20 +172,45 @@ static void choose_bed(struct bed *b, const struct set *s)
     }
 }
 
-static void leave_bed(const struct bed *b)
+static void leave_bed(const struct bed *b, const struct set *s)
 {
+    for (size_t i = 0; i < b->marked; i++)
+        if (s->items[i].how_->leave_bed != NULL)
+            s->items[i].how_->leave_bed(&s->items[i]);
     if (b->rung)
         pawl_eventcount_cancel(&bell, b->key);
+    if (b->doorbell >= 0)
+        pawl_doorbell_leave(b->doorbell);
+}
+
+/* False: it is ready. */
+static bool add_descriptor(struct bed *b, const pawl_wait_item *item)
+{
+    struct pollfd p;
+    enum pawl_bed how = item->how_->bed(item, &p);
+
+    if (how == PAWL_BED_EXACT && b->polls < PAWL_WATCH_MAX)
+        b->poll[b->polls++] = p;
+    else
+        b->polled = true;
+    return how != PAWL_BED_NONE;
 }
 
 /* Leave all marks.  False: something is ready. */
 static bool leave_marks(struct bed *b, const struct set *s)
 {
-    size_t most = b->rung && !pawl_futex_can_wait_any() ? 1 : PAWL_WATCH_MAX;
+    size_t most = s->polls || (b->rung && !pawl_futex_can_wait_any())
+                      ? 1
+                      : PAWL_WATCH_MAX;
 
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; i < s->n; b->marked = ++i) {
         struct pawl_watch w;
 
+        if (s->items[i].how_->bed != NULL) {
+            if (!add_descriptor(b, &s->items[i]))
+                return false;
+            continue;
+        }
         if (!s->items[i].how_->watch(&s->items[i], &w))
             return false;
         if (b->rung && !w.shared)
@@ -170,8 +223,19 @@ static bool leave_marks(struct bed *b, const struct set *s)
     return true;
 }
 
+/* As pawl_futex_wait.  Who stops this thread rings the bell. */
+static int sleep_in_poll(struct bed *b, pawl_deadline until)
+{
+    int r;
+
+    if (pawl_futex_is_stopped())
+        return -ETIMEDOUT;
+    r = pawl_poll_until(b->poll, b->polls, until);
+    return r == 0 || pawl_futex_is_stopped() ? -ETIMEDOUT : 0;
+}
+
 /* As pawl_futex_wait. */
-static int sleep_in(const struct bed *b, struct set *s, pawl_deadline until)
+static int sleep_in(struct bed *b, struct set *s, pawl_deadline until)
 {
     pawl_deadline end = until;
     int err;
@@ -183,7 +247,9 @@ static int sleep_in(const struct bed *b, struct set *s, pawl_deadline until)
         if (s->pause < PAUSE_MOST_NS)
             s->pause *= 2;
     }
-    if (b->watches == 1)
+    if (s->polls)
+        err = sleep_in_poll(b, end);
+    else if (b->watches == 1)
         err = pawl_futex_wait(b->watch[0].word, b->watch[0].expected, end,
                               b->watch[0].shared, PAWL_CHANNEL_ANY);
     else
@@ -207,7 +273,7 @@ static int sleep_on(struct set *s, pawl_deadline until)
         if (s->mortal)
             pawl_wait_ends();
     }
-    leave_bed(&b);
+    leave_bed(&b, s);
     return err;
 }
 
@@ -229,7 +295,7 @@ static PAWL_COLD int await(struct set *s, pawl_deadline until, size_t *which)
     int slept = until <= 0 ? -ETIMEDOUT : 0;
     int err;
 
-    if (slept == 0 && spin(s, which, &err))
+    if (slept == 0 && !s->asks_kernel && spin(s, which, &err))
         return err;
     for (;;) {
         if (slept == -ETIMEDOUT)
@@ -248,9 +314,13 @@ static bool make_set(struct set *s, pawl_wait_item *items, size_t n)
 {
     *s = (struct set){.items = items, .n = n, .pause = PAUSE_FIRST_NS};
     for (size_t i = 0; i < n; i++) {
-        if (items[i].how_ == NULL)
+        const struct pawl_waitable *how = items[i].how_;
+
+        if (how == NULL)
             return false;
-        s->mortal = s->mortal || items[i].how_->bury != NULL;
+        s->mortal = s->mortal || how->bury != NULL;
+        s->polls = s->polls || how->bed != NULL;
+        s->asks_kernel = s->asks_kernel || how->asks_kernel;
     }
     return true;
 }
@@ -354,10 +424,10 @@ static int await_others(const struct set *s, pawl_deadline until)
     int err = 0;
 
     for (size_t i = 0; i < s->n && err == 0; i++) {
-        struct set one = {
-            .items = &s->items[i], .n = 1, .pause = PAUSE_FIRST_NS};
+        struct set one;
 
-        if (!takes(&s->items[i]) && (err = look(&one, false, NULL)) == -EAGAIN)
+        if (make_set(&one, &s->items[i], 1) && !takes(&s->items[i]) &&
+            (err = look(&one, false, NULL)) == -EAGAIN)
             err = await(&one, until, NULL);
     }
     return err;
@@ -405,4 +475,40 @@ int pawl_wait_try_all(pawl_wait_item *items, size_t n)
     int err = pawl_wait_all_until(items, n, 0);
 
     return err == -ETIMEDOUT ? -EAGAIN : err;
+}
+
+/* -- A descriptor among them ----------------------------------------------------- */
+
+static struct pollfd to_poll(const pawl_wait_item *item)
+{
+    return (struct pollfd){.fd = (int)item->pad_,
+                           .events = (short)item->epoch_};
+}
+
+static int look_at_fd(pawl_wait_item *item, bool first)
+{
+    struct pollfd p = to_poll(item);
+    int r = pawl_poll_until(&p, 1, 0);
+
+    (void)first;
+    if (r <= 0)
+        return r == 0 ? -EAGAIN : r;
+    return (p.revents & POLLNVAL) != 0 ? -EBADF : 0;
+}
+
+static enum pawl_bed bed_of_fd(const pawl_wait_item *item, struct pollfd *poll)
+{
+    *poll = to_poll(item);
+    return PAWL_BED_EXACT;
+}
+
+pawl_wait_item pawl_fd_wait_item(int fd, short events)
+{
+    static const struct pawl_waitable how = {
+        .look = look_at_fd, .bed = bed_of_fd, .asks_kernel = true};
+    pawl_wait_item item = pawl_waitable_item(NULL, &how);
+
+    item.pad_ = (uint32_t)fd;
+    item.epoch_ = (uint64_t)events;
+    return item;
 }

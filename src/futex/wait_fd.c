@@ -55,6 +55,11 @@ static int place_of(const pawl_wait_item *item, pawl_u32 **place)
     return *place != NULL ? 0 : -EOPNOTSUPP;
 }
 
+static bool has_own(const pawl_wait_item *item)
+{
+    return item->how_ != NULL && item->how_->own_fd != NULL;
+}
+
 int pawl_wait_fd(const pawl_wait_item *item)
 {
     pawl_u32 *place;
@@ -63,6 +68,8 @@ int pawl_wait_fd(const pawl_wait_item *item)
     int err = place_of(item, &place);
     int fd;
 
+    if (has_own(item))
+        return item->how_->own_fd(item);
     if (err != 0)
         return err;
     /* relaxed: the number says it all. */
@@ -90,6 +97,8 @@ int pawl_wait_arm(const pawl_wait_item *item)
     bool was_readable;
     int err = place_of(item, &place);
 
+    if (has_own(item))
+        return item->how_->arm_own_fd(item);
     if (err != 0)
         return err;
     /* relaxed: the number says it all. */

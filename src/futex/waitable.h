@@ -17,8 +17,16 @@
 
 #include <pawl/wait.h>
 
+#include "futex/poll.h"
 #include "futex/self.h"
 #include "futex/sys.h"
+
+/* What a look before a sleep in poll says. */
+enum pawl_bed {
+    PAWL_BED_NONE,   /* it is ready, or may be: look again */
+    PAWL_BED_EXACT,  /* the kernel wakes who polls */
+    PAWL_BED_POLLED, /* it may not: look now and then */
+};
 
 struct pawl_waitable {
     /* Is it ready?  What it takes is taken.
@@ -35,6 +43,13 @@ struct pawl_waitable {
      * Returns  false: it is ready, or may be; look again. */
     bool (*watch)(const pawl_wait_item *item, struct pawl_watch *watch);
 
+    /* Instead of that, for what the kernel wakes by a descriptor: get ready to
+     * poll it, and what to poll; and say that it is not polled any more (or
+     * NULL). */
+    enum pawl_bed (*bed)(const pawl_wait_item *item, struct pollfd *poll);
+    void (*leave_bed)(const pawl_wait_item *item);
+    bool asks_kernel; /* a look is a system call */
+
     /* For what takes, else NULL: take it alone, by `until`; undo that. */
     int (*acquire_until)(void *object, pawl_deadline until);
     void (*put_back)(void *object);
@@ -50,6 +65,10 @@ struct pawl_waitable {
      * next change to ready.  Returns false: it is ready, or may be. */
     pawl_u32 *(*fd)(const pawl_wait_item *item);
     bool (*arm)(const pawl_wait_item *item);
+
+    /* For what has one of its own, else NULL: pawl_wait_fd, pawl_wait_arm. */
+    int (*own_fd)(const pawl_wait_item *item);
+    int (*arm_own_fd)(const pawl_wait_item *item);
 };
 
 static inline pawl_wait_item pawl_waitable_item(void *object,

@@ -36,31 +36,11 @@ static int raise_above_standard(int *fd)
     return 0;
 }
 
-int pawl_poll_until(struct pollfd *fds, size_t n, pawl_deadline until)
-{
-    for (;;) {
-        struct timespec left = {0};
-        int r;
-
-        if (until != PAWL_FOREVER && until > 0) {
-            int64_t ns = until - pawl_now();
-
-            if (ns > 0)
-                left = (struct timespec){ns / 1000000000, ns % 1000000000};
-        }
-        r = ppoll(fds, n, until == PAWL_FOREVER ? NULL : &left, NULL);
-        if (r >= 0)
-            return r;
-        if (errno != EINTR)
-            return -errno;
-    }
-}
-
-int pawl_link_make(int ends[2])
+static int make(int type, int ends[2])
 {
     int err = 0;
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0)
         return -errno;
     for (int i = 0; i < 2 && err == 0; i++)
         err = raise_above_standard(&ends[i]);
@@ -69,6 +49,31 @@ int pawl_link_make(int ends[2])
         close(ends[1]);
     }
     return err;
+}
+
+int pawl_link_make(int ends[2])
+{
+    return make(SOCK_STREAM, ends);
+}
+
+int pawl_link_make_packets(int ends[2])
+{
+    return make(SOCK_SEQPACKET, ends);
+}
+
+static void enclose(struct msghdr *message, struct control *control,
+                    const int *fds, size_t n_fds)
+{
+    struct cmsghdr *c;
+
+    message->msg_control = control->bytes;
+    message->msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+    memset(control->bytes, 0, message->msg_controllen);
+    c = CMSG_FIRSTHDR(message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+    memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
 }
 
 int pawl_link_send(int link, const void *bytes, size_t n, const int *fds,
@@ -82,18 +87,8 @@ int pawl_link_send(int link, const void *bytes, size_t n, const int *fds,
         struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
         ssize_t r;
 
-        if (n_fds > 0) {
-            struct cmsghdr *c;
-
-            message.msg_control = control.bytes;
-            message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-            memset(control.bytes, 0, message.msg_controllen);
-            c = CMSG_FIRSTHDR(&message);
-            c->cmsg_level = SOL_SOCKET;
-            c->cmsg_type = SCM_RIGHTS;
-            c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-            memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
-        }
+        if (n_fds > 0)
+            enclose(&message, &control, fds, n_fds);
         r = sendmsg(link, &message, MSG_NOSIGNAL);
         if (r < 0 && errno == EINTR)
             continue;
@@ -173,6 +168,47 @@ int pawl_link_next(int link, struct pawl_report *report, int *fd)
 
     *fd = -1;
     return pawl_link_receive(link, report, sizeof *report, fd, &n);
+}
+
+int pawl_link_send_packet(int link, const void *bytes, size_t n, const int *fds,
+                          size_t n_fds)
+{
+    struct control control;
+    struct iovec all = {.iov_base = (char *)(uintptr_t)bytes, .iov_len = n};
+    struct msghdr message = {.msg_iov = &all, .msg_iovlen = 1};
+    ssize_t r;
+
+    enclose(&message, &control, fds, n_fds);
+    do
+        r = sendmsg(link, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : 0;
+}
+
+int pawl_link_peek_packet(int link, void *bytes, size_t n)
+{
+    ssize_t r = recv(link, bytes, n, MSG_PEEK | MSG_DONTWAIT);
+
+    return r < 0 ? -errno : r == 0 ? -ECONNRESET : 0;
+}
+
+int pawl_link_take_packet(int link, void *bytes, size_t n, int *fds,
+                          size_t *n_fds)
+{
+    struct control control;
+    struct iovec all = {.iov_base = bytes, .iov_len = n};
+    struct msghdr message = {.msg_iov = &all,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    size_t room = *n_fds;
+    ssize_t r = recvmsg(link, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+
+    *n_fds = 0;
+    if (r <= 0)
+        return r < 0 ? -errno : -ECONNRESET;
+    take_fds(&message, fds, n_fds, room);
+    return 0;
 }
 
 bool pawl_link_is_readable(int link)

@@ -17,12 +17,13 @@
 #ifndef PAWL_PROCESS_LINK_H
 #define PAWL_PROCESS_LINK_H
 
-#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <pawl/time.h>
+
+#include "futex/poll.h"
 
 enum pawl_report_kind {
     PAWL_REPORT_GO,
@@ -37,12 +38,11 @@ struct pawl_report {
     int32_t value;
 };
 
-/* poll, with a deadline, and not ended by signals: how many are ready, 0 none by
- * then, -ENOMEM. */
-int pawl_poll_until(struct pollfd *fds, size_t n, pawl_deadline until);
-
 /* Both ends are close-on-exec and not among 0, 1, 2. */
 int pawl_link_make(int ends[2]);
+
+/* The same for packets, which come whole. */
+int pawl_link_make_packets(int ends[2]);
 
 /* All of it, or an error: -EPIPE the other end is closed, ...  Descriptors go with
  * the first byte. */
@@ -56,6 +56,14 @@ int pawl_link_report(int link, enum pawl_report_kind kind, int32_t value,
 int pawl_link_receive(int link, void *bytes, size_t n, int *fds, size_t *n_fds);
 /* The next report; *fd is the descriptor with it, or -1. */
 int pawl_link_next(int link, struct pawl_report *report, int *fd);
+
+/* A packet, with descriptors.  None of these waits: -EAGAIN;  -ECONNRESET the other
+ * end is closed;  -EPIPE (send). */
+int pawl_link_send_packet(int link, const void *bytes, size_t n, const int *fds,
+                          size_t n_fds);
+int pawl_link_peek_packet(int link, void *bytes, size_t n);
+int pawl_link_take_packet(int link, void *bytes, size_t n, int *fds,
+                          size_t *n_fds);
 
 /* Whether something is there to be received, an end included; of a pidfd, whether
  * the process has ended. */
