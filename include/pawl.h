@@ -24,6 +24,7 @@
 #include <pawl/mutex.h>
 #include <pawl/object.h>
 #include <pawl/once.h>
+#include <pawl/pipe.h>
 #include <pawl/print.h>
 #include <pawl/process.h>
 #include <pawl/pool.h>

@@ -76,9 +76,8 @@
  * Waiting     is asleep in poll, on a pidfd: no polling at intervals.  Where the
  *   kernel refuses these, a join looks every 2 ms at the latest, a signal goes to
  *   the number of a process that has not been waited for, and a sentinel is
- *   readable when the child has ended or closed all descriptors.  A process cannot
- *   be an item of a pawl_wait_any, which sleeps on futexes: poll the sentinel
- *   together with pawl_wait_fd.
+ *   readable when the child has ended or closed all descriptors.  Together with
+ *   queues, connections and more: PAWL_WAIT_PROCESS.
  * The end     main's return, or exit(), sends SIGTERM to the daemons among the
  *   children, SIGKILL to those still there 5 seconds later, and waits for all
  *   children.
@@ -89,7 +88,9 @@
 #define PAWL_PROCESS_H
 
 #include <pawl/base.h>
+#include <pawl/pipe.h>
 #include <pawl/time.h>
+#include <pawl/wait.h>
 
 PAWL_BEGIN_DECLS
 
@@ -97,14 +98,17 @@ typedef struct pawl_process pawl_process;
 
 /* ---- the program --------------------------------------------------------- */
 
-/* What an entry is called with: a copy of the blob that was passed, and the
- * descriptors, under numbers of this process.  If it was not forked, the blob is
- * aligned for all types, and the descriptors are close-on-exec. */
+/* What an entry is called with: a copy of the blob that was passed, the
+ * descriptors, under numbers of this process, and the ends of connections.  If it
+ * was not forked, the blob is aligned for all types, and the descriptors are
+ * close-on-exec. */
 typedef struct pawl_process_call {
     const void *blob;
     size_t size;
     const int *fds;
     size_t n_fds;
+    pawl_pipe *const *pipes;
+    size_t n_pipes;
 } pawl_process_call;
 
 /* Return 0..255 to exit with that; of anything else the parent can read all 32
@@ -170,7 +174,8 @@ enum {
     PAWL_PROCESS_GROUP = 1 << 10,
 };
 
-/* Most bytes and descriptors that can be passed to an entry. */
+/* Most bytes and descriptors that can be passed to an entry; each end of a
+ * connection counts as three. */
 #define PAWL_PROCESS_BLOB_MAX (PAWL_CAST_(size_t, 1) << 30)
 #define PAWL_PROCESS_FDS_MAX 250
 
@@ -182,6 +187,11 @@ typedef struct pawl_process_options {
     enum pawl_start_method method;
     const int *fds; /* to pass to an entry; used by start */
     size_t n_fds;
+    /* Ends that the new process gets, used by start, which closes them here when it
+     * returns 0.  All other ends are closed there.  A function finds its ends where
+     * they were, an entry in its call. */
+    pawl_pipe *const *pipes;
+    size_t n_pipes;
 } pawl_process_options;
 
 /* Make *p a process that will run fn(arg) in a copy of the caller.
@@ -211,7 +221,7 @@ PAWL_API int pawl_process_create_entry(pawl_process **p, const char *entry,
  *            has created it;
  *            -EAGAIN the system allows no more processes;  -ENOMEM;
  *            -EMFILE, -ENFILE no more descriptors;  -ESHUTDOWN the program ends;
- *            -EBADF one of the descriptors to pass is none;
+ *            -EBADF one of the descriptors or ends to pass is none;
  *            SPAWN, FORKSERVER: -EOPNOTSUPP main has not called pawl_process_main;
  *            -ENOENT, -EACCES, -ENOEXEC and what else exec returns;  -ENOENT the
  *            other executable has no such entry;  -ENOEXEC it ended without asking
@@ -376,6 +386,12 @@ PAWL_API PAWL_NODISCARD int pawl_process_wait_any(pawl_process *const *list,
                                                   size_t n, size_t *which);
 PAWL_API PAWL_NODISCARD int pawl_process_wait_try_any(pawl_process *const *list,
                                                       size_t n, size_t *which);
+
+/* A process among others, for pawl/wait.h: ready when it has ended, and then it is
+ * joined without waiting.  The wait returns -EDEADLK, -ESRCH, -EBADF, -ECHILD as a
+ * join. */
+PAWL_API pawl_wait_item pawl_process_wait_item(pawl_process *p);
+#define PAWL_WAIT_PROCESS(p) pawl_process_wait_item(p)
 
 /* Wait until all of them have ended.
  *

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "process/pipe.h"
 #include "thread/exit.h"
 
 struct entry {
@@ -113,6 +114,7 @@ _Noreturn void pawl_process_run_forked(pawl_process *p, int link, pid_t parent,
     pawl_exit_forget();
     must_run_exit_handlers = false;
     pawl_process_become(p, link, parent, parent_name);
+    pawl_pipes_keep(p->call.pipes, p->call.n_pipes);
     take_null_for_stdin();
     if (pawl_link_next(link, &go, &fd) != 0)
         _exit(1); /* the start has failed, or its process has ended */
@@ -121,6 +123,24 @@ _Noreturn void pawl_process_run_forked(pawl_process *p, int link, pid_t parent,
 }
 
 static struct pawl_process fresh = {.refs = 1};
+
+/* The ends that are passed: what comes behind the blob, and these descriptors. */
+static int receive_pipes(int link, const struct pawl_letter *letter,
+                         const int *fds, pawl_process_call *call)
+{
+    static pawl_pipe *pipes[PAWL_PIPES_PASSED_MAX];
+    struct pawl_pipe_ticket tickets[PAWL_PIPES_PASSED_MAX];
+    int err = pawl_link_receive(link, tickets,
+                                letter->n_pipes * sizeof *tickets, NULL, NULL);
+
+    for (uint32_t i = 0; i < letter->n_pipes && err == 0; i++) {
+        err = pawl_pipe_import(&pipes[i], &tickets[i], fds);
+        fds += tickets[i].n_fds;
+    }
+    call->pipes = pipes;
+    call->n_pipes = letter->n_pipes;
+    return err;
+}
 
 /* Receive what is passed: 0, or what READY says. */
 static int receive(int link, struct pawl_letter *letter,
@@ -140,9 +160,13 @@ static int receive(int link, struct pawl_letter *letter,
     blob = malloc(letter->blob_size + 1);
     if (blob == NULL)
         return -ENOMEM;
-    *call = (pawl_process_call){
-        .blob = blob, .size = letter->blob_size, .fds = fds, .n_fds = n_fds};
+    *call = (pawl_process_call){.blob = blob,
+                                .size = letter->blob_size,
+                                .fds = fds,
+                                .n_fds = letter->n_passed};
     err = pawl_link_receive(link, blob, letter->blob_size, NULL, NULL);
+    if (err == 0)
+        err = receive_pipes(link, letter, fds + letter->n_passed, call);
     if (err == 0 && pawl_process_entry(letter->entry) == NULL)
         err = -ENOENT;
     return err;

@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "futex/waitable.h"
 #include "process/pidfd.h"
+#include "process/pipe.h"
 #include "thread/exit.h"
 
 /* Between looks, where the kernel does not wake who waits for a process. */
@@ -124,6 +126,7 @@ static void drop(pawl_process *p)
 static void before_fork(void)
 {
     pawl_forkserver_before_fork();
+    pawl_pipes_before_fork();
     pawl_children_lock();
     forking = true;
 }
@@ -132,6 +135,7 @@ static void parent_goes_on(void)
 {
     forking = false;
     pawl_children_unlock();
+    pawl_pipes_after_fork(false);
     pawl_forkserver_after_fork(false);
 }
 
@@ -160,6 +164,7 @@ static void child_begins(void)
     parent = NULL;
     forking = false;
     pawl_children_unlock();
+    pawl_pipes_after_fork(true);
     pawl_forkserver_after_fork(true);
 }
 
@@ -226,6 +231,8 @@ static int create(pawl_process **made, const pawl_process_options *options)
     p->method = o->method;
     p->call.fds = o->fds;
     p->call.n_fds = o->n_fds;
+    p->call.pipes = o->pipes;
+    p->call.n_pipes = o->n_pipes;
     p->pidfd = -1;
     p->link = -1;
     p->child_link = -1;
@@ -264,7 +271,11 @@ int pawl_process_create_entry(pawl_process **p, const char *entry,
     if (!pawl_process_may_exist(entry))
         return -ENOENT;
     if (size > PAWL_PROCESS_BLOB_MAX ||
-        (options != NULL && options->n_fds > PAWL_PROCESS_FDS_MAX))
+        (options != NULL &&
+         (options->n_fds > PAWL_PROCESS_FDS_MAX ||
+          options->n_pipes > PAWL_PIPES_PASSED_MAX ||
+          options->n_fds + PAWL_PIPE_DESCRIPTORS * options->n_pipes >
+              PAWL_PROCESS_FDS_MAX)))
         return -EMSGSIZE;
     err = create(p, options);
     if (err == 0) {
@@ -533,6 +544,58 @@ int pawl_process_is_alive(pawl_process *p)
     if (err == -ECHILD && p->owner == getpid())
         return 0;
     return err == -ESRCH ? 0 : err;
+}
+
+/* -- In a wait set ----------------------------------------------------------------- */
+
+static int look(pawl_wait_item *item, bool begins)
+{
+    pawl_process *p = item->object_;
+    int saved = errno;
+    int err;
+
+    (void)begins;
+    pawl_children_lock();
+    err = pawl_process_joinable(p);
+    if (err == 0 && !pawl_process_settle(p))
+        err = -EAGAIN;
+    pawl_children_unlock();
+    errno = saved;
+    return err;
+}
+
+/* Counts as a joiner (I2). */
+static enum pawl_bed make_bed(const pawl_wait_item *item, struct pollfd *poll)
+{
+    pawl_process *p = item->object_;
+    enum pawl_bed bed = PAWL_BED_NONE;
+
+    pawl_children_lock();
+    if (pawl_process_joinable(p) == 0 && !pawl_process_settle(p)) {
+        bed = pawl_process_bed(p, poll) ? PAWL_BED_EXACT : PAWL_BED_POLLED;
+        p->joiners++;
+    }
+    pawl_children_unlock();
+    return bed;
+}
+
+static void leave_bed(const pawl_wait_item *item)
+{
+    pawl_process *p = item->object_;
+
+    pawl_children_lock();
+    p->joiners--;
+    pawl_children_unlock();
+}
+
+pawl_wait_item pawl_process_wait_item(pawl_process *p)
+{
+    static const struct pawl_waitable how = {.look = look,
+                                             .bed = make_bed,
+                                             .leave_bed = leave_bed,
+                                             .asks_kernel = true};
+
+    return pawl_waitable_item(p, &how);
 }
 
 /* -- Signals --------------------------------------------------------------------- */

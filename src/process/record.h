@@ -143,7 +143,10 @@ struct pawl_letter {
     uint32_t flags;
     int32_t parent;
     uint64_t blob_size;
-    uint64_t n_fds;
+    uint32_t n_fds;    /* that come with it: */
+    uint32_t n_passed; /* those of the caller, then those of the ends */
+    uint32_t n_pipes;  /* whose tickets come behind the blob */
+    uint32_t reserved;
     char parent_name[PAWL_PROCESS_NAME_SIZE];
     char name[PAWL_PROCESS_NAME_SIZE];
     char entry[PAWL_PROCESS_NAME_SIZE];

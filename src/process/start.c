@@ -20,6 +20,7 @@
 
 #include "base/single.h"
 #include "process/pidfd.h"
+#include "process/pipe.h"
 #include "thread/exit.h"
 
 /* Where a spawned process finds its link. */
@@ -228,25 +229,55 @@ pid_t pawl_process_spawn(int link, const char *key)
     return err == 0 ? pid : -err;
 }
 
+/* What belongs to the ends that are passed: tickets, and descriptors behind those
+ * in fds.  Returns how many descriptors these are then, or -EBADF. */
+static int export_pipes(const pawl_process_call *call,
+                        struct pawl_pipe_ticket *tickets, int *fds)
+{
+    int n = (int)call->n_fds;
+
+    for (size_t i = 0; i < call->n_pipes; i++) {
+        int err = pawl_pipe_export(call->pipes[i], &tickets[i], fds + n);
+
+        if (err != 0)
+            return err;
+        n += (int)tickets[i].n_fds;
+    }
+    return n;
+}
+
 static int send_letter(const pawl_process *p)
 {
     const pawl_process *self = pawl_process_current();
+    struct pawl_pipe_ticket tickets[PAWL_PIPES_PASSED_MAX];
+    int fds[PAWL_PROCESS_FDS_MAX + PAWL_PIPE_DESCRIPTORS];
     struct pawl_letter letter = {.magic = PAWL_LETTER_MAGIC,
                                  .layout = sizeof letter,
                                  .flags = p->flags,
                                  .parent = getpid(),
                                  .blob_size = p->call.size,
-                                 .n_fds = p->call.n_fds};
+                                 .n_passed = (uint32_t)p->call.n_fds,
+                                 .n_pipes = (uint32_t)p->call.n_pipes};
+    int n;
     int err;
+
+    if (p->call.n_fds > 0)
+        memcpy(fds, p->call.fds, p->call.n_fds * sizeof *fds);
+    n = export_pipes(&p->call, tickets, fds);
+    if (n < 0)
+        return n;
+    letter.n_fds = (uint32_t)n;
 
     pawl_process_name(self, letter.parent_name, sizeof letter.parent_name);
     pawl_process_name(p, letter.name, sizeof letter.name);
     memcpy(letter.entry, p->entry, sizeof letter.entry);
     memcpy(letter.identity, p->identity, sizeof letter.identity);
-    err = pawl_link_send(p->link, &letter, sizeof letter, p->call.fds,
-                         p->call.n_fds);
+    err = pawl_link_send(p->link, &letter, sizeof letter, fds, letter.n_fds);
     if (err == 0)
         err = pawl_link_send(p->link, p->call.blob, p->call.size, NULL, 0);
+    if (err == 0)
+        err = pawl_link_send(p->link, tickets,
+                             p->call.n_pipes * sizeof *tickets, NULL, 0);
     return err;
 }
 
@@ -336,10 +367,22 @@ static int claim(pawl_process *p)
     return err;
 }
 
+/* -EBADF: one of the ends to pass is closed. */
+static int check_pipes(const pawl_process_call *call)
+{
+    for (size_t i = 0; i < call->n_pipes; i++)
+        if (call->pipes[i] == NULL || pawl_pipe_is_closed(call->pipes[i]))
+            return -EBADF;
+    return 0;
+}
+
 static int start(pawl_process *p)
 {
     enum pawl_start_method method = p->method;
-    int err = pawl_children_watch();
+    int err = check_pipes(&p->call);
+
+    if (err == 0)
+        err = pawl_children_watch();
 
     if (err == 0)
         err = make_link(p);
@@ -360,6 +403,9 @@ static int start(pawl_process *p)
         err = start_served(p);
     if (err != 0)
         undo(p);
+    /* It has them. */
+    for (size_t i = 0; err == 0 && i < p->call.n_pipes; i++)
+        pawl_pipe_close(p->call.pipes[i]);
     return err;
 }
 
