@@ -64,6 +64,8 @@ typedef struct pawl_future {
 
 /* Of mode_: the first member of a pawl_task. */
 #define PAWL_FUTURE_TASK_ 0x100u
+/* Behind it lies a pointer to what its owner wants to be asked. */
+#define PAWL_FUTURE_OWNED_ 0x200u
 
 enum pawl_future_state {
     PAWL_FUTURE_PENDING,

@@ -229,7 +229,7 @@ int pawl_future_set(pawl_future *f, int status, void *value)
     pawl_future_callback *callbacks = NULL;
     int err = -EPERM;
 
-    if (!pawl_future_is_task(f))
+    if (!pawl_future_is_task(f) && !pawl_future_is_owned(f))
         err = set(f, status, value, &callbacks);
     pawl_future_call(f, callbacks);
     return err;
@@ -259,15 +259,27 @@ pawl_future_callback *pawl_future_set_task(pawl_future *f, int status,
 /* Cancel it, or say in which state it is. */
 static enum pawl_future_state try_cancel(pawl_future *f)
 {
+    const struct pawl_future_owner *owner = pawl_future_owner_of(f);
+    bool is_free =
+        owner != NULL && !is_done(word_of(f)) && owner->call_off(f) == 0;
     uint32_t seen = lock(f);
+    bool is_pending = owner != NULL ? is_free && !is_done(seen)
+                                    : state_of(seen) == PAWL_FUTURE_PENDING;
 
-    if (state_of(seen) == PAWL_FUTURE_PENDING) {
+    if (is_pending) {
         pawl_future_call(f, finish(f, PAWL_FUTURE_CANCELLED));
         return PAWL_FUTURE_CANCELLED;
     }
-    if (!is_done(seen))
-        unlock(f);
-    return state_of(seen);
+    if (is_done(seen))
+        return state_of(seen);
+    unlock(f);
+    return PAWL_FUTURE_RUNNING;
+}
+
+void pawl_future_call_off(pawl_future *f)
+{
+    if (!is_done(lock(f)))
+        pawl_future_call(f, finish(f, PAWL_FUTURE_CANCELLED));
 }
 
 int pawl_future_cancel(pawl_future *f)
@@ -295,6 +307,8 @@ int pawl_future_request_stop(pawl_future *f)
             /* release: pairs with word_of in stop_requested. */
         } while (!is_done(seen) &&
                  !pawl_cas_release(&f->word_, &seen, seen | STOP));
+        if (pawl_future_owner_of(f) != NULL)
+            pawl_future_owner_of(f)->stop(f);
     }
     return state == PAWL_FUTURE_FINISHED ? -EALREADY : 0;
 }
@@ -308,6 +322,12 @@ bool pawl_future_stop_requested(const pawl_future *f)
 
 enum pawl_future_state pawl_future_state(const pawl_future *f)
 {
+    enum pawl_future_state state = state_of(word_of(f));
+    const struct pawl_future_owner *owner = pawl_future_owner_of(f);
+
+    if (pawl_likely(owner == NULL || state != PAWL_FUTURE_PENDING))
+        return state;
+    owner->look((pawl_future *)(uintptr_t)f);
     return state_of(word_of(f));
 }
 
@@ -365,6 +385,10 @@ static PAWL_COLD int wait_slow(pawl_future *f, pawl_deadline until)
 
     if (spins && pawl_future_is_task(f)) {
         err = pawl_task_wait_begins(f, until, &spins);
+        if (err != 0)
+            return pawl_future_is_done(f) ? 0 : err;
+    } else if (spins && pawl_future_owner_of(f) != NULL) {
+        err = pawl_future_owner_of(f)->wait_begins(f, &spins);
         if (err != 0)
             return pawl_future_is_done(f) ? 0 : err;
     }

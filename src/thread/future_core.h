@@ -23,6 +23,9 @@ pawl_future_callback *pawl_future_set_task(pawl_future *f, int status,
                                            void *value);
 void pawl_future_call(pawl_future *f, pawl_future_callback *callbacks);
 
+/* For its owner: it is called off, whether it had begun or not. */
+void pawl_future_call_off(pawl_future *f);
+
 /* The first member of a pawl_task. */
 static inline bool pawl_future_is_task(const pawl_future *f)
 {
@@ -37,6 +40,32 @@ static inline bool pawl_future_is_task(const pawl_future *f)
  * Returns    0: sleep;  -EDEADLK, -ECHILD: it would be for ever;  -ETIMEDOUT.
  *            It may be done now. */
 int pawl_task_wait_begins(pawl_future *f, pawl_deadline until, bool *spins);
+
+/* What the owner of a future is asked, who alone sets it.  The future is followed by
+ * a pointer to these; NULL: none yet. */
+struct pawl_future_owner {
+    /* It is to be cancelled.  0: it does not run, and will not;  -EBUSY. */
+    int (*call_off)(pawl_future *f);
+    /* If its work has begun, tell it so: pawl_future_begin. */
+    void (*look)(pawl_future *f);
+    /* It runs, and is to stop. */
+    void (*stop)(pawl_future *f);
+    /* As pawl_task_wait_begins. */
+    int (*wait_begins)(pawl_future *f, bool *spins);
+};
+
+static inline bool pawl_future_is_owned(const pawl_future *f)
+{
+    return (f->mode_ & PAWL_FUTURE_OWNED_) != 0;
+}
+
+static inline const struct pawl_future_owner *
+pawl_future_owner_of(const pawl_future *f)
+{
+    return pawl_future_is_owned(f)
+               ? *(const struct pawl_future_owner *const *)(const void *)(f + 1)
+               : NULL;
+}
 
 static inline bool pawl_future_is_shared(const pawl_future *f)
 {
