@@ -28,6 +28,7 @@
 #include <pawl/print.h>
 #include <pawl/process.h>
 #include <pawl/pool.h>
+#include <pawl/procpool.h>
 #include <pawl/queue.h>
 #include <pawl/region.h>
 #include <pawl/ring.h>

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool_serve.c - the thread of a process pool: it gives outcomes away, fills the
+ * window, buries workers and starts others.
+ *
+ * It sleeps until a worker or the pool rings, or a worker ends: in epoll, on the
+ * bell and the sentinels.
+ */
+#include "process/pool_core.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "futex/spin.h"
+
+/* Outcomes that are given away in one turn, before the window is filled again. */
+#define BATCH 64
+
+/* While something is offered and somebody is free, who should be on his way: a
+ * worker that was woken may have been stopped. */
+#define PATIENCE_NS 50000000
+
+/* Between starts that fail. */
+#define PAUSE_NS 10000000
+
+_Thread_local const pawl_procpool *pawl_procpool_served_;
+
+struct outcome {
+    pawl_proctask *task;
+    int record; /* with the result in it; -1: none */
+    int status;
+    bool called_off;
+};
+
+struct server {
+    pawl_procpool *p;
+    struct outcome batch[BATCH];
+    size_t n;
+    uint32_t alive; /* workers */
+    uint32_t dying; /* of these: known to be dead, not buried yet */
+    uint32_t ready; /* as it was last seen in the window */
+    unsigned failures;
+    int failure; /* the last one */
+    pawl_deadline start_at;
+};
+
+void pawl_procpool_poke(pawl_procpool *p)
+{
+    uint64_t one = 1;
+
+    (void)!write(p->bell, &one, sizeof one);
+}
+
+bool pawl_procpool_may_spin(void)
+{
+    return pawl_spin_cpus() > 2;
+}
+
+/* -- Outcomes ----------------------------------------------------------------- */
+
+static struct outcome *add(struct server *s, pawl_proctask *t)
+{
+    struct outcome *o = &s->batch[s->n++];
+
+    t->state_ = PAWL_PROCTASK_OVER;
+    *o = (struct outcome){.task = t, .record = -1};
+    return o;
+}
+
+/* What a worker has finished, as far as there is room. */
+static void gather_from(struct server *s, uint32_t place)
+{
+    pawl_procpool *p = s->p;
+
+    while (s->n < BATCH) {
+        int record =
+            pawl_window_next_finished(p->window, place, &p->worker[place].seen);
+
+        if (record < 0)
+            return;
+        add(s, p->place[record].task)->record = record;
+    }
+}
+
+/* Everything that has not begun, when the pool is not to run it. */
+static void call_off_all(struct server *s)
+{
+    pawl_procpool *p = s->p;
+    struct outcome *o;
+
+    for (uint32_t i = 0; i < p->window->records && s->n < BATCH; i++) {
+        pawl_proctask *t = p->place[i].task;
+
+        if (t == NULL || t->state_ != PAWL_PROCTASK_WINDOW ||
+            !pawl_window_call_off(&p->offers, i))
+            continue;
+        pawl_procpool_free_record(p, i);
+        pawl_procline_push_first(&p->line, t);
+    }
+    while (s->n < BATCH && p->line.first != NULL) {
+        o = add(s, pawl_procline_pop(&p->line));
+        o->called_off = p->state == PAWL_PROCPOOL_TERMINATED;
+        o->status = o->called_off ? -ECANCELED : p->broken_status;
+    }
+}
+
+static int status_of(const struct outcome *o)
+{
+    const pawl_proctask *t = o->task;
+
+    if (o->status != 0)
+        return o->status;
+    if (t->statuses_ == NULL)
+        return t->status_;
+    for (uint32_t i = 0; i < t->n_; i++)
+        if (t->statuses_[i] != 0)
+            return t->statuses_[i];
+    return 0;
+}
+
+static void deliver(struct server *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct outcome *o = &s->batch[i];
+
+        if (o->record >= 0)
+            pawl_proctask_copy(s->p, o->task, (uint32_t)o->record, o->task->n_);
+        pawl_proctask_deliver(o->task, status_of(o), o->called_off);
+    }
+}
+
+/* What was delivered is not outstanding any more, and its records are free. */
+static void settle(struct server *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->batch[i].record >= 0)
+            pawl_procpool_free_record(s->p, (uint32_t)s->batch[i].record);
+    s->p->outstanding -= s->n;
+    s->n = 0;
+}
+
+/* -- The death of a worker ---------------------------------------------------------- */
+
+static void break_pool(struct server *s, int status)
+{
+    pawl_procpool *p = s->p;
+
+    if (p->state == PAWL_PROCPOOL_TERMINATED ||
+        p->state == PAWL_PROCPOOL_BROKEN)
+        return;
+    p->state = PAWL_PROCPOOL_BROKEN;
+    p->broken_status = status;
+    p->kill_at = 0;
+    if (p->options.capacity > 0)
+        pawl_sem_release_n(&p->room, PAWL_SEM_MAX / 2);
+}
+
+/* Whether to try the element once more that its worker has died with. */
+static bool retry(pawl_proctask *t, uint32_t element)
+{
+    if (t->tried_ != element)
+        t->tries_ = 0;
+    t->tried_ = element;
+    return t->tries_++ < t->retries;
+}
+
+/* It was running when its worker died.  Under the lock. */
+static void die(struct server *s, uint32_t record, const pawl_procworker *w)
+{
+    pawl_procpool *p = s->p;
+    pawl_proctask *t = p->place[record].task;
+    /* relaxed: who wrote it is dead. */
+    uint32_t element =
+        pawl_load_relaxed(&pawl_window_record(p->window, record)->current);
+    bool goes_on =
+        p->state == PAWL_PROCPOOL_OPEN || p->state == PAWL_PROCPOOL_CLOSED;
+
+    pawl_proctask_copy(p, t, record, element);
+    pawl_procpool_free_record(p, record);
+    t->first_ = element;
+    if (goes_on && retry(t, element)) {
+        pawl_procline_push_first(&p->line, t);
+        return;
+    }
+    t->pid = w->pid;
+    t->code = w->code;
+    t->first_ = t->ran_ = element + 1;
+    t->tries_ = 0;
+    t->status_ = -EOWNERDEAD;
+    if (t->statuses_ != NULL)
+        t->statuses_[element] = -EOWNERDEAD;
+    if ((p->options.flags & PAWL_PROCPOOL_FAIL_ALL) != 0)
+        break_pool(s, -EOWNERDEAD);
+    if (goes_on && t->first_ < t->n_ && p->state != PAWL_PROCPOOL_BROKEN)
+        pawl_procline_push_first(&p->line, t);
+    else
+        add(s, t)->status = -EOWNERDEAD;
+}
+
+/* Why a worker ended that had not become ready, or 0. */
+static int failure_of(const pawl_procpool *p, uint32_t place)
+{
+    const struct pawl_window_worker *w = pawl_window_worker(p->window, place);
+    uint32_t state =
+        pawl_load_acquire(&w->state); /* acquire: pairs with enter */
+
+    if (state == PAWL_WORKER_STARTING)
+        return -EOWNERDEAD;
+    return state == PAWL_WORKER_FAILED
+               ? (int)pawl_load_relaxed(&w->status) /* relaxed: as above */
+               : 0;
+}
+
+/* Under the lock; all that it has finished was gathered. */
+static void bury(struct server *s, uint32_t place)
+{
+    pawl_procpool *p = s->p;
+    pawl_procworker *w = &p->worker[place];
+    int failure = failure_of(p, place);
+
+    for (uint32_t i = 0; i < p->window->records; i++)
+        if (p->place[i].task != NULL &&
+            pawl_procpool_runner(p, p->place[i].task) == place + 1)
+            die(s, i, w);
+    if (failure != 0) {
+        s->failures++;
+        s->failure = failure;
+    }
+    pawl_process_free(w->process);
+    *w = (pawl_procworker){.seen = w->seen};
+    s->alive--;
+    s->dying--;
+    pawl_window_bury(p->window, place);
+}
+
+/* -- Workers ------------------------------------------------------------------------- */
+
+static bool is_running(const pawl_procpool *p)
+{
+    return p->state == PAWL_PROCPOOL_OPEN ||
+           (p->state == PAWL_PROCPOOL_CLOSED && p->outstanding > 0);
+}
+
+static bool may_start(const struct server *s)
+{
+    return s->failures < s->p->options.failures_max;
+}
+
+/* One place without a worker; -1: none, or not now.  Under the lock. */
+static int vacancy(struct server *s)
+{
+    /* seq_cst: pairs with add_seq by the worker. */
+    uint32_t ready = pawl_load_seq(&s->p->window->ready);
+
+    if (ready != s->ready)
+        s->failures = 0;
+    s->ready = ready;
+    if (s->start_at <= pawl_now())
+        s->start_at = 0;
+    if (s->alive == s->p->window->workers || !is_running(s->p))
+        return -1;
+    if (!may_start(s) && s->alive == 0)
+        break_pool(s, s->failure);
+    if (!may_start(s) || s->start_at > 0)
+        return -1;
+    for (int i = 0;; i++)
+        if (s->p->worker[i].process == NULL)
+            return i;
+}
+
+static void start_one(struct server *s, uint32_t place)
+{
+    int err = pawl_procpool_start_worker(s->p, place);
+
+    if (err == 0) {
+        s->alive++;
+        return;
+    }
+    s->failures++;
+    s->failure = err;
+    s->start_at = pawl_after_ns(PAUSE_NS);
+}
+
+/* Under the lock. */
+static void kill_in_time(pawl_procpool *p)
+{
+    if (p->kill_at == PAWL_FOREVER || p->kill_at > pawl_now())
+        return;
+    p->kill_at = PAWL_FOREVER;
+    for (uint32_t i = 0; i < p->window->workers; i++)
+        if (p->worker[i].process != NULL)
+            (void)pawl_process_kill(p->worker[i].process);
+}
+
+/* -- Sleeping -------------------------------------------------------------------------- */
+
+static bool has_finished(const pawl_procpool *p)
+{
+    for (uint32_t i = 0; i < p->window->workers; i++)
+        /* seq_cst: pairs with store_seq in finish. */
+        if (pawl_load_seq(&pawl_window_worker(p->window, i)->finished) !=
+            p->worker[i].seen)
+            return true;
+    return false;
+}
+
+/* Under the lock: whether somebody should be on his way to an offer. */
+static bool expects_somebody(const struct server *s)
+{
+    const pawl_procpool *p = s->p;
+    uint32_t running = 0;
+
+    if (!pawl_window_has_offers(p->window))
+        return false;
+    for (uint32_t i = 0; i < p->window->records; i++)
+        running += p->place[i].task != NULL &&
+                   pawl_procpool_runner(p, p->place[i].task) != 0;
+    return running < s->alive;
+}
+
+static pawl_deadline sooner(pawl_deadline a, pawl_deadline b)
+{
+    return a < b ? a : b;
+}
+
+static int wait_for_events(const pawl_procpool *p, struct epoll_event *events,
+                           int n, pawl_deadline until)
+{
+    int64_t left = until - pawl_now();
+    int ms = -1;
+
+    if (until != PAWL_FOREVER)
+        ms = left <= 0 ? 0 : (int)(left / 1000000) + 1;
+    n = epoll_wait(p->watch, events, n, ms);
+    return n > 0 ? n : 0;
+}
+
+static void notice(struct server *s, const struct epoll_event *e)
+{
+    pawl_procpool *p = s->p;
+    uint32_t place = e->data.u32;
+    pawl_procworker *w;
+    uint64_t count;
+
+    if (place == p->window->workers) {
+        (void)!read(p->bell, &count, sizeof count);
+        return;
+    }
+    w = &p->worker[place];
+    /* Its sentinel is readable for good: watch it no more. */
+    (void)epoll_ctl(p->watch, EPOLL_CTL_DEL, pawl_process_sentinel(w->process),
+                    NULL);
+    if (pawl_process_try_join(w->process, &w->code) == -EAGAIN) {
+        /* Without pidfds: it has closed all its descriptors, and cannot ring. */
+        (void)pawl_process_kill(w->process);
+        (void)pawl_process_join(w->process, &w->code);
+    }
+    w->is_dead = true;
+    s->dying++;
+}
+
+static void sleep_until(struct server *s, pawl_deadline until, bool expects)
+{
+    pawl_procpool *p = s->p;
+    struct pawl_window *w = p->window;
+    uint32_t bell = pawl_load_relaxed(&w->bell); /* relaxed: our own */
+    struct epoll_event events[16];
+    int n = 0;
+
+    /* seq_cst: pairs with load_seq in must_ring. */
+    pawl_store_seq(&w->bell, bell + 1);
+    if (!has_finished(p)) {
+        pawl_deadline patience = pawl_after_ns(PATIENCE_NS);
+
+        if (expects)
+            until = sooner(until, patience);
+        n = wait_for_events(p, events, 16, until);
+        if (n == 0 && expects && pawl_now() >= patience)
+            pawl_window_call_all(w);
+    }
+    pawl_store_seq(&w->bell, bell + 2); /* seq_cst: as above */
+    for (int i = 0; i < n; i++)
+        notice(s, &events[i]);
+}
+
+/* -- The thread ----------------------------------------------------------------------------- */
+
+/* One turn, under the lock: find what is to be given away, and what else there is to
+ * do.  Returns how many were offered. */
+static uint32_t look_around(struct server *s)
+{
+    pawl_procpool *p = s->p;
+    pawl_proctask *misfit;
+    uint32_t offered = 0;
+    int err;
+
+    for (uint32_t i = 0; i < p->window->workers; i++) {
+        if (p->worker[i].process == NULL)
+            continue;
+        gather_from(s, i);
+        if (p->worker[i].is_dead && s->n < BATCH)
+            bury(s, i);
+    }
+    if (p->state == PAWL_PROCPOOL_TERMINATED ||
+        p->state == PAWL_PROCPOOL_BROKEN) {
+        call_off_all(s);
+        kill_in_time(p);
+        return 0;
+    }
+    offered = pawl_procpool_refill(p, &misfit, &err);
+    if (misfit != NULL)
+        add(s, misfit)->status = err;
+    return offered;
+}
+
+/* Whether all is done, and nobody is left. */
+static bool has_ended(struct server *s)
+{
+    pawl_procpool *p = s->p;
+
+    if (p->state == PAWL_PROCPOOL_OPEN || p->outstanding > 0)
+        return false;
+    pawl_window_end(p->window);
+    return s->alive == 0;
+}
+
+static void changed(pawl_procpool *p)
+{
+    pawl_eventcount_notify_all(&p->changes);
+}
+
+void pawl_procpool_serve(void *pool)
+{
+    struct server s = {.p = pool};
+    pawl_procpool *p = pool;
+
+    pawl_procpool_served_ = p;
+    (void)pawl_region_join(p->region);
+    pawl_lock(&p->lock);
+    s.alive = p->window->workers;
+    for (;;) {
+        pawl_deadline until;
+        uint32_t offered;
+        bool expects;
+        int place;
+
+        settle(&s);
+        offered = look_around(&s);
+        place = vacancy(&s);
+        if (p->outstanding == 0)
+            changed(p);
+        if (has_ended(&s))
+            break;
+        expects = s.n == 0 && offered == 0 && expects_somebody(&s);
+        until = sooner(p->kill_at, s.start_at > 0 ? s.start_at : PAWL_FOREVER);
+        pawl_unlock(&p->lock);
+        pawl_window_call(p->window, offered);
+        deliver(&s);
+        if (place >= 0)
+            start_one(&s, (uint32_t)place);
+        else if (s.n == 0 && s.dying == 0)
+            sleep_until(&s, until, expects);
+        pawl_lock(&p->lock);
+    }
+    p->has_ended = true;
+    changed(p);
+    pawl_procpool_drop(p);
+}
