@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * procpool_stress.c - process pools whose workers are killed at random, under load:
+ * W-10, O-13, X-10, O-20.  What must hold in the end: every future is done; who has
+ * status 0 has run once; who has -EOWNERDEAD has a dead worker's number and has run
+ * once at most; no more have failed than workers have died.
+ */
+#include <pawl/thread.h>
+
+#include "procpool_cases.h"
+
+enum { TASKS = 3000, SUBMITTERS = 2 };
+
+/* A task that says that it has run, and takes a random time. */
+static int spin_and_count(pawl_proccall *call)
+{
+    uint64_t state;
+    int i;
+
+    memcpy(&i, call->argument, sizeof i);
+    state = (uint64_t)i * 7919 + 1;
+    atomic_fetch_add(&scene_->ran[i], 1);
+    for (uint32_t n = test_rand_below(&state, 20000); n > 0; n--)
+        (void)*(volatile int *)call->result;
+    memcpy(call->result, &i, sizeof i);
+    return 0;
+}
+
+void test_main_begins(int argc, char **argv)
+{
+    procpool_cases_begin();
+    pawl_procpool_register("spin_and_count", spin_and_count);
+    pawl_process_main(argc, argv);
+}
+
+struct storm {
+    pawl_procpool *pool;
+    _Atomic bool over;
+    _Atomic int kills;
+    _Atomic int *kills_of_all;
+    int wanted;
+    uint64_t seed;
+    int first;
+    uint32_t n;
+    size_t chunk; /* 0: single tasks */
+    int retries;
+};
+
+/* Handles, not numbers: these might be another process's already. */
+static void kill_some(void *arg)
+{
+    struct storm *s = arg;
+    uint64_t state = s->seed;
+
+    while (!s->over) {
+        pawl_process *list[16];
+        size_t n = pawl_process_active(list, 16);
+        uint32_t victim = test_rand_below(&state, 16);
+
+        n = n < 16 ? n : 16;
+        if (victim < n) {
+            bool stops = test_rand_below(&state, 4) == 0;
+
+            if (stops)
+                CHECK_OK(pawl_process_signal(list[victim], SIGSTOP));
+            test_random_moment(&state, 200);
+            if (stops && test_rand_below(&state, 2) == 0) {
+                CHECK_OK(pawl_process_signal(list[victim], SIGCONT));
+            } else {
+                CHECK_OK(pawl_process_kill(list[victim]));
+                s->kills++;
+            }
+        }
+        for (size_t i = 0; i < n; i++)
+            pawl_process_free(list[i]);
+        test_random_moment(&state, 500);
+    }
+}
+
+static void check_one(const pawl_proctask *t, int i, int status, int out,
+                      _Atomic int *deaths)
+{
+    int ran = scene_->ran[i];
+
+    if (status == 0) {
+        CHECK_EQ(out, i);
+        CHECK(ran >= 1 && ran <= 1 + (t != NULL ? t->retries : 0));
+    } else {
+        CHECK_EQ(status, -EOWNERDEAD);
+        CHECK(ran <= 1 + (t != NULL ? t->retries : 0));
+        CHECK(t == NULL || t->pid > 0);
+        (*deaths)++;
+    }
+}
+
+static _Atomic int deaths_;
+
+static void submit_tasks(const struct storm *s)
+{
+    int *in = calloc(s->n, sizeof *in);
+    int *out = calloc(s->n, sizeof *out);
+    pawl_proctask *t = calloc(s->n, sizeof *t);
+    uint64_t state = s->seed + (uint64_t)s->first;
+
+    for (int i = 0; i < (int)s->n; i++) {
+        in[i] = s->first + i;
+        pawl_proctask_init(&t[i], spin_and_count, &in[i], sizeof *in, &out[i],
+                           sizeof *out);
+        t[i].retries = s->retries;
+        CHECK_OK(pawl_procpool_submit(s->pool, &t[i]));
+        if (test_rand_below(&state, 100) == 0)
+            (void)pawl_future_result(&t[i].future, NULL, NULL);
+    }
+    for (int i = 0; i < (int)s->n; i++) {
+        int status = status_of(&t[i]);
+
+        check_one(&t[i], in[i], status, out[i], &deaths_);
+    }
+    free(in);
+    free(out);
+    free(t);
+}
+
+static void submit_map(const struct storm *s)
+{
+    int *in = calloc(s->n, sizeof *in);
+    int *out = calloc(s->n, sizeof *out);
+    int *statuses = calloc(s->n, sizeof *statuses);
+
+    for (int i = 0; i < (int)s->n; i++)
+        in[i] = s->first + i;
+    CHECK_OK(pawl_procpool_map(
+        s->pool, spin_and_count, in, sizeof *in, out, sizeof *out, (size_t)s->n,
+        statuses, &(pawl_procmap_options){.chunk = s->chunk}, NULL));
+    for (int i = 0; i < (int)s->n; i++)
+        check_one(NULL, in[i], statuses[i], out[i], &deaths_);
+    free(in);
+    free(out);
+    free(statuses);
+}
+
+/* As often as it takes until enough have been killed. */
+static void submit(void *arg)
+{
+    const struct storm *s = arg;
+
+    do {
+        for (int i = 0; i < (int)s->n; i++)
+            scene_->ran[s->first + i] = 0;
+        if (s->chunk > 0)
+            submit_map(s);
+        else
+            submit_tasks(s);
+    } while (*s->kills_of_all < s->wanted);
+}
+
+static void let_it_storm(enum pawl_start_method method, int tasks, size_t chunk,
+                         int retries, uint64_t tasks_max)
+{
+    struct scene *scene = scene_make();
+    struct storm storm = {.seed = test_seed((uint64_t)method + chunk)};
+    struct storm parts[SUBMITTERS];
+    struct test_thread *threads[SUBMITTERS];
+    struct test_thread *killer;
+
+    (void)scene;
+    deaths_ = 0;
+    /* Its initialisers are killed as well. */
+    storm.pool = pool_with(&(pawl_procpool_options){.workers = 4,
+                                                    .method = method,
+                                                    .tasks_max = tasks_max,
+                                                    .memory = 65536,
+                                                    .failures_max = 1u << 30});
+    killer = test_thread(kill_some, &storm);
+    for (int i = 0; i < SUBMITTERS; i++) {
+        parts[i] = (struct storm){.pool = storm.pool,
+                                  .seed = storm.seed,
+                                  .kills_of_all = &storm.kills,
+                                  .wanted = test_iterations(100),
+                                  .first = i * tasks / SUBMITTERS,
+                                  .n = (uint32_t)tasks / SUBMITTERS,
+                                  .chunk = chunk,
+                                  .retries = retries};
+        threads[i] = test_thread(submit, &parts[i]);
+    }
+    for (int i = 0; i < SUBMITTERS; i++)
+        test_join(threads[i]);
+    storm.over = true;
+    test_join(killer);
+    test_note("%s, chunks of %zu: %d killed, %d tasks died",
+              method_name(method), chunk, storm.kills, deaths_);
+    CHECK(deaths_ <= storm.kills);
+    CHECK_EQ(applied(storm.pool, 11), 121);
+    CHECK_OK(pawl_procpool_end(storm.pool));
+    CHECK_EQ(pawl_process_active(NULL, 0), 0);
+    scene_end();
+    scene_ = NULL;
+}
+
+/* W-10, X-10. */
+TEST(procpool.kill_storm_over_tasks)
+{
+    TEST_TIMEOUT(200);
+    FOR_EACH_METHOD(method)
+    let_it_storm(method, test_iterations(TASKS), 0, 0, 0);
+}
+
+TEST(procpool.kill_storm_over_maps)
+{
+    TEST_TIMEOUT(200);
+    FOR_EACH_METHOD(method)
+    let_it_storm(method, test_iterations(TASKS), 13, 0, 0);
+}
+
+/* O-20 with deaths: at the change-over, too. */
+TEST(procpool.kill_storm_over_replacements)
+{
+    TEST_TIMEOUT(200);
+    let_it_storm(PAWL_START_FORK, test_iterations(TASKS / 4), 0, 0, 5);
+    let_it_storm(PAWL_START_FORK, test_iterations(TASKS / 4), 0, 2, 5);
+}
+
+/* ---- the end, at a random moment ------------------------------------------------ */
+
+struct ending {
+    pawl_procpool *pool;
+    uint64_t seed;
+};
+
+static void end_it(void *arg)
+{
+    struct ending *e = arg;
+
+    test_random_moment(&e->seed, 1500);
+    switch (test_rand_below(&e->seed, 3)) {
+    case 0:
+        CHECK_OK(pawl_procpool_close(e->pool));
+        break;
+    case 1:
+        CHECK_OK(pawl_procpool_terminate(e->pool));
+        break;
+    default:
+        CHECK_OK(pawl_procpool_kill(e->pool));
+    }
+}
+
+static _Atomic int told_;
+
+static void tell(pawl_proctask *t, int status, void *context)
+{
+    (void)t;
+    (void)status;
+    (void)context;
+    told_++;
+}
+
+/* O-09, O-10, W-12: every task that was accepted is done, and was told once;
+ * cancelling goes on meanwhile. */
+TEST(procpool.ends_at_any_moment)
+{
+    int rounds = test_iterations(60);
+
+    TEST_TIMEOUT(200);
+    for (int i = 0; i < rounds; i++) {
+        struct scene *s = scene_make();
+        struct ending e = {.seed = test_seed((uint64_t)i)};
+        struct test_thread *thread;
+        static pawl_proctask t[SCENE_TASKS];
+        static int in[SCENE_TASKS];
+        int cancelled = 0;
+        int n = 0;
+
+        told_ = 0;
+        e.pool = pool_of(3, PAWL_START_FORK);
+        thread = test_thread(end_it, &e);
+        for (; n < SCENE_TASKS; n++) {
+            int err;
+
+            in[n] = n;
+            pawl_proctask_init(&t[n], count, &in[n], sizeof *in, NULL, 0);
+            t[n].done = tell;
+            t[n].failed = tell;
+            err = pawl_procpool_submit(e.pool, &t[n]);
+            if (err != 0) {
+                CHECK_ERR(err, -ESHUTDOWN);
+                break;
+            }
+            if (n % 5 == 0)
+                (void)pawl_future_cancel(&t[n - n % 7].future);
+        }
+        test_join(thread);
+        CHECK_OK(pawl_procpool_join(e.pool));
+        for (int k = 0; k < n; k++) {
+            int status = 0;
+            int err = pawl_future_try_result(&t[k].future, &status, NULL);
+
+            CHECK(err == 0 || err == -ECANCELED);
+            CHECK(s->ran[k] == 1 || err == -ECANCELED || status == -EOWNERDEAD);
+            CHECK(s->ran[k] == 0 || err == 0);
+            cancelled += err == -ECANCELED;
+        }
+        CHECK(told_ <= n && told_ >= n - cancelled);
+        CHECK_OK(pawl_procpool_free(e.pool));
+        scene_end();
+        scene_ = NULL;
+    }
+}

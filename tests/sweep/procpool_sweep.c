@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * procpool_sweep.c - X-10, O-13, O-20: a worker of a process pool killed, or stopped,
+ * at any instruction of taking a task, waiting for one, and telling that it is
+ * finished: only the task in its hand is affected, all others are run once.
+ */
+#include <string.h>
+
+#include "process/pool_window.h"
+#include "swept.h"
+
+enum { RECORDS = 4, WORKERS = 2, VICTIM = 0, OTHER = 1, TASKS_MAX = 16 };
+
+struct scene {
+    _Alignas(4096) unsigned char memory[1 << 16];
+    struct pawl_window_owner owner;
+    uint32_t position[RECORDS];
+    uint16_t taker[RECORDS];
+    int task[RECORDS]; /* the number of the one in a record; -1: free */
+    uint32_t seen[WORKERS];
+    int offered;
+    int ran[TASKS_MAX];      /* by whom: worker + 1 */
+    int finished[TASKS_MAX]; /* how often it was told */
+    int returned;            /* calls of the victim's */
+    bool is_buried;
+    bool ring_was_due; /* the bell was odd when the victim began */
+};
+
+static struct {
+    bool waits; /* the victim waits, instead of taking what is there */
+    int offers; /* before the victim */
+    int turns;  /* of the victim's */
+    enum sweep_mode mode;
+} plan;
+
+static struct pawl_window *window_of(struct scene *s)
+{
+    return (struct pawl_window *)(void *)s->memory;
+}
+
+static void offer(struct scene *s)
+{
+    uint32_t r = 0;
+
+    while (s->task[r] >= 0)
+        r++;
+    CHECK(r < RECORDS);
+    CHECK(pawl_window_has_slot(&s->owner));
+    s->task[r] = s->offered++;
+    pawl_window_offer(&s->owner, r);
+}
+
+static void gather(struct scene *s, uint32_t worker)
+{
+    int r;
+
+    while ((r = pawl_window_next_finished(window_of(s), worker,
+                                          &s->seen[worker])) >= 0) {
+        CHECK(s->task[r] >= 0);
+        CHECK_EQ(pawl_window_taker(&s->owner, (uint32_t)r), worker + 1);
+        CHECK_EQ(s->ran[s->task[r]], (int)worker + 1);
+        s->finished[s->task[r]]++;
+        s->task[r] = -1;
+    }
+}
+
+/* What a worker does with a task. */
+static bool work(struct scene *s, uint32_t worker, int record)
+{
+    int *ran = &s->ran[s->task[record]];
+
+    CHECK_EQ(*ran, 0);
+    *ran = (int)worker + 1;
+    return pawl_window_finish(window_of(s), worker, (uint32_t)record);
+}
+
+static void prepare(void *object)
+{
+    struct scene *s = object;
+
+    CHECK(pawl_window_bytes(RECORDS, WORKERS) <= sizeof s->memory);
+    pawl_window_init(window_of(s), RECORDS, WORKERS);
+    s->owner = (struct pawl_window_owner){
+        .window = window_of(s), .position = s->position, .taker = s->taker};
+    memset(s->task, 255, sizeof s->task);
+    /* So that the slots have been round, and the hint is somewhere. */
+    for (int i = 0; i < 3; i++) {
+        int r;
+
+        offer(s);
+        r = pawl_window_take(window_of(s), OTHER);
+        CHECK(r >= 0);
+        work(s, OTHER, r);
+        gather(s, OTHER);
+    }
+    for (int i = 0; i < plan.offers; i++)
+        offer(s);
+    pawl_store_seq(&window_of(s)->bell, 1); /* the pool sleeps */
+}
+
+static void victim(void *object)
+{
+    struct scene *s = object;
+
+    for (int i = 0; i < plan.turns; i++) {
+        int r = plan.waits ? pawl_window_await(window_of(s), VICTIM)
+                           : pawl_window_take(window_of(s), VICTIM);
+
+        if (r < 0)
+            break;
+        work(s, VICTIM, r);
+        s->returned++;
+    }
+}
+
+static void warm(void *object)
+{
+    pawl_eventcount ec = PAWL_EVENTCOUNT_INIT_FLAGS(PAWL_SHARED);
+
+    take_ids(object);
+    CHECK_ERR(pawl_eventcount_wait_until(&ec, pawl_eventcount_prepare(&ec),
+                                         pawl_after_us(1)),
+              -ETIMEDOUT);
+}
+
+static void asleep(void *object)
+{
+    struct scene *s = object;
+
+    offer(s);
+    pawl_window_call(window_of(s), 1);
+}
+
+static void wait_and_work(void *object)
+{
+    struct scene *s = object;
+    int r = pawl_window_await(window_of(s), OTHER);
+
+    CHECK(r >= 0);
+    work(s, OTHER, r);
+}
+
+static void take_all(struct scene *s)
+{
+    int r;
+
+    while ((r = pawl_window_take(window_of(s), OTHER)) >= 0)
+        work(s, OTHER, r);
+    gather(s, OTHER);
+}
+
+/* Every task was told once, but for the one in the victim's hand. */
+static void account(struct scene *s)
+{
+    int in_hand = 0;
+
+    for (uint32_t r = 0; r < RECORDS; r++)
+        if (s->task[r] >= 0) {
+            CHECK_EQ(pawl_window_taker(&s->owner, r), VICTIM + 1);
+            in_hand++;
+        }
+    CHECK(in_hand <= 1);
+    for (int i = 0; i < s->offered; i++) {
+        CHECK(s->finished[i] <= 1);
+        in_hand -= s->finished[i] == 0;
+    }
+    CHECK_EQ(in_hand, 0);
+}
+
+/* A sleeper is woken by an offer, whatever the victim was about to do. */
+static void one_who_sleeps(struct scene *s)
+{
+    sleeper_start(wait_and_work, s);
+    offer(s);
+    pawl_window_call(window_of(s), 1);
+    if (plan.mode != SWEEP_KILL)
+        pawl_window_call_all(window_of(s)); /* it may have been the victim */
+    sleeper_join();
+}
+
+static void others(void *object)
+{
+    struct scene *s = object;
+
+    if (plan.mode == SWEEP_KILL) {
+        gather(s, VICTIM);
+        CHECK(s->returned <= plan.turns);
+        pawl_window_bury(window_of(s), VICTIM);
+    }
+    take_all(s);
+    one_who_sleeps(s);
+    gather(s, OTHER);
+    for (int i = 0; i < 3; i++) { /* the slots of the next lap */
+        offer(s);
+        take_all(s);
+    }
+    gather(s, VICTIM);
+    account(s);
+}
+
+/* The victim has finished. */
+static void after(void *object)
+{
+    struct scene *s = object;
+
+    take_all(s);
+    gather(s, VICTIM);
+    for (int i = 0; i < s->offered; i++)
+        CHECK_EQ(s->finished[i], 1);
+    for (int i = 0; i < RECORDS; i++) {
+        offer(s);
+        take_all(s);
+    }
+}
+
+static void sweep_it(const char *name)
+{
+    struct sweep_case c = {
+        .name = name,
+        .size = sizeof(struct scene),
+        .prepare = prepare,
+        .warm = warm,
+        .victim = victim,
+        .asleep = plan.waits ? asleep : NULL,
+        .others = others,
+        .after = after,
+    };
+
+    TEST_TIMEOUT(300);
+    spin_for("0");
+    plan.mode = SWEEP_KILL;
+    sweep(&c, SWEEP_KILL);
+    plan.mode = SWEEP_FREEZE;
+    sweep(&c, SWEEP_FREEZE);
+    plan.mode = SWEEP_THAW;
+    sweep(&c, SWEEP_THAW);
+}
+
+TEST(procpool.worker_that_takes_and_finishes_stopped_anywhere)
+{
+    plan.offers = 3;
+    plan.turns = 2;
+    sweep_it("procpool take, finish");
+}
+
+TEST(procpool.worker_that_waits_stopped_anywhere)
+{
+    plan.waits = true;
+    plan.turns = 1;
+    sweep_it("procpool wait, finish");
+}
