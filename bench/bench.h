@@ -233,6 +233,8 @@ void bench_wait(void);
 void bench_timer(void);
 void bench_process(void);
 void bench_shared_queue(void);
+void bench_procpool(void);
+void bench_procpool_register(void); /* before bench_process_main diverts */
 void bench_process_main(int argc, char **argv); /* first thing of main */
 void bench_thread(void);
 void bench_cxx(void); /* std:: and absl::, for all objects */

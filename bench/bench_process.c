@@ -32,6 +32,7 @@ void bench_process_main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], EMPTY_PROGRAM) == 0)
         _exit(0);
     BENCH_CHECK(pawl_process_register("empty", return_at_once) == 0);
+    bench_procpool_register();
     pawl_process_main(argc, argv);
 }
 

@@ -276,6 +276,7 @@ void add_rows()
     bench_timer();
     bench_process();
     bench_shared_queue();
+    bench_procpool();
     bench_pool();
     bench_thread();
     bench_cxx();

@@ -52,7 +52,7 @@ static void kill_some(void *arg)
     struct storm *s = arg;
     uint64_t state = s->seed;
 
-    while (!s->over) {
+    while (!GOT(s->over)) {
         pawl_process *list[16];
         size_t n = pawl_process_active(list, 16);
         uint32_t victim = test_rand_below(&state, 16);
@@ -68,7 +68,7 @@ static void kill_some(void *arg)
                 CHECK_OK(pawl_process_signal(list[victim], SIGCONT));
             } else {
                 CHECK_OK(pawl_process_kill(list[victim]));
-                s->kills++;
+                atomic_fetch_add(&s->kills, 1);
             }
         }
         for (size_t i = 0; i < n; i++)
@@ -80,7 +80,7 @@ static void kill_some(void *arg)
 static void check_one(const pawl_proctask *t, int i, int status, int out,
                       _Atomic int *deaths)
 {
-    int ran = scene_->ran[i];
+    int ran = GOT(scene_->ran[i]);
 
     if (status == 0) {
         CHECK_EQ(out, i);
@@ -89,7 +89,7 @@ static void check_one(const pawl_proctask *t, int i, int status, int out,
         CHECK_EQ(status, -EOWNERDEAD);
         CHECK(ran <= 1 + (t != NULL ? t->retries : 0));
         CHECK(t == NULL || t->pid > 0);
-        (*deaths)++;
+        atomic_fetch_add(deaths, 1);
     }
 }
 
@@ -146,12 +146,12 @@ static void submit(void *arg)
 
     do {
         for (int i = 0; i < (int)s->n; i++)
-            scene_->ran[s->first + i] = 0;
+            atomic_store(&scene_->ran[s->first + i], 0);
         if (s->chunk > 0)
             submit_map(s);
         else
             submit_tasks(s);
-    } while (*s->kills_of_all < s->wanted);
+    } while (GOT(*s->kills_of_all) < s->wanted);
 }
 
 static void let_it_storm(enum pawl_start_method method, int tasks, size_t chunk,
@@ -164,7 +164,7 @@ static void let_it_storm(enum pawl_start_method method, int tasks, size_t chunk,
     struct test_thread *killer;
 
     (void)scene;
-    deaths_ = 0;
+    atomic_store(&deaths_, 0);
     /* Its initialisers are killed as well. */
     storm.pool = pool_with(&(pawl_procpool_options){.workers = 4,
                                                     .method = method,
@@ -185,11 +185,11 @@ static void let_it_storm(enum pawl_start_method method, int tasks, size_t chunk,
     }
     for (int i = 0; i < SUBMITTERS; i++)
         test_join(threads[i]);
-    storm.over = true;
+    atomic_store(&storm.over, true);
     test_join(killer);
     test_note("%s, chunks of %zu: %d killed, %d tasks died",
-              method_name(method), chunk, storm.kills, deaths_);
-    CHECK(deaths_ <= storm.kills);
+              method_name(method), chunk, GOT(storm.kills), GOT(deaths_));
+    CHECK(GOT(deaths_) <= GOT(storm.kills));
     CHECK_EQ(applied(storm.pool, 11), 121);
     CHECK_OK(pawl_procpool_end(storm.pool));
     CHECK_EQ(pawl_process_active(NULL, 0), 0);
@@ -251,7 +251,7 @@ static void tell(pawl_proctask *t, int status, void *context)
     (void)t;
     (void)status;
     (void)context;
-    told_++;
+    atomic_fetch_add(&told_, 1);
 }
 
 /* O-09, O-10, W-12: every task that was accepted is done, and was told once;
@@ -270,7 +270,7 @@ TEST(procpool.ends_at_any_moment)
         int cancelled = 0;
         int n = 0;
 
-        told_ = 0;
+        atomic_store(&told_, 0);
         e.pool = pool_of(3, PAWL_START_FORK);
         thread = test_thread(end_it, &e);
         for (; n < SCENE_TASKS; n++) {
@@ -295,11 +295,12 @@ TEST(procpool.ends_at_any_moment)
             int err = pawl_future_try_result(&t[k].future, &status, NULL);
 
             CHECK(err == 0 || err == -ECANCELED);
-            CHECK(s->ran[k] == 1 || err == -ECANCELED || status == -EOWNERDEAD);
-            CHECK(s->ran[k] == 0 || err == 0);
+            CHECK(GOT(s->ran[k]) == 1 || err == -ECANCELED ||
+                  status == -EOWNERDEAD);
+            CHECK(GOT(s->ran[k]) == 0 || err == 0);
             cancelled += err == -ECANCELED;
         }
-        CHECK(told_ <= n && told_ >= n - cancelled);
+        CHECK(GOT(told_) <= n && GOT(told_) >= n - cancelled);
         CHECK_OK(pawl_procpool_free(e.pool));
         scene_end();
         scene_ = NULL;

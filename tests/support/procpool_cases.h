@@ -32,6 +32,8 @@ struct scene {
     _Atomic int workers;
 };
 
+#define GOT(word) atomic_load(&(word))
+
 static struct scene *scene_;
 static char scene_name_[PAWL_REGION_NAME_MAX];
 static pawl_region *scene_region_;
