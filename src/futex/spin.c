@@ -33,6 +33,14 @@
 #define PROBE_FIRST 32
 #define PROBE_EVERY 1024
 
+/* A spin that paid allows the next one so much of the full budget, even if it took
+ * less: as long as a sleeper needs to be woken and to answer.  With twice of what
+ * it took, one interrupt on either side of a hand-over made both miss one another
+ * for long: each slept, and then let the other wait longer than that one was
+ * willing to spin.  Not for mutexes, where the one that waits is in the way of the
+ * one that works.  bench_event, bench_thread. */
+#define LEAST_PART 2
+
 /* The full budget where threads yield instead of pausing. */
 #define FULL_YIELDS 32
 
@@ -246,6 +254,13 @@ static bool is_time_to_probe(uint32_t misses)
     return misses >= PROBE_FIRST && (misses & (misses - 1)) == 0;
 }
 
+static uint32_t least_of(enum pawl_spin_kind kind, uint32_t full)
+{
+    return kind == PAWL_SPIN_MUTEX || kind == PAWL_SPIN_YIELD
+               ? 0
+               : full / LEAST_PART;
+}
+
 static bool begin(struct pawl_spin *s, enum pawl_spin_kind kind, uint32_t full)
 {
     struct pawl_spin_memory *m = &pawl_self_.spin[kind];
@@ -257,6 +272,7 @@ static bool begin(struct pawl_spin *s, enum pawl_spin_kind kind, uint32_t full)
     *s = (struct pawl_spin){
         .budget = m->budget - 1u,
         .full = full,
+        .least = least_of(kind, full),
         .step = 1,
         .patience = pawl_load_relaxed(&patience), /* relaxed: as in find_full */
         .memory = m,
@@ -324,6 +340,7 @@ void pawl_spin_ends(struct pawl_spin *s, bool paid)
 
     if (paid) {
         budget = 2 * s->spent + s->full / 16;
+        budget = budget > s->least ? budget : s->least;
         m->misses = 0;
     } else {
         /* A probe that failed is forgotten at once. */

@@ -5,9 +5,9 @@
  * Waking a sleeper costs the waker a system call and the sleeper tens of
  * microseconds; a spinner notices within one cache miss.  So a wait spins
  * first, for at most about what a sleep would cost.  How long is learned per
- * thread and per kind of wait: a spin that paid doubles what it took, one that
- * did not halves the budget, and now and then a wait tries the full budget
- * again.  Nobody spins where only one CPU is allowed to the process.
+ * thread and per kind of wait: a spin that paid leaves twice what it took, and
+ * half of the full budget at least; one that did not halves the budget, and now
+ * and then a wait tries the full budget again.  Nobody spins where only one CPU is allowed to the process.
  *
  * Where more threads must run than there are CPUs, as at a barrier, pausing
  * cannot help; there a wait gives its CPU away a few times before it sleeps,
@@ -39,6 +39,7 @@ struct pawl_spin {
     uint32_t spent;  /* pauses, or yields, so far */
     uint32_t budget; /* pauses, or yields, allowed */
     uint32_t full;   /* the most that can be allowed */
+    uint32_t least;  /* ... and the least, after a spin that paid */
     uint32_t step;   /* pauses before the next look */
     uint32_t patience; /* pauses in which a short section ends: see spin.c */
     bool yields;

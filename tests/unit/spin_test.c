@@ -96,6 +96,22 @@ TEST(spin.the_budget_is_learned)
     CHECK_EQ(spin_in_vain(PAWL_SPIN_SEM), full);
 }
 
+/* One late answer does not make a pair that hands over to one another sleep. */
+TEST(spin.what_paid_is_not_cut_short)
+{
+    uint32_t full;
+
+    setenv("PAWL_SPIN", "100000", 1);
+    full = spin_in_vain(PAWL_SPIN_EVENT);
+    CHECK_EQ(spin_in_vain(PAWL_SPIN_MUTEX), full);
+    for (int i = 0; i < 10; i++) {
+        spin_with_success(PAWL_SPIN_EVENT, 1);
+        spin_with_success(PAWL_SPIN_MUTEX, 1);
+    }
+    CHECK_EQ(spin_in_vain(PAWL_SPIN_EVENT), full / 2);
+    CHECK(spin_in_vain(PAWL_SPIN_MUTEX) < full / 4);
+}
+
 /* A wait that never spins would never find out that it pays again. */
 TEST(spin.now_and_then_the_full_budget_is_tried_again)
 {
