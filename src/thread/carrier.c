@@ -56,11 +56,6 @@ enum {
 /* A parked carrier that nobody wants for so long ends. */
 #define IDLE_NS INT64_C(5000000000)
 
-/* A thread that was over after so short a time, the wait for it included, has
- * changed nothing that lasts but perhaps its signal mask: to move itself to
- * other CPUs takes 350 ns, and any other change as long or longer. */
-#define TRIFLE_NS 250
-
 _Thread_local struct pawl_carrier *pawl_carrier_self_;
 
 static struct pawl_carrier main_carrier;
@@ -69,6 +64,7 @@ static struct pawl_carrier main_carrier;
 static struct pawl_carrier *main_now = &main_carrier;
 static pawl_once prepared = PAWL_ONCE_INIT;
 static pthread_key_t ends;   /* its destructor notices the end of a thread */
+static pawl_u64 main_tid;    /* [forks |] the kernel's id of main; 0: unknown */
 static pawl_u64 serials;     /* given so far */
 static pawl_u32 foreigners;  /* named so far */
 static pawl_u64 stack_size_; /* the default; 0: the system's */
@@ -92,7 +88,14 @@ uint32_t pawl_thread_get_native_id(void)
 
 bool pawl_carrier_is_main(void)
 {
-    return pawl_self_shared() == (uint32_t)getpid();
+    uint32_t tid = pawl_self_shared(); /* first: it has forks counted */
+    uint64_t known = pawl_load64_relaxed(&main_tid); /* relaxed: all there is */
+
+    if (pawl_unlikely(known == 0 || known >> 32 != pawl_fork_count_)) {
+        known = (uint64_t)pawl_fork_count_ << 32 | (uint32_t)getpid();
+        pawl_store64_relaxed(&main_tid, known); /* relaxed: as above */
+    }
+    return tid == (uint32_t)known;
 }
 
 static void write_comm(uint32_t tid, const char *name)
@@ -468,6 +471,16 @@ static void set_os_name(struct pawl_carrier *c)
     }
 }
 
+/* The thread may have named itself by a system call of its own. */
+static void forget_changed_name(struct pawl_carrier *c)
+{
+    char name[PAWL_OS_NAME_SIZE];
+
+    if (prctl(PR_GET_NAME, name) != 0 ||
+        strncmp(name, c->os_name, PAWL_OS_NAME_SIZE) != 0)
+        c->os_name[0] = '\0';
+}
+
 /* False: it was not to begin after all, and *c->thread must not be touched. */
 static bool pass_gate(struct pawl_carrier *c)
 {
@@ -547,8 +560,6 @@ static uint32_t await_job(struct pawl_carrier *c)
     c->has_slept = false;
     if (spin(c))
         return pawl_load_acquire(&c->job); /* acquire: pairs with post */
-    if (!pawl_undo_all(&c->has) && pawl_cache_take_this(c))
-        return QUIT;
     c->has_slept = true;
     until = pawl_after_ns(IDLE_NS);
     for (;;) {
@@ -585,18 +596,23 @@ static bool is_switched_off(const struct pawl_carrier *c)
     return taken;
 }
 
+/* Have all that the thread that has ended may have changed as it was.  After its
+ * end was told, for these are system calls.  False: it is not allowed to. */
+static bool undo(struct pawl_carrier *c)
+{
+    pawl_undo_signals(&c->has);
+    forget_changed_name(c);
+    return pawl_undo_all(&c->has);
+}
+
 /* The thread of *c has ended.  Park, tell those who wait for it, and wait for
- * another one; false: there is none.
- *
- * since      when it was parked last, or 0; updated. */
-static bool park(struct pawl_carrier *c, pawl_deadline *since)
+ * another one; false: there is none. */
+static bool park(struct pawl_carrier *c)
 {
     pawl_thread *t = c->thread;
     int status = c->status;
     bool own = t == &c->own;
-    const struct pawl_inheritance *has = &c->has;
     struct pawl_carrier *surplus;
-    pawl_deadline now;
 
     show(c, NULL);
     c->thread = NULL;
@@ -608,20 +624,14 @@ static bool park(struct pawl_carrier *c, pawl_deadline *since)
     if (!own)
         publish(t, status); /* I2 */
     pawl_exit_notice();
-    pawl_undo_signals(has);
     if (surplus == c)
         return false;
     if (surplus != NULL)
         quit(surplus);
     if (is_switched_off(c))
         return false;
-    now = pawl_now();
-    if (now - *since >= TRIFLE_NS) {
-        c->os_name[0] = '\0'; /* it may have another now */
-        if (!pawl_undo_all(has) && pawl_cache_take_this(c))
-            return false;
-    }
-    *since = now;
+    if (!undo(c) && pawl_cache_take_this(c))
+        return false;
     if (await_job(c) != GO)
         return false;
     pawl_undo_inherit(&c->has, &c->signals, c->starter, c->has_slept);
@@ -632,7 +642,6 @@ static bool park(struct pawl_carrier *c, pawl_deadline *since)
 static void *carrier_main(void *arg)
 {
     struct pawl_carrier *c = arg;
-    pawl_deadline since = 0;
     bool goes_on = true;
 
     pawl_carrier_self_ = c;
@@ -648,7 +657,7 @@ static void *carrier_main(void *arg)
         goes_on = may_park(c);
         if (goes_on) {
             close_down(true);
-            goes_on = park(c, &since);
+            goes_on = park(c);
         }
     }
     if (!c->is_noticed)
