@@ -28,6 +28,17 @@ static inline void pawl_cpu_relax_for(unsigned pauses)
         pawl_cpu_relax();
 }
 
+/* Have the cache line at `p` brought here, to be written soon.  A hint: whatever
+ * the address, no more happens. */
+static inline void pawl_cpu_expect_to_write(const void *p)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)p));
+#else
+    __builtin_prefetch(p, 1);
+#endif
+}
+
 /* Whether the operations on pairs of ops.h work here.  Asks the CPU, which in a
  * virtual machine takes microseconds. */
 static inline bool pawl_cpu_has_pairs(void)

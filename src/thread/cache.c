@@ -4,6 +4,7 @@
  */
 #include "thread/cache.h"
 
+#include "atomic/cpu.h"
 #include "atomic/ops.h"
 #include "base/compiler.h"
 
@@ -20,6 +21,11 @@ static pawl_u64 places[PLACES - 1] __attribute__((aligned(PAWL_CACHE_LINE)));
 static uint32_t in_use(void)
 {
     return PLACES - pawl_load_seq(&head.unused); /* seq_cst: pairs with limit */
+}
+
+void pawl_cache_expect(void)
+{
+    pawl_cpu_expect_to_write(&head);
 }
 
 bool pawl_cache_is_on(void)

@@ -15,6 +15,8 @@
 
 /* Park it.  Returns one that found no place, perhaps itself, or NULL. */
 struct pawl_carrier *pawl_cache_put(struct pawl_carrier *c);
+/* The next two are going to be called: have the head of the cache brought. */
+void pawl_cache_expect(void);
 /* Take one; NULL: there is none. */
 struct pawl_carrier *pawl_cache_take(void);
 /* Take this one.  False: somebody else has, or is moving it. */

@@ -29,6 +29,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "atomic/cpu.h"
 #include "atomic/ops.h"
 #include "atomic/seqlock.h"
 #include "base/compiler.h"
@@ -65,15 +66,18 @@ static struct pawl_carrier *main_now = &main_carrier;
 static pawl_once prepared = PAWL_ONCE_INIT;
 static pthread_key_t ends;   /* its destructor notices the end of a thread */
 static pawl_u64 main_tid;    /* [forks |] the kernel's id of main; 0: unknown */
-static pawl_u64 serials;     /* given so far */
 static pawl_u32 foreigners;  /* named so far */
 static pawl_u64 stack_size_; /* the default; 0: the system's */
+/* Written by all starters, so in a line that nobody else reads. */
+static struct {
+    pawl_u64 given;
+} __attribute__((aligned(PAWL_CACHE_LINE))) serials;
 
 /* -- Names and numbers ------------------------------------------------------ */
 
 uint64_t pawl_carrier_next_serial(void)
 {
-    return pawl_add64_relaxed(&serials, 1) + 1; /* relaxed: just a number */
+    return pawl_add64_relaxed(&serials.given, 1) + 1; /* relaxed: just a number */
 }
 
 uint64_t pawl_thread_get_ident(void)
@@ -135,7 +139,7 @@ void pawl_carrier_name(const uint64_t shown[PAWL_SHOWN_WORDS],
                        char name[PAWL_THREAD_NAME_SIZE])
 {
     const char *function = (const char *)(uintptr_t)shown[PAWL_SHOWN_FUNCTION];
-    unsigned number = (unsigned)shown[PAWL_SHOWN_NUMBER];
+    unsigned number = (unsigned)(shown[PAWL_SHOWN_FLAGS] >> 32);
     uint32_t flags = (uint32_t)shown[PAWL_SHOWN_FLAGS];
 
     memcpy(name, &shown[PAWL_SHOWN_NAME], PAWL_THREAD_NAME_SIZE);
@@ -185,17 +189,18 @@ static void show(struct pawl_carrier *c, pawl_thread *t)
         pawl_thread_guard(t);
         t->carrier_ = c;
         for (size_t i = 0; i < PAWL_THREAD_NAME_SIZE / 8; i++) {
-            /* relaxed: guarded. */
+            /* relaxed: guarded; both. */
             uint64_t word = pawl_load64_relaxed(&t->name_[i]);
+            uint64_t old = pawl_load64_relaxed(&c->shown[PAWL_SHOWN_NAME + i]);
 
-            pawl_seqlock_store(&c->shown[PAWL_SHOWN_NAME + i], word);
+            if (word != old) /* which keeps the line where it is */
+                pawl_seqlock_store(&c->shown[PAWL_SHOWN_NAME + i], word);
             if (i == 0 && word == 0)
                 break;
         }
         pawl_thread_unguard(t);
         pawl_seqlock_store(&c->shown[PAWL_SHOWN_THREAD], (uintptr_t)t);
-        pawl_seqlock_store(&c->shown[PAWL_SHOWN_FLAGS], t->flags_);
-        pawl_seqlock_store(&c->shown[PAWL_SHOWN_NUMBER], t->number_);
+        pawl_seqlock_store(&c->shown[PAWL_SHOWN_FLAGS], pawl_shown_flags(t));
         pawl_seqlock_store(&c->shown[PAWL_SHOWN_FUNCTION],
                            (uintptr_t)t->function_);
         running = t->serial_ << 1 | ((t->flags_ & PAWL_T_DAEMON) != 0);
@@ -206,19 +211,33 @@ static void show(struct pawl_carrier *c, pawl_thread *t)
     pawl_seqlock_end(&c->showing);
 }
 
-/* Give it what the thread needs; c->thread is set. */
-static void equip(struct pawl_carrier *c, bool by_starter)
+/* What the kernel is to call a thread whose name is not its own: as a number says
+ * little in 15 bytes, and would have to be set each time, its function.  NULL:
+ * it has a name. */
+static const char *default_os_name(const pawl_thread *t)
 {
-    pawl_thread *t = c->thread;
+    if (pawl_load64_relaxed(&t->name_[0]) != 0) /* relaxed: a hint */
+        return NULL;
+    return t->function_ != NULL ? t->function_ : "Thread";
+}
 
-    if (by_starter) {
-        c->starter = pawl_self_shared();
-        sigemptyset(&c->signals);
-        pthread_sigmask(SIG_BLOCK, NULL, &c->signals);
-    }
+/* Show that *c is going to run *t. */
+static void announce(struct pawl_carrier *c, pawl_thread *t)
+{
     /* relaxed: who asks for a stop finds it as it finds t->carrier_. */
     pawl_store64_relaxed(&c->interrupt.stop, t->serial_ << 1);
     show(c, t);
+}
+
+/* Give it *t to run: the line of `job`, in which nothing else is written. */
+static void equip(struct pawl_carrier *c, pawl_thread *t,
+                  struct pawl_gate *gate)
+{
+    c->thread = t;
+    c->gate = gate;
+    c->fn = t->fn_;
+    c->arg = (t->flags_ & PAWL_T_COPIED) != 0 ? t->copy_ : t->arg_;
+    c->os_name_wanted = default_os_name(t);
 }
 
 /* -- The end of a thread ------------------------------------------------------ */
@@ -337,7 +356,7 @@ static void adopt(struct pawl_carrier *c, uint32_t flags)
     /* relaxed: nobody else knows it. */
     pawl_store_relaxed(&t->state_, PAWL_T_RUNNING);
     c->thread = t;
-    equip(c, false);
+    announce(c, t);
     pawl_registry_add(c);
 }
 
@@ -387,7 +406,7 @@ static bool is_prepared(void)
 /* A carrier for the calling thread, which pawl has not started. */
 static struct pawl_carrier *adopt_foreigner(void)
 {
-    struct pawl_carrier *c = calloc(1, sizeof *c);
+    struct pawl_carrier *c = pawl_carrier_make();
     bool is_main = main_now == NULL && pawl_carrier_is_main();
 
     if (c == NULL)
@@ -448,23 +467,22 @@ pawl_thread *pawl_thread_main(void)
 
 /* -- Running ------------------------------------------------------------------- */
 
-/* What the kernel calls it: its name, or, as a number says little in 15 bytes and
- * would have to be set each time, its function. */
+/* What the kernel calls it. */
 static void set_os_name(struct pawl_carrier *c)
 {
     uint64_t shown[PAWL_SHOWN_WORDS];
     char name[PAWL_THREAD_NAME_SIZE];
-    const char *want = name;
+    const char *want = c->os_name_wanted;
+    /* relaxed: a hint, from who renames the thread, or has renamed the last. */
+    bool is_renamed = pawl_load_relaxed(&c->renamed) != 0;
 
-    pawl_carrier_read(c, shown);
-    if ((char)shown[PAWL_SHOWN_NAME] != '\0')
+    if (want == NULL || is_renamed) {
+        pawl_carrier_read(c, shown);
         pawl_carrier_name(shown, name);
-    else if (shown[PAWL_SHOWN_FUNCTION] != 0)
-        want = (const char *)(uintptr_t)shown[PAWL_SHOWN_FUNCTION];
-    else
-        want = "Thread";
-    /* relaxed: a hint, from who renamed the thread before. */
-    if (pawl_load_relaxed(&c->renamed) != 0 || c->os_name[0] == '\0' ||
+        if (want == NULL || (char)shown[PAWL_SHOWN_NAME] != '\0')
+            want = name;
+    }
+    if (is_renamed || c->os_name[0] == '\0' ||
         strncmp(c->os_name, want, PAWL_OS_NAME_SIZE - 1) != 0) {
         pawl_store_relaxed(&c->renamed, 0); /* relaxed: as above */
         pawl_carrier_set_os_name(0, want, c->os_name);
@@ -502,14 +520,12 @@ static bool pass_gate(struct pawl_carrier *c)
 /* Run the function.  It may not return: see pawl_thread_exit. */
 static void run(struct pawl_carrier *c)
 {
-    pawl_thread *t = c->thread;
-
     c->status = 0;
     set_os_name(c);
     pawl_tsan_acquire(c);
-    c->status = t->fn_((t->flags_ & PAWL_T_COPIED) != 0 ? t->copy_ : t->arg_);
+    c->status = c->fn(c->arg);
     if (c->status < 0)
-        pawl_thread_report(t, c->status);
+        pawl_thread_report(c->thread, c->status);
 }
 
 /* -- Parking ------------------------------------------------------------------- */
@@ -537,14 +553,17 @@ static void quit(struct pawl_carrier *c)
 
 static bool spin(struct pawl_carrier *c)
 {
+    enum { LOOK_EVERY = 8 }; /* at the cache, which starters write */
     struct pawl_spin spin;
+    unsigned looks = 0;
     bool found;
 
     if (!pawl_spin_begins_unnamed(&spin, PAWL_SPIN_PARK))
         return false;
     /* acquire: pairs with the swap in post. */
     while (!(found = pawl_load_acquire(&c->job) != NONE) &&
-           pawl_cache_is_last(c) && pawl_spin_again(&spin))
+           (++looks % LOOK_EVERY != 0 || pawl_cache_is_last(c)) &&
+           pawl_spin_again(&spin))
         ;
     pawl_spin_ends(&spin, found);
     return found;
@@ -634,7 +653,10 @@ static bool park(struct pawl_carrier *c)
         return false;
     if (await_job(c) != GO)
         return false;
-    pawl_undo_inherit(&c->has, &c->signals, c->starter, c->has_slept);
+    /* For the end of the thread. */
+    pawl_cpu_expect_to_write(&c->showing);
+    pawl_cache_expect();
+    pawl_undo_inherit(&c->has, c->signals, c->starter, c->has_slept);
     return true;
 }
 
@@ -721,7 +743,16 @@ static struct pawl_carrier *take_parked(void)
     return c;
 }
 
-int pawl_carrier_for(pawl_thread *t, bool own, struct pawl_carrier **found)
+struct pawl_carrier *pawl_carrier_make(void)
+{
+    struct pawl_carrier *c = aligned_alloc(PAWL_CACHE_LINE, sizeof *c);
+
+    if (c != NULL)
+        memset(c, 0, sizeof *c);
+    return c;
+}
+
+int pawl_carrier_for(const pawl_thread *t, struct pawl_carrier **found)
 {
     bool is_special = (t->flags_ & PAWL_T_NO_CACHE) != 0;
     struct pawl_carrier *c;
@@ -730,46 +761,46 @@ int pawl_carrier_for(pawl_thread *t, bool own, struct pawl_carrier **found)
         return -ENOMEM;
     c = is_special ? NULL : take_parked();
     if (c == NULL) {
-        c = calloc(1, sizeof *c);
+        c = pawl_carrier_make();
         if (c == NULL)
             return -ENOMEM;
         c->stack_size = t->stack_size_ != 0 ? t->stack_size_ : default_stack();
         c->is_special = is_special;
-        pawl_store_relaxed(&c->job, GO); /* relaxed: nobody else knows it */
     }
-    if (own)
-        c->own = *t;
-    c->thread = own ? &c->own : t;
     *found = c;
     return 0;
 }
 
-static int go_parked(struct pawl_carrier *c, uint64_t *ident)
+static void go_parked(struct pawl_carrier *c, pawl_thread *t,
+                      struct pawl_gate *gate, uint64_t *ident)
 {
-    pawl_thread *t = c->thread;
     uint64_t its_ident = c->ident;
+    uint64_t signals = pawl_undo_blocked();
 
     /* relaxed: published by post, and to others with the object. */
     pawl_store64_relaxed(&t->ident_, its_ident);
     /* release: pairs with load_acquire in native_id. */
     if (pawl_swap_release(&t->tid_, pawl_load_relaxed(&c->tid)) != 0)
         pawl_futex_wake(&t->tid_, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
-    equip(c, true);
+    announce(c, t);
+    equip(c, t, gate);
+    c->signals = signals;
+    c->starter = pawl_self_shared();
     pawl_tsan_release(c);
     post(c, GO);
     if (ident != NULL)
         *ident = its_ident;
-    return 0;
 }
 
-static int go_fresh(struct pawl_carrier *c, uint64_t *ident)
+static int go_fresh(struct pawl_carrier *c, pawl_thread *t,
+                    struct pawl_gate *gate, uint64_t *ident)
 {
-    pawl_thread *t = c->thread;
     pthread_attr_t attr;
     pthread_t thread;
     int err;
 
-    equip(c, false);
+    announce(c, t);
+    equip(c, t, gate);
     pawl_registry_add(c);
     pawl_tsan_release(c);
     err = make_attr(&attr, t, c->stack_size);
@@ -786,12 +817,14 @@ static int go_fresh(struct pawl_carrier *c, uint64_t *ident)
     return -err;
 }
 
-int pawl_carrier_go(struct pawl_carrier *c, uint64_t *ident)
+int pawl_carrier_go(struct pawl_carrier *c, pawl_thread *t,
+                    struct pawl_gate *gate, uint64_t *ident)
 {
     /* relaxed: it is ours. */
-    if (pawl_load_relaxed(&c->job) == GO)
-        return go_fresh(c, ident);
-    return go_parked(c, ident);
+    if (pawl_load_relaxed(&c->tid) == 0)
+        return go_fresh(c, t, gate, ident);
+    go_parked(c, t, gate, ident);
+    return 0;
 }
 
 /* -- Options ------------------------------------------------------------------- */

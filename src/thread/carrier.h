@@ -20,6 +20,7 @@
 #include <pawl/thread.h>
 
 #include "atomic/ops.h"
+#include "base/compiler.h"
 #include "futex/self.h"
 
 /* In flags_ of a pawl_thread. */
@@ -50,12 +51,16 @@ enum {
 enum {
     PAWL_SHOWN_SERIAL, /* 0: no thread */
     PAWL_SHOWN_THREAD, /* its address */
-    PAWL_SHOWN_FLAGS,
-    PAWL_SHOWN_NUMBER,   /* of the default name */
+    PAWL_SHOWN_FLAGS,  /* and, above them, the number of the default name */
     PAWL_SHOWN_FUNCTION, /* ... and that */
     PAWL_SHOWN_NAME,     /* if its first byte is not 0 */
     PAWL_SHOWN_WORDS = PAWL_SHOWN_NAME + PAWL_THREAD_NAME_SIZE / 8,
 };
+
+static inline uint64_t pawl_shown_flags(const pawl_thread *t)
+{
+    return (uint64_t)t->number_ << 32 | t->flags_;
+}
 
 #define PAWL_OS_NAME_SIZE 16
 
@@ -70,7 +75,7 @@ struct pawl_gate {
 /* What a thread inherits from the one that starts it, and keeps none of its own
  * changes to when its carrier runs another: see undo.c. */
 struct pawl_inheritance {
-    sigset_t signals;
+    uint64_t signals; /* as the kernel knows them */
     cpu_set_t cpus;
     int policy; /* and so on: of sched_getattr; policy < 0: not known */
     int nice;
@@ -78,34 +83,49 @@ struct pawl_inheritance {
     bool cpus_known;
 };
 
+/* In the order of cache lines, for starter and carrier are on two CPUs if all goes
+ * well, and what a start costs then is how many lines go there and back. */
 struct pawl_carrier {
-    pawl_u32 job;     /* see carrier.c */
-    pawl_u32 showing; /* the version of `shown` */
-    pawl_u64
-        running; /* the serial of the thread it runs << 1 | is a daemon; 0 */
+    /* What its starter hands over, all at once, for a parked carrier looks at
+     * `job` all the time. */
+    pawl_u32 job;           /* see carrier.c */
+    uint32_t starter;       /* kernel id of the thread that gave it `thread` */
+    uint64_t signals;       /* ... and what that blocks */
     pawl_thread *thread;    /* the thread it runs, or NULL */
     struct pawl_gate *gate; /* before which that waits, or NULL */
+    pawl_thread_fn fn;      /* what that does */
+    void *arg;
+    const char *os_name_wanted; /* NULL: see `shown` */
+
+    /* What others are shown. */
+    pawl_u32 showing __attribute__((aligned(PAWL_CACHE_LINE))); /* version */
+    pawl_u64
+        running; /* the serial of the thread it runs << 1 | is a daemon; 0 */
     struct pawl_interrupt interrupt;
-    pawl_u32 tid;
-    pawl_u32 renamed; /* its OS name is not os_name any more */
     pawl_u64 shown[PAWL_SHOWN_WORDS];
-    /* The list of registry.c. */
-    pawl_u64 next;
+
+    /* What seldom changes. */
+    pawl_u32 tid __attribute__((aligned(PAWL_CACHE_LINE))); /* 0: is new */
+    pawl_u32 renamed; /* its OS name is not os_name any more */
+    uint64_t ident;
+    size_t stack_size; /* as it was asked for; 0: default */
+    pawl_u64 next;     /* the list of registry.c */
     struct pawl_carrier *prev;
-    /* Its own: */
-    int status;      /* what the thread returns */
     bool is_noticed; /* a pthread key notices its end */
     bool is_special; /* not to be parked */
-    bool has_slept;  /* ... while it was parked */
+
+    /* Its own. */
+    int status __attribute__((
+        aligned(PAWL_CACHE_LINE))); /* what the thread returns */
+    bool has_slept;                 /* ... while it was parked */
     char os_name[PAWL_OS_NAME_SIZE];
-    size_t stack_size; /* as it was asked for; 0: default */
-    uint32_t starter;  /* kernel id of the thread that gave it `thread` */
-    sigset_t signals;  /* ... and what that blocks */
-    uint64_t ident;
     struct pawl_inheritance has;
     void (*serve)(void *arg); /* of a service */
     pawl_thread own; /* of a thread that has no object of the caller's */
 };
+
+/* A new one, all zero; NULL: no memory. */
+struct pawl_carrier *pawl_carrier_make(void);
 
 /* The carrier of the calling thread; NULL: it has none (yet). */
 extern _Thread_local struct pawl_carrier *pawl_carrier_self_;
@@ -119,16 +139,17 @@ struct pawl_carrier *pawl_carrier_main(void);
 /* Whether the calling thread is the one that runs main. */
 bool pawl_carrier_is_main(void);
 
-/* A carrier for *t, which is initialised and RUNNING; if `own`, for a copy of it
- * in the carrier.  Nothing runs yet.
+/* A carrier for a thread like *t.  Nothing runs yet.
  *
  * Returns    0;  -ENOMEM. */
-int pawl_carrier_for(pawl_thread *t, bool own, struct pawl_carrier **found);
-/* Have it run its thread.  Neither may be touched after success; after a failure
- * the carrier is gone.  *ident may be NULL.
+int pawl_carrier_for(const pawl_thread *t, struct pawl_carrier **found);
+/* Have it run *t, which is initialised and RUNNING, behind the gate, if that is
+ * not NULL.  None of them may be touched after success; after a failure the
+ * carrier is gone.  *ident may be NULL.
  *
  * Returns    0;  as pawl_thread_start. */
-int pawl_carrier_go(struct pawl_carrier *c, uint64_t *ident);
+int pawl_carrier_go(struct pawl_carrier *c, pawl_thread *t,
+                    struct pawl_gate *gate, uint64_t *ident);
 
 /* main has come to its end. */
 void pawl_carrier_end_main(void);

@@ -31,7 +31,7 @@ static void *service_main(void *arg)
 
 int pawl_service_start(const char *name, void (*run)(void *arg), void *arg)
 {
-    struct pawl_carrier *c = calloc(1, sizeof *c);
+    struct pawl_carrier *c = pawl_carrier_make();
     sigset_t all;
     sigset_t before;
     pthread_attr_t attr;

@@ -35,7 +35,10 @@
 #include "thread/exit.h"
 #include "thread/registry.h"
 
-static pawl_u32 numbers; /* of default names, given so far */
+/* Of default names; as `serials` in carrier.c. */
+static struct {
+    pawl_u32 given;
+} __attribute__((aligned(PAWL_CACHE_LINE))) numbers;
 static pawl_u64 error_hook;
 
 static uint32_t phase_of(uint32_t state)
@@ -105,7 +108,7 @@ int pawl_thread_init(pawl_thread *t, pawl_thread_fn fn, void *arg,
     t->arg_ = arg;
     t->flags_ = is_daemon_by(o) ? PAWL_T_DAEMON : 0;
     if (o == NULL || o->name == NULL || o->name[0] == '\0')
-        t->number_ = pawl_add_relaxed(&numbers, 1) + 1; /* relaxed: a number */
+        t->number_ = pawl_add_relaxed(&numbers.given, 1) + 1; /* relaxed: a number */
     if (o == NULL)
         return 0;
     t->function_ = o->function;
@@ -173,7 +176,7 @@ static int claim(pawl_thread *t, struct pawl_carrier **c)
         return phase_of(seen) == PAWL_T_CLOSED ? -EBADF : -EALREADY;
     t->fork_ = pawl_fork_count_;
     t->serial_ = pawl_carrier_next_serial();
-    err = t->fn_ != NULL ? pawl_carrier_for(t, false, c) : -EINVAL;
+    err = t->fn_ != NULL ? pawl_carrier_for(t, c) : -EINVAL;
     if (err != 0)
         withdraw(t);
     return err;
@@ -188,7 +191,7 @@ int pawl_thread_start(pawl_thread *t)
         err = claim(t, &c);
     if (err != 0)
         return err;
-    err = pawl_carrier_go(c, NULL);
+    err = pawl_carrier_go(c, t, NULL, NULL);
     if (err != 0)
         withdraw(t);
     return err;
@@ -210,8 +213,11 @@ int pawl_thread_start_detached(pawl_thread_fn fn, void *arg,
     t.fork_ = pawl_fork_count_;
     t.serial_ = pawl_carrier_next_serial();
     pawl_store_relaxed(&t.state_, PAWL_T_RUNNING); /* relaxed: just ours */
-    err = pawl_carrier_for(&t, true, &c);
-    return err != 0 ? err : pawl_carrier_go(c, ident);
+    err = pawl_carrier_for(&t, &c);
+    if (err != 0)
+        return err;
+    c->own = t;
+    return pawl_carrier_go(c, &c->own, NULL, ident);
 }
 
 /* -- Starting together ------------------------------------------------------------ */
@@ -228,8 +234,7 @@ static size_t send(pawl_thread *const *threads, size_t n, struct pawl_gate *g,
         *err = claim(threads[sent], &c);
         if (*err != 0)
             break;
-        c->gate = g;
-        *err = pawl_carrier_go(c, NULL);
+        *err = pawl_carrier_go(c, threads[sent], g, NULL);
         if (*err != 0) {
             withdraw(threads[sent]);
             break;
@@ -279,8 +284,7 @@ const char *pawl_thread_name(const pawl_thread *t,
 {
     uint64_t shown[PAWL_SHOWN_WORDS];
 
-    shown[PAWL_SHOWN_FLAGS] = t->flags_;
-    shown[PAWL_SHOWN_NUMBER] = t->number_;
+    shown[PAWL_SHOWN_FLAGS] = pawl_shown_flags(t);
     shown[PAWL_SHOWN_FUNCTION] = (uintptr_t)t->function_;
     while (!pawl_seqlock_try_read(&t->guard_, t->name_, &shown[PAWL_SHOWN_NAME],
                                   PAWL_THREAD_NAME_SIZE / 8))

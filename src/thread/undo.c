@@ -9,9 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The bytes of a sigset_t that the kernel knows. */
-#define SIGNALS_SIZE (64 / 8)
-
 /* As in <linux/sched/types.h>, which does not go together with <sched.h>. */
 struct attr {
     uint32_t size;
@@ -59,16 +56,30 @@ static bool make_it_so(const struct pawl_inheritance *now,
     return done;
 }
 
+uint64_t pawl_undo_blocked(void)
+{
+    sigset_t set;
+    uint64_t signals;
+
+    sigemptyset(&set);
+    pthread_sigmask(SIG_BLOCK, NULL, &set);
+    memcpy(&signals, &set, sizeof signals); /* the bytes that there are */
+    return signals;
+}
+
 void pawl_undo_remember(struct pawl_inheritance *has)
 {
-    sigemptyset(&has->signals);
-    pthread_sigmask(SIG_BLOCK, NULL, &has->signals);
+    has->signals = pawl_undo_blocked();
     look_at(0, has);
 }
 
 void pawl_undo_signals(const struct pawl_inheritance *has)
 {
-    pthread_sigmask(SIG_SETMASK, &has->signals, NULL);
+    sigset_t set;
+
+    sigemptyset(&set);
+    memcpy(&set, &has->signals, sizeof has->signals);
+    pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
 bool pawl_undo_all(const struct pawl_inheritance *has)
@@ -79,13 +90,13 @@ bool pawl_undo_all(const struct pawl_inheritance *has)
     return make_it_so(&now, has);
 }
 
-void pawl_undo_inherit(struct pawl_inheritance *has, const sigset_t *signals,
+void pawl_undo_inherit(struct pawl_inheritance *has, uint64_t signals,
                        uint32_t starter, bool all)
 {
     struct pawl_inheritance want;
 
-    if (memcmp(&has->signals, signals, SIGNALS_SIZE) != 0) {
-        has->signals = *signals;
+    if (has->signals != signals) {
+        has->signals = signals;
         pawl_undo_signals(has);
     }
     if (!all)

@@ -9,6 +9,9 @@
 
 #include "thread/carrier.h"
 
+/* What the calling thread blocks, as the kernel knows it. */
+uint64_t pawl_undo_blocked(void);
+
 /* Remember what the calling OS thread has. */
 void pawl_undo_remember(struct pawl_inheritance *has);
 
@@ -19,7 +22,7 @@ bool pawl_undo_all(const struct pawl_inheritance *has);
 
 /* Become like the thread `starter`, which blocks `signals`; if `all`, with all
  * that it has, as far as it is still there. */
-void pawl_undo_inherit(struct pawl_inheritance *has, const sigset_t *signals,
+void pawl_undo_inherit(struct pawl_inheritance *has, uint64_t signals,
                        uint32_t starter, bool all);
 
 #endif /* PAWL_THREAD_UNDO_H */
