@@ -152,10 +152,10 @@ PAWL_API void pawl_shared_queue_free(pawl_shared_queue *queue);
 /* ---- records -------------------------------------------------------------- */
 
 /* A record that was got with tasks, by its thread.  Opaque. */
-typedef struct pawl_task {
+typedef struct pawl_shared_task {
     uint64_t number_;
     uint64_t place_;
-} pawl_task;
+} pawl_shared_task;
 
 /* Put a copy of the record; wait while the queue is full.
  *
@@ -194,11 +194,11 @@ PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_get_until(
 
 /* Get a record as a task that can be told from others: *task. */
 PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_get_task(
-    pawl_shared_queue *queue, void *record, size_t size, pawl_task *task);
+    pawl_shared_queue *queue, void *record, size_t size, pawl_shared_task *task);
 PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_try_get_task(
-    pawl_shared_queue *queue, void *record, size_t size, pawl_task *task);
+    pawl_shared_queue *queue, void *record, size_t size, pawl_shared_task *task);
 PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_get_task_until(
-    pawl_shared_queue *queue, void *record, size_t size, pawl_task *task,
+    pawl_shared_queue *queue, void *record, size_t size, pawl_shared_task *task,
     pawl_deadline until);
 
 /* DEQUE: the same at the other ends, with the same answers.  -EINVAL other kinds. */
@@ -228,7 +228,7 @@ PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_get_back_until(
  * Order      release: pairs with the acquire of join.
  */
 PAWL_API int pawl_shared_queue_task_done(pawl_shared_queue *queue,
-                                         const pawl_task *task);
+                                         const pawl_shared_task *task);
 
 /* Wait until nothing is unfinished: the queue is empty, and no task is in anybody's
  * hand.  Everybody who waits when that is so returns, even if more is put before

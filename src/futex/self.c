@@ -32,8 +32,8 @@
 #include "atomic/cpu.h"
 #include "atomic/ops.h"
 #include "base/tsan.h"
-#include "futex/realm.h"
 #include "futex/doorbell.h"
+#include "futex/realm.h"
 
 #define SLOT_BITS 15
 #define SLOTS (UINT32_C(1) << SLOT_BITS)

@@ -172,7 +172,7 @@ static int take(const struct pawl_shared_call *c, pawl_ring_loan *loan)
 }
 
 static int64_t get_inside(const struct pawl_shared_call *c, void *record,
-                          pawl_task *task)
+                          pawl_shared_task *task)
 {
     pawl_ring_loan loan;
     pawl_u64 *word;
@@ -189,7 +189,7 @@ static int64_t get_inside(const struct pawl_shared_call *c, void *record,
     /* relaxed: the swap that brought the block has acquired it. */
     bytes = pawl_load64_relaxed(word) - 1;
     memcpy(record, word + 1, bytes);
-    *task = (pawl_task){.number_ = loan.value_, .place_ = loan.record_};
+    *task = (pawl_shared_task){.number_ = loan.value_, .place_ = loan.record_};
     if (!pawl_shared_has_tasks(c))
         pawl_ring_give_back(c->store, &loan);
     return (int64_t)bytes;
@@ -197,7 +197,7 @@ static int64_t get_inside(const struct pawl_shared_call *c, void *record,
 
 static int64_t fifo_get(const struct pawl_shared_call *c,
                         enum pawl_shared_side side, void *record,
-                        pawl_task *task)
+                        pawl_shared_task *task)
 {
     uint64_t before = enter(c);
     int64_t bytes = get_inside(c, record, task);
@@ -209,7 +209,8 @@ static int64_t fifo_get(const struct pawl_shared_call *c,
 
 /* ---- tasks ---------------------------------------------------------------- */
 
-static bool fifo_done(const struct pawl_shared_call *c, const pawl_task *task)
+static bool fifo_done(const struct pawl_shared_call *c,
+                      const pawl_shared_task *task)
 {
     uint64_t before = enter(c);
     pawl_ring_loan loan;

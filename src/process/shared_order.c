@@ -460,7 +460,7 @@ static int order_put(const struct pawl_shared_call *c,
 
 static int64_t get_locked(const struct pawl_shared_call *c,
                           enum pawl_shared_side side, void *record,
-                          pawl_task *task)
+                          pawl_shared_task *task)
 {
     struct order *o = order_of(c);
     struct cell *cell;
@@ -486,13 +486,13 @@ static int64_t get_locked(const struct pawl_shared_call *c,
         add_spare(o, i);
     }
     dequeue(c, side);
-    *task = (pawl_task){.number_ = cell->turn, .place_ = i};
+    *task = (pawl_shared_task){.number_ = cell->turn, .place_ = i};
     return (int64_t)cell->bytes;
 }
 
 static int64_t order_get(const struct pawl_shared_call *c,
                          enum pawl_shared_side side, void *record,
-                         pawl_task *task)
+                         pawl_shared_task *task)
 {
     int64_t bytes = lock(c);
 
@@ -510,7 +510,8 @@ static bool is_mine(const struct pawl_shared_call *c, uint32_t i)
     return state_of(cell_at(order_of(c), i)) == word(TAKEN, c->me);
 }
 
-static bool done_locked(const struct pawl_shared_call *c, const pawl_task *task)
+static bool done_locked(const struct pawl_shared_call *c,
+                        const pawl_shared_task *task)
 {
     struct order *o = order_of(c);
     uint32_t i = *last_of(o, c->me);
@@ -532,7 +533,8 @@ static bool done_locked(const struct pawl_shared_call *c, const pawl_task *task)
     return true;
 }
 
-static bool order_done(const struct pawl_shared_call *c, const pawl_task *task)
+static bool order_done(const struct pawl_shared_call *c,
+                       const pawl_shared_task *task)
 {
     bool found;
 

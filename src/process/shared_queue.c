@@ -308,7 +308,7 @@ struct get_call {
     struct pawl_shared_call c;
     enum pawl_shared_side side;
     void *record;
-    pawl_task task;
+    pawl_shared_task task;
 };
 
 static inline int64_t get(struct get_call *g)
@@ -328,7 +328,7 @@ static int64_t try_get_again(void *call)
 }
 
 static int64_t get_side(pawl_shared_queue *q, enum pawl_shared_side side,
-                        void *record, size_t size, pawl_task *task,
+                        void *record, size_t size, pawl_shared_task *task,
                         const pawl_deadline *until)
 {
     struct get_call g = {.q = q, .side = side, .record = record};
@@ -402,20 +402,20 @@ int64_t pawl_shared_queue_try_get(pawl_shared_queue *q, void *record,
 }
 
 int64_t pawl_shared_queue_get_task_until(pawl_shared_queue *q, void *record,
-                                         size_t size, pawl_task *task,
+                                         size_t size, pawl_shared_task *task,
                                          pawl_deadline until)
 {
     return get_side(q, PAWL_SIDE_FRONT, record, size, task, &until);
 }
 
 int64_t pawl_shared_queue_get_task(pawl_shared_queue *q, void *record,
-                                   size_t size, pawl_task *task)
+                                   size_t size, pawl_shared_task *task)
 {
     return get_side(q, PAWL_SIDE_FRONT, record, size, task, &for_ever);
 }
 
 int64_t pawl_shared_queue_try_get_task(pawl_shared_queue *q, void *record,
-                                       size_t size, pawl_task *task)
+                                       size_t size, pawl_shared_task *task)
 {
     return get_side(q, PAWL_SIDE_FRONT, record, size, task, NULL);
 }
@@ -465,7 +465,8 @@ static int enter_tasks(const pawl_shared_queue *q, struct pawl_shared_call *c)
     return err;
 }
 
-int pawl_shared_queue_task_done(pawl_shared_queue *q, const pawl_task *task)
+int pawl_shared_queue_task_done(pawl_shared_queue *q,
+                                const pawl_shared_task *task)
 {
     struct pawl_shared_call c;
     int err = enter_tasks(q, &c);
@@ -565,7 +566,7 @@ int64_t pawl_shared_queue_shutdown_now(pawl_shared_queue *q)
     int64_t n = pawl_shared_queue_shutdown(q);
     struct pawl_shared_call c;
     void *record;
-    pawl_task task;
+    pawl_shared_task task;
 
     if (n != 0)
         return n;

@@ -64,9 +64,10 @@ struct pawl_shared_store {
     int (*put)(const struct pawl_shared_call *c, enum pawl_shared_side side,
                const void *record, size_t bytes);
     int64_t (*get)(const struct pawl_shared_call *c, enum pawl_shared_side side,
-                   void *record, pawl_task *task);
+                   void *record, pawl_shared_task *task);
     /* False: the caller has no such task. */
-    bool (*done)(const struct pawl_shared_call *c, const pawl_task *task);
+    bool (*done)(const struct pawl_shared_call *c,
+                 const pawl_shared_task *task);
     /* Whether nothing was unfinished at an instant within the call; those of the dead
      * are recovered before. */
     bool (*is_idle)(const struct pawl_shared_call *c);

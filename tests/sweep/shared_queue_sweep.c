@@ -26,7 +26,7 @@ enum {
 struct scene {
     _Alignas(PAWL_REGION_PAGE) unsigned char memory[BYTES];
     pawl_offset at;
-    pawl_task task;
+    pawl_shared_task task;
     /* volatile: `returned` is not written before the answer. */
     volatile int64_t answer;
     volatile bool returned;

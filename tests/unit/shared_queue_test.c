@@ -266,8 +266,8 @@ TEST(shared_queue.a_task_is_done_once)
 {
     pawl_shared_queue *q = with_tasks(PAWL_TASKS_AGAIN);
     char buffer[SIZE];
-    pawl_task one;
-    pawl_task two;
+    pawl_shared_task one;
+    pawl_shared_task two;
 
     put(q, "a");
     put(q, "b");
