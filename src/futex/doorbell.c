@@ -77,8 +77,11 @@ int pawl_doorbell_take(void)
 
 void pawl_doorbell_leave(int bell)
 {
-    /* relaxed: ours; the descriptor stays. */
-    pawl_and_seq(&place[bell], ~TAKEN);
+    /* relaxed: ours. */
+    uint32_t seen = pawl_load_relaxed(&place[bell]);
+
+    /* release: pairs with the CAS in take; the descriptor stays. */
+    pawl_store_release(&place[bell], seen & ~TAKEN);
 }
 
 int pawl_doorbell_fd(int bell)

@@ -12,7 +12,7 @@ static void restore(void)
     memset(&main_carrier, 0, sizeof main_carrier);
     main_now = &main_carrier;
     prepared = (pawl_once)PAWL_ONCE_INIT;
-    serials.v_ = stack_size_.v_ = 0;
+    serials.given.v_ = stack_size_.v_ = 0;
     foreigners.v_ = 0;
     pawl_cache_clear();
     pawl_cache_limit(UINT32_MAX);

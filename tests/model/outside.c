@@ -47,7 +47,12 @@ bool pawl_undo_all(const struct pawl_inheritance *has)
     return true;
 }
 
-void pawl_undo_inherit(struct pawl_inheritance *has, const sigset_t *signals,
+uint64_t pawl_undo_blocked(void)
+{
+    return 0;
+}
+
+void pawl_undo_inherit(struct pawl_inheritance *has, uint64_t signals,
                        uint32_t starter, bool all)
 {
     (void)has;
