@@ -306,6 +306,7 @@ static bool claim(struct pawl_slot *s)
     if (err == EOWNERDEAD)
         err = pthread_mutex_consistent(&s->lifeline.mutex);
     PAWL_CHECK(err == 0, s, "a lifeline that can neither be held nor taken");
+    s->home = (uintptr_t)s;
     return true;
 }
 
@@ -332,10 +333,13 @@ static void await_change(struct pawl_slot *s, uint32_t seen)
     pawl_uninterruptible_end(calm);
 }
 
-/* Let go of a slot that was repaired. */
+/* Let go of a slot that was repaired.  At the address where it was taken, as libc and
+ * ThreadSanitizer know it: the region may be mapped several times. */
 static void release(struct pawl_slot *s)
 {
-    pthread_mutex_unlock(&s->lifeline.mutex);
+    struct pawl_slot *home = (struct pawl_slot *)(uintptr_t)s->home;
+
+    pthread_mutex_unlock(&home->lifeline.mutex);
     pawl_futex_wake(&s->lifeline.word, PAWL_WAKE_ALL, true, PAWL_CHANNEL_ANY);
 }
 

@@ -62,7 +62,7 @@ enum {
     PAWL_NOTE_READS = 22, /* locks held for reading: rwlock.c */
     PAWL_READS = 16,
     PAWL_NOTE_FREE = PAWL_NOTE_READS + PAWL_READS, /* not used, up to the end */
-    PAWL_NOTES = 55,
+    PAWL_NOTES = 54,
 };
 
 struct pawl_slot {
@@ -76,6 +76,7 @@ struct pawl_slot {
     pawl_u32 pid;
     pawl_u32 bell; /* changes when something is handed to the thread */
     pawl_u64 key; /* by which the thread knows its slot again */
+    uint64_t home; /* where this is for who holds the lifeline, as he took it */
     pawl_u64 note[PAWL_NOTES];
 } __attribute__((aligned(2 * PAWL_CACHE_LINE)));
 

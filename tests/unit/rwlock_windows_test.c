@@ -13,9 +13,19 @@ static _Thread_local struct stop *stop_after_take;
 static _Thread_local struct stop *stop_before_release;
 static _Thread_local struct stop *stop_after_release;
 
+/* At once, or after a wait. */
 static inline bool seam_take(pawl_u64 *word, uint64_t *seen, uint64_t as)
 {
     bool taken = pawl_cas64_acquire(word, seen, as);
+
+    if (taken)
+        stop_here(&stop_after_take);
+    return taken;
+}
+
+static inline bool seam_take_late(pawl_u64 *word, uint64_t *seen, uint64_t as)
+{
+    bool taken = pawl_cas64_acq_rel(word, seen, as);
 
     if (taken)
         stop_here(&stop_after_take);
@@ -33,6 +43,7 @@ static inline bool seam_release(pawl_u64 *word, uint32_t seen, uint32_t as)
 }
 
 #define pawl_cas64_acquire seam_take
+#define pawl_cas64_acq_rel seam_take_late
 #define pawl_cas_low_release seam_release
 
 #include "futex/rwlock.c"
