@@ -8,7 +8,8 @@
  *     mutex_model mutex.two --replay 12A3B
  *                                     one schedule again, with its trace
  *
- *     --runs N        random and PCT schedules, each (default 100000)
+ *     --runs N        random and PCT schedules, each (default 1000000) ...
+ *     --sampling N    ... and the time for each of the two (default 0.2)
  *     --seconds N     time for the exhaustive exploration of one (default 5)
  *     --bounds P,S,E  its bounds: preemptions, stale loads, events
  *     --scale N       N times as many schedules, and as much time
@@ -17,7 +18,9 @@
  *     --only NAME     one strategy: dfs, random or pct
  *     --first         end at the first failure, and print no trace
  *
- * Strategies: dfs takes every combination of choices within the bounds.  random
+ * Strategies: dfs takes every combination of choices within the bounds.  If it ends
+ * soon, it goes on to all that random choices could come to; if it ends there too,
+ * nothing is left for the other two, and the scenario is proved.  random
  * chooses at random, with probabilities that differ from run to run.  pct gives
  * threads random priorities, and changes them at a few random points
  * (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of
@@ -35,6 +38,7 @@
 
 #define TRAIL 65536
 #define OUTCOMES 64
+#define SOON 100000 /* schedules */
 #define PCT_DEPTH_MAX 5
 
 /* In random runs: enough, and a loop that needs a fresh value ends. */
@@ -61,6 +65,7 @@ static struct {
     uint8_t used[MODEL_COSTS];
     enum strategy strategy;
     uint8_t bounds[MODEL_COSTS];
+    bool cut; /* by the bounds */
     /* random */
     uint64_t seed;
     uint32_t switch_chance; /* of 256 */
@@ -77,6 +82,7 @@ static struct {
 static struct {
     uint64_t runs;
     double seconds;
+    double sampling;
     uint64_t scale;
     bool deeper;
     bool ends_at_failure;
@@ -84,11 +90,12 @@ static struct {
     struct model_bounds bounds;
     const char *replay;
     const char *only;
-} options = {.runs = 100000, .seconds = 5, .scale = 1};
+} options = {.runs = 1000000, .seconds = 5, .sampling = 0.2, .scale = 1};
 
 static struct model_scenario *first;
 static struct model_outcome outcome;
 static uint64_t all_runs;
+static int proved; /* scenarios */
 static int failures;
 
 /* What checks have observed. */
@@ -220,6 +227,7 @@ static bool advance(void)
                 X.prefix = X.length;
                 return true;
             }
+            X.cut = true;
         }
         X.length--;
     }
@@ -429,6 +437,7 @@ struct progress {
     uint64_t runs;
     bool exhausted;
     bool failed;
+    bool cut; /* something was out of the bounds */
 };
 
 /* By one strategy, until it fails or has done its share. */
@@ -436,9 +445,11 @@ static struct progress explore(const struct model_scenario *s,
                                enum strategy strategy)
 {
     struct progress p = {0};
-    double end = seconds_now() + options.seconds * (double)options.scale;
+    double time = strategy == DFS ? options.seconds : options.sampling;
+    double end = seconds_now() + time * (double)options.scale;
 
     X.strategy = strategy;
+    X.cut = false;
     X.prefix = 0;
     X.usual_decisions = 16;
     for (;;) {
@@ -451,14 +462,32 @@ static struct progress explore(const struct model_scenario *s,
         if (strategy == DFS) {
             if (!advance()) {
                 p.exhausted = true;
+                p.cut = X.cut;
                 return p;
             }
-            if (p.runs % 1024 == 0 && seconds_now() > end)
-                return p;
         } else if (p.runs >= options.runs * options.scale) {
             return p;
         }
+        if (p.runs % 256 == 0 && seconds_now() > end)
+            return p;
     }
+}
+
+/* All that random choices could come to: if that ends soon. */
+static struct progress explore_widely(const struct model_scenario *s)
+{
+    double seconds = options.seconds;
+    struct progress p;
+
+    X.bounds[MODEL_PREEMPTION] = UINT8_MAX;
+    X.bounds[MODEL_STALE] = STALE_MAX;
+    X.bounds[MODEL_EVENT] = EVENTS_MAX;
+    options.seconds = options.sampling;
+    p = explore(s, DFS);
+    options.seconds = seconds;
+    if (!p.failed)
+        set_bounds(s);
+    return p;
 }
 
 static bool is_chosen(enum strategy strategy)
@@ -513,6 +542,7 @@ static void must_pass(const struct model_scenario *s, const char *program)
 {
     double start = seconds_now();
     struct progress p[STRATEGIES] = {{0}};
+    bool is_proved = false;
 
     observed_count = 0;
     set_bounds(s);
@@ -533,6 +563,16 @@ static void must_pass(const struct model_scenario *s, const char *program)
         if (!is_chosen(strategy))
             continue;
         p[strategy] = explore(s, strategy);
+        if (strategy == DFS && p[DFS].exhausted && p[DFS].cut &&
+            p[DFS].runs <= SOON && !options.bounds_given) {
+            struct progress wide = explore_widely(s);
+
+            if (wide.failed || wide.exhausted)
+                p[DFS] = wide;
+            is_proved = wide.exhausted;
+        } else if (strategy == DFS) {
+            is_proved = p[DFS].exhausted && !p[DFS].cut;
+        }
         if (p[strategy].failed) {
             report(s, program);
             failures++;
@@ -542,13 +582,20 @@ static void must_pass(const struct model_scenario *s, const char *program)
             failures++;
             return;
         }
+        if (is_proved)
+            break;
     }
-    printf("%-34s dfs %llu %s %u,%u,%u; random %llu; pct %llu; %.1f s\n",
-           s->name, (unsigned long long)p[DFS].runs,
-           p[DFS].exhausted ? "= all within" : "of those within",
-           X.bounds[MODEL_PREEMPTION], X.bounds[MODEL_STALE],
-           X.bounds[MODEL_EVENT], (unsigned long long)p[RANDOM].runs,
-           (unsigned long long)p[PCT].runs, seconds_now() - start);
+    proved += is_proved;
+    if (is_proved)
+        printf("%-34s dfs %llu = all; %.1f s\n", s->name,
+               (unsigned long long)p[DFS].runs, seconds_now() - start);
+    else
+        printf("%-34s dfs %llu %s %u,%u,%u; random %llu; pct %llu; %.1f s\n",
+               s->name, (unsigned long long)p[DFS].runs,
+               p[DFS].exhausted ? "= all within" : "of those within",
+               X.bounds[MODEL_PREEMPTION], X.bounds[MODEL_STALE],
+               X.bounds[MODEL_EVENT], (unsigned long long)p[RANDOM].runs,
+               (unsigned long long)p[PCT].runs, seconds_now() - start);
     fflush(stdout);
 }
 
@@ -625,6 +672,8 @@ static int parse(int argc, char **argv, bool *list)
             options.runs = strtoull(value, NULL, 10);
         else if (strcmp(a, "--seconds") == 0)
             options.seconds = strtod(value, NULL);
+        else if (strcmp(a, "--sampling") == 0)
+            options.sampling = strtod(value, NULL);
         else if (strcmp(a, "--scale") == 0)
             options.scale = strtoull(value, NULL, 10);
         else if (strcmp(a, "--seed") == 0)
@@ -669,9 +718,9 @@ int main(int argc, char **argv)
     if (count == 0)
         usage(argv[0]);
     start = seconds_now() - start;
-    printf("%d scenarios, %llu schedules in %.1f s (%.2f million per second), "
+    printf("%d scenarios, %d proved, %llu schedules in %.1f s (%.2f million per second), "
            "seed %llu, %d failed\n",
-           count, (unsigned long long)all_runs, start,
+           count, proved, (unsigned long long)all_runs, start,
            (double)all_runs / start * 1e-6, (unsigned long long)seed, failures);
     return failures == 0 ? 0 : 1;
 }
