@@ -125,11 +125,14 @@ static void one_task(void)
     end_pool();
 }
 
-MODEL(pool.one_task, .setup = setup_one, .threads = {one_task}, .check = check)
+MODEL(pool.one_task, .setup = setup_one, .threads = {one_task}, .check = check,
+      .bounds = {2, 0, 0})
 MODEL(pool.one_task_and_who_waits, .setup = setup_started,
-      .threads = {one_task}, .check = check)
+      .threads = {one_task}, .check = check,
+      .bounds = {2, 0, 0})
 MODEL(pool.one_task_and_who_spins, .setup = setup_started,
-      .threads = {one_task}, .check = check, .spin = 1)
+      .threads = {one_task}, .check = check, .spin = 1,
+      .bounds = {2, 0, 0})
 
 /* The worker goes to bed while the second one comes. */
 static void one_after_the_other(void)
@@ -142,7 +145,7 @@ static void one_after_the_other(void)
 }
 
 MODEL(pool.one_after_the_other, .setup = setup_started,
-      .threads = {one_after_the_other}, .check = check, .bounds = {2, 1, 0})
+      .threads = {one_after_the_other}, .check = check, .bounds = {1, 1, 0})
 
 /* ... without an end that would call it. */
 static void leave_one(void)
@@ -202,16 +205,16 @@ static void submit_0_and_end_after_two(void)
 
 MODEL(pool.two_submit, .setup = setup_one,
       .threads = {submit_0_and_end, submit_1}, .check = check,
-      .bounds = {1, 1, 0})
+      .bounds = {1, 0, 0})
 MODEL(pool.two_submit_to_one_that_parks, .setup = setup_started,
       .threads = {submit_0_and_end, submit_1}, .check = check,
-      .bounds = {2, 0, 0})
+      .bounds = {1, 1, 0})
 MODEL(pool.two_submit_to_two, .setup = setup_two,
       .threads = {submit_0_and_end, submit_1}, .check = check,
-      .bounds = {1, 1, 0})
+      .bounds = {1, 0, 0})
 MODEL(pool.two_submit_to_two_that_park, .setup = setup_two_started,
       .threads = {submit_0_and_end, submit_1}, .check = check,
-      .bounds = {1, 1, 0}, .no_stray = true)
+      .bounds = {1, 0, 0}, .no_stray = true)
 MODEL(pool.three_submit_to_two, .setup = setup_two_started,
       .threads = {submit_0_and_end_after_two, submit_1, submit_2},
       .check = check, .bounds = {1, 0, 0}, .no_stray = true)
@@ -227,7 +230,7 @@ static void submit_two(void)
 }
 
 MODEL(pool.two_tasks_for_two, .setup = setup_two_started,
-      .threads = {submit_two}, .check = check, .bounds = {1, 1, 0})
+      .threads = {submit_two}, .check = check, .bounds = {1, 0, 0})
 
 static void submit_chain(void)
 {
@@ -282,7 +285,7 @@ static void submit_dependent(void)
 MODEL(pool.one_needs_the_other, .setup = setup_dependent,
       .threads = {submit_dependent}, .check = check, .bounds = {1, 1, 0})
 MODEL(pool.one_needs_the_other_that_sleeps, .setup = setup_dependent_started,
-      .threads = {submit_dependent}, .check = check, .bounds = {1, 1, 0})
+      .threads = {submit_dependent}, .check = check, .bounds = {1, 0, 0})
 
 /* The second is submitted by whoever gets the result of the first, while the
  * worker keeps the token for him. */
@@ -320,9 +323,10 @@ static void shut_down_at_once(void)
 }
 
 MODEL(pool.ended_with_work, .setup = setup_one, .threads = {shut_down_at_once},
-      .check = check)
+      .check = check,
+      .bounds = {2, 0, 0})
 MODEL(pool.ended_with_work_for_two, .setup = setup_two_started,
-      .threads = {shut_down_at_once}, .check = check, .bounds = {1, 1, 0})
+      .threads = {shut_down_at_once}, .check = check, .bounds = {1, 0, 0})
 
 /* While the worker goes to bed. */
 static void only_end(void)
@@ -359,10 +363,10 @@ static void end_and_await(void)
 
 MODEL(pool.ended_while_one_submits, .setup = setup_started,
       .threads = {end_and_await, submit_or_be_refused}, .check = check,
-      .bounds = {2, 0, 0})
+      .bounds = {1, 1, 0})
 MODEL(pool.ended_while_the_first_submits, .setup = setup_one,
       .threads = {end_and_await, submit_or_be_refused}, .check = check,
-      .bounds = {2, 0, 0})
+      .bounds = {1, 1, 0})
 
 /* What has not begun is cancelled. */
 static void shut_down_and_cancel(void)
@@ -380,7 +384,8 @@ static void shut_down_and_cancel(void)
 }
 
 MODEL(pool.ended_and_cancelled, .setup = setup_started,
-      .threads = {shut_down_and_cancel}, .check = check)
+      .threads = {shut_down_and_cancel}, .check = check,
+      .bounds = {1, 1, 1})
 
 /* ---- cancelling -------------------------------------------------------------------------- */
 
@@ -442,7 +447,7 @@ static void submit_tree(void)
 }
 
 MODEL(pool.stolen, .setup = setup_own, .threads = {submit_tree},
-      .check = check, .bounds = {1, 1, 0})
+      .check = check, .bounds = {1, 0, 0})
 MODEL(pool.stolen_by_one_that_sleeps, .setup = setup_own_started,
       .threads = {submit_tree}, .check = check, .bounds = {1, 0, 0})
 
@@ -526,9 +531,9 @@ static void setup_help_by_two_started(void)
 }
 
 MODEL(pool.helps, .setup = setup_help, .threads = {submit_blocking},
-      .check = check, .bounds = {2, 1, 0})
+      .check = check, .bounds = {1, 1, 0})
 MODEL(pool.helps_or_dozes, .setup = setup_help_by_two,
-      .threads = {submit_blocking}, .check = check, .bounds = {1, 1, 0})
+      .threads = {submit_blocking}, .check = check, .bounds = {1, 0, 0})
 MODEL(pool.helps_or_dozes_beside_one_that_sleeps,
       .setup = setup_help_by_two_started, .threads = {submit_blocking},
       .check = check, .bounds = {1, 0, 0})
@@ -568,9 +573,9 @@ static void submit_after(void)
 }
 
 MODEL(pool.runs_what_it_waits_for, .setup = setup_doze,
-      .threads = {submit_after}, .check = check, .bounds = {2, 1, 0})
-MODEL(pool.dozes_until_another_has_run_it, .setup = setup_doze_beside_another,
       .threads = {submit_after}, .check = check, .bounds = {1, 1, 0})
+MODEL(pool.dozes_until_another_has_run_it, .setup = setup_doze_beside_another,
+      .threads = {submit_after}, .check = check, .bounds = {1, 0, 0})
 
 static int wait_briefly(pawl_task *t, void *arg)
 {
@@ -596,7 +601,7 @@ static void setup_doze_briefly_of_two(void)
 }
 
 MODEL(pool.dozes_until_a_deadline, .setup = setup_doze_briefly,
-      .threads = {submit_after}, .check = check, .bounds = {1, 1, 1})
+      .threads = {submit_after}, .check = check, .bounds = {1, 0, 1})
 MODEL(pool.dozes_until_a_deadline_beside_another,
       .setup = setup_doze_briefly_of_two, .threads = {submit_after},
       .check = check, .bounds = {1, 0, 1}, .no_stray = true)
@@ -609,7 +614,7 @@ static void setup_narrow(void)
 }
 
 MODEL(pool.room_for_one, .setup = setup_narrow, .threads = {submit_two},
-      .check = check, .bounds = {1, 1, 1})
+      .check = check, .bounds = {1, 1, 0})
 
 static void setup_by_caller(void)
 {
@@ -620,7 +625,7 @@ static void setup_by_caller(void)
 }
 
 MODEL(pool.run_by_the_caller, .setup = setup_by_caller, .threads = {submit_two},
-      .check = check, .bounds = {1, 1, 1})
+      .check = check, .bounds = {1, 1, 0})
 
 static void submit_while_it_ends(void)
 {
@@ -682,7 +687,8 @@ static void submit_to_broken(void)
 }
 
 MODEL(pool.broken, .setup = setup_broken, .threads = {submit_to_broken},
-      .check = check)
+      .check = check,
+      .bounds = {1, 1, 1})
 
 /* ---- tasks on the heap, loops, maps --------------------------------------------------------- */
 
@@ -725,9 +731,11 @@ static void check_heap(void)
 }
 
 MODEL(pool.called_and_forgotten, .setup = setup_heap,
-      .threads = {call_and_forget}, .check = check_heap)
+      .threads = {call_and_forget}, .check = check_heap,
+      .bounds = {2, 0, 0})
 MODEL(pool.called_and_released, .setup = setup_heap,
-      .threads = {call_and_release}, .check = check_heap)
+      .threads = {call_and_release}, .check = check_heap,
+      .bounds = {2, 0, 0})
 
 static int do_part(size_t begin, size_t end, void *context)
 {
