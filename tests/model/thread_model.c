@@ -392,6 +392,38 @@ static void start_detached(void)
 MODEL(cache.detached, .setup = setup_cached, .threads = {start_detached},
       .bounds = {1, 1, 1})
 
+/* Who asks for the id of one that runs on a parked thread. */
+static void start_again_and_be_asked(void)
+{
+    start_and_join();
+    start(1);
+    join(1);
+    end_parked();
+}
+
+static void ask_id_1(void)
+{
+    await_start(1);
+    CHECK(pawl_thread_native_id(&s.t[1]) > 1000);
+    CHECK(pawl_thread_ident(&s.t[1]) != 0);
+}
+
+/* ... while it is started. */
+static void ask_id_1_early(void)
+{
+    uint32_t id = pawl_thread_native_id(&s.t[1]);
+
+    CHECK(id == 0 || id > 1000);
+    CHECK(id == 0 || pawl_load64_relaxed(&s.t[1].ident_) != 0);
+}
+
+MODEL(cache.id_asked_for, .setup = setup_cached,
+      .threads = {start_again_and_be_asked, ask_id_1}, .bounds = {1, 1, 0},
+      .no_stray = true)
+MODEL(cache.id_asked_for_early, .setup = setup_cached,
+      .threads = {start_again_and_be_asked, ask_id_1_early},
+      .bounds = {1, 1, 0}, .no_stray = true)
+
 /* -- The places alone: *c[i] stands for a parked thread. */
 
 static void setup_places(void)
@@ -608,6 +640,28 @@ MODEL(stop.in_a_wait_set, .setup = setup_set, .threads = {start_and_stop},
 MODEL(stop.in_a_wait_set_without_waitv, .setup = setup_set,
       .threads = {start_and_stop}, .check = check_stopped,
       .waitv = MODEL_WAITV_MISSES)
+
+/* A call that waits for several. */
+static int wait_for_two(void *arg)
+{
+    pawl_wait_item items[2] = {PAWL_WAIT_EVENT(&s.e), PAWL_WAIT_EVENT(&s.e)};
+    int err = PAWL_INTERRUPTIBLE(pawl_wait_any(items, 2, NULL));
+
+    CHECK(err == -ECANCELED);
+    CHECK(MODEL_GET(s.data[0]) == 2);
+    s.stopped++;
+    (void)arg;
+    return 0;
+}
+
+static void setup_two(void)
+{
+    setup_with(wait_for_two);
+    pawl_thread_cache(0);
+}
+
+MODEL(stop.while_it_waits_for_two, .setup = setup_two,
+      .threads = {start_and_stop}, .check = check_stopped)
 
 /* By polling. */
 static int poll_stop(void *arg)
