@@ -15,6 +15,11 @@ static inline bool pawl_tsan_on(void)
     return false;
 }
 
+static inline bool pawl_tsan_hears(void)
+{
+    return false;
+}
+
 static inline void pawl_tsan_acquire(const void *object)
 {
     (void)object;

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One sets, one would cancel, one waits: one outcome.
+ */
+#include "client.h"
+
+#include "thread/future.c"
+
+static pawl_future f = PAWL_FUTURE_INIT;
+static int made; /* published by the set */
+static int cancelled;
+
+/* Of the pool: this future is no task of one. */
+int pawl_task_wait_begins(pawl_future *future, pawl_deadline until, bool *spins)
+{
+    (void)future;
+    (void)until;
+    (void)spins;
+    assert(!"a task");
+    return 0;
+}
+
+static void set_it(void)
+{
+    int err = pawl_future_begin(&f);
+
+    if (err != 0)
+        return;
+    made = 1;
+    err = pawl_future_set(&f, 7, &made);
+    assert(err == 0);
+}
+
+static void cancel_it(void)
+{
+    cancelled = pawl_future_cancel(&f) == 0;
+}
+
+static void await_it(void)
+{
+    int status = 0;
+    void *value = NULL;
+    int err = pawl_future_result(&f, &status, &value);
+
+    assert(err == 0 || err == -ECANCELED);
+    if (err == 0)
+        assert(status == 7 && *(int *)value == 1);
+}
+
+int main(void)
+{
+    CLIENT_RUN(set_it, await_it, cancel_it);
+    assert(cancelled != (made == 1));
+    return 0;
+}
