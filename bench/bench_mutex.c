@@ -2,6 +2,10 @@
  *
  * bench_mutex.c - the mutex: alone, contended by two, and by a crowd.
  */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pawl/region.h>
 #include <pawl/time.h>
 
 #include "locks.h"
@@ -96,9 +100,103 @@ static void timed_pthread(bench_state *b, const struct bench_spec *spec)
     }
 }
 
-/* The owned mutex of pawl reports the death of its holder, so its twin between
- * processes is the robust one. */
+/* A shared mutex of pawl in a region reports the death of its holder, so its twin
+ * between processes is the robust one. */
+struct shared_locks {
+    pawl_mutex pawl;
+    pthread_mutex_t pthread;
+    pawl_u32 over; /* the other process shall end */
+};
+
+static struct shared_locks *shared_begin(pawl_region **region)
+{
+    struct shared_locks *s;
+    pthread_mutexattr_t attr;
+
+    BENCH_CHECK(pawl_region_create(region, &(pawl_region_options){
+                                               .buffer = sizeof *s}) == 0);
+    s = pawl_region_buffer(*region, NULL);
+    BENCH_CHECK(pawl_mutex_init(&s->pawl, PAWL_SHARED) == 0);
+    BENCH_CHECK(pthread_mutexattr_init(&attr) == 0);
+    BENCH_CHECK(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) ==
+                0);
+    BENCH_CHECK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
+    BENCH_CHECK(pthread_mutex_init(&s->pthread, &attr) == 0);
+    BENCH_CHECK(pthread_mutexattr_destroy(&attr) == 0);
+    return s;
+}
+
+static void shared_pair(struct shared_locks *s, bool is_pawl)
+{
+    if (is_pawl) {
+        lock_take_pawl(&s->pawl);
+        lock_give_pawl(&s->pawl);
+    } else {
+        lock_take_pthread(&s->pthread);
+        lock_give_pthread(&s->pthread);
+    }
+}
+
+static void shared_loop(bench_state *b, struct shared_locks *s, bool is_pawl)
+{
+    while (bench_batch(b, BENCH_BATCH))
+        for (int i = 0; i < BENCH_BATCH; i++)
+            shared_pair(s, is_pawl);
+}
+
+static void shared_alone(bench_state *b, bool is_pawl)
+{
+    pawl_region *region;
+
+    shared_loop(b, shared_begin(&region), is_pawl);
+    pawl_region_free(region);
+}
+
+/* Another process does the same all the time. */
+static void shared_by_two(bench_state *b, bool is_pawl)
+{
+    pawl_region *region;
+    struct shared_locks *s = shared_begin(&region);
+    pid_t other = fork();
+
+    if (other == 0) {
+        while (__atomic_load_n(&s->over.v_, __ATOMIC_RELAXED) == 0)
+            shared_pair(s, is_pawl);
+        _exit(0);
+    }
+    BENCH_CHECK(other > 0);
+    shared_loop(b, s, is_pawl);
+    __atomic_store_n(&s->over.v_, 1, __ATOMIC_RELAXED);
+    BENCH_CHECK(waitpid(other, NULL, 0) == other);
+    pawl_region_free(region);
+}
+
 static void shared_pawl(bench_state *b, const struct bench_spec *spec)
+{
+    (void)spec;
+    shared_alone(b, true);
+}
+
+static void shared_pthread(bench_state *b, const struct bench_spec *spec)
+{
+    (void)spec;
+    shared_alone(b, false);
+}
+
+static void two_processes_pawl(bench_state *b, const struct bench_spec *spec)
+{
+    (void)spec;
+    shared_by_two(b, true);
+}
+
+static void two_processes_pthread(bench_state *b, const struct bench_spec *spec)
+{
+    (void)spec;
+    shared_by_two(b, false);
+}
+
+/* Outside a region deaths are not seen; the twin does not see them either. */
+static void outside_pawl(bench_state *b, const struct bench_spec *spec)
 {
     BENCH_ALIGNED pawl_mutex m = PAWL_MUTEX_INIT_FLAGS(PAWL_SHARED);
     (void)spec;
@@ -108,25 +206,6 @@ static void shared_pawl(bench_state *b, const struct bench_spec *spec)
             lock_give_pawl(&m);
         }
     }
-}
-
-static void shared_pthread(bench_state *b, const struct bench_spec *spec)
-{
-    BENCH_ALIGNED pthread_mutex_t m;
-    pthread_mutexattr_t attr;
-    BENCH_CHECK(pthread_mutexattr_init(&attr) == 0);
-    BENCH_CHECK(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) ==
-                0);
-    BENCH_CHECK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
-    BENCH_CHECK(pthread_mutex_init(&m, &attr) == 0);
-    (void)spec;
-    while (bench_batch(b, BENCH_BATCH)) {
-        for (int i = 0; i < BENCH_BATCH; i++) {
-            lock_take_pthread(&m);
-            lock_give_pthread(&m);
-        }
-    }
-    BENCH_CHECK(pthread_mutexattr_destroy(&attr) == 0);
 }
 
 static void add_loop(const char *scenario, const char *impl, bench_fn *fn)
@@ -150,4 +229,7 @@ void bench_mutex(void)
     add_loop("timed", "pthread", timed_pthread);
     add_loop("shared_robust", "pawl", shared_pawl);
     add_loop("shared_robust", "pthread", shared_pthread);
+    add_loop("shared_robust_two", "pawl", two_processes_pawl);
+    add_loop("shared_robust_two", "pthread", two_processes_pthread);
+    add_loop("shared", "pawl", outside_pawl);
 }

@@ -879,6 +879,22 @@ static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
     return true;
 }
 
+/* In a region: the holder, or who is about to be. */
+static int watch_holder(const void *object, struct pawl_watch *w)
+{
+    const pawl_mutex *m = object;
+    struct pawl_participants *t = pawl_realm_of(m);
+    /* relaxed: a hint.  If it is another one by now the high half differs. */
+    uint64_t seen = pawl_load64_relaxed(&m->word_);
+    uint32_t holder = (uint32_t)holder_of(seen);
+
+    if (t != NULL && holder == PAWL_M_RESERVED && (seen & PAWL_M_NAMED) != 0)
+        holder = pawl_participant_in(t, slot_of_mark(seen));
+    else if (t == NULL || holder >= PAWL_ID_SPECIAL)
+        return 0;
+    return pawl_participant_watch(t, holder, w) == 0 ? 1 : -EOWNERDEAD;
+}
+
 static bool need_not_wait(const void *object)
 {
     pawl_mutex *m = (pawl_mutex *)(uintptr_t)object;
@@ -907,6 +923,7 @@ pawl_wait_item pawl_mutex_wait_item(pawl_mutex *m)
                                              .put_back = put_back,
                                              .is_lock = true,
                                              .is_decided = need_not_wait,
+                                             .watch_holder = watch_holder,
                                              .bury = pawl_mutex_bury};
 
     return pawl_waitable_item(m, &how);

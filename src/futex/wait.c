@@ -28,6 +28,7 @@
 #include "base/compiler.h"
 #include "futex/doorbell.h"
 #include "futex/eventcount.h"
+#include "futex/lifeline.h"
 #include "futex/spin.h"
 #include "futex/waitable.h"
 
@@ -140,6 +141,7 @@ struct bed {
     int doorbell;  /* for polling; -1: none */
     bool rung;     /* local objects ring the bell */
     bool polled;   /* some shared ones cannot wake us */
+    bool mortal;   /* lifelines are among them; others may take their place */
 };
 
 /* Where the bell is heard by those who poll. */
@@ -160,6 +162,7 @@ static void choose_bed(struct bed *b, const struct set *s)
     b->marked = 0;
     b->doorbell = -1;
     b->polled = false;
+    b->mortal = false;
     if (s->polls)
         take_doorbell(b);
     /* For one, any kernel will do; of nothing, the bell will tell. */
@@ -196,29 +199,41 @@ static bool add_descriptor(struct bed *b, const pawl_wait_item *item)
     return how != PAWL_BED_NONE;
 }
 
+static void add_watch(struct bed *b, const struct set *s, struct pawl_watch w)
+{
+    size_t most = !s->polls && pawl_futex_can_wait_any() ? PAWL_WATCH_MAX : 1;
+
+    if (b->watches < most)
+        b->watch[b->watches++] = w;
+    else
+        b->polled = true;
+}
+
 /* Leave all marks.  False: something is ready. */
 static bool leave_marks(struct bed *b, const struct set *s)
 {
-    size_t most = s->polls || (b->rung && !pawl_futex_can_wait_any())
-                      ? 1
-                      : PAWL_WATCH_MAX;
-
     for (size_t i = 0; i < s->n; b->marked = ++i) {
+        const pawl_wait_item *item = &s->items[i];
         struct pawl_watch w;
+        int holder = 0;
 
-        if (s->items[i].how_->bed != NULL) {
-            if (!add_descriptor(b, &s->items[i]))
+        if (item->how_->bed != NULL) {
+            if (!add_descriptor(b, item))
                 return false;
             continue;
         }
-        if (!s->items[i].how_->watch(&s->items[i], &w))
+        if (!item->how_->watch(item, &w))
             return false;
-        if (b->rung && !w.shared)
-            continue;
-        if (b->watches < most)
-            b->watch[b->watches++] = w;
-        else
-            b->polled = true;
+        if (!b->rung || w.shared)
+            add_watch(b, s, w);
+        if (w.shared && item->how_->watch_holder != NULL)
+            holder = item->how_->watch_holder(item->object_, &w);
+        if (holder < 0)
+            return false;
+        if (holder > 0) {
+            add_watch(b, s, w);
+            b->mortal = true;
+        }
     }
     return true;
 }
@@ -249,6 +264,8 @@ static int sleep_in(struct bed *b, struct set *s, pawl_deadline until)
     }
     if (s->polls)
         err = sleep_in_poll(b, end);
+    else if (b->mortal)
+        err = pawl_participant_sleep(b->watch, b->watches, end);
     else if (b->watches == 1)
         err = pawl_futex_wait(b->watch[0].word, b->watch[0].expected, end,
                               b->watch[0].shared, PAWL_CHANNEL_ANY);

@@ -60,6 +60,11 @@ struct pawl_waitable {
     pawl_bury_fn bury;
     bool (*is_decided)(const void *object);
 
+    /* For what a participant of a region may die holding, else NULL: after `watch`,
+     * another word that tells of its death.  1;  0 there is none;  -EOWNERDEAD it is
+     * dead: look again. */
+    int (*watch_holder)(const void *object, struct pawl_watch *watch);
+
     /* For what has an fd, else NULL: the place of the descriptor + 1, or NULL if
      * the object is shared; and the mark that has pawl_fd_write called by the
      * next change to ready.  Returns false: it is ready, or may be. */

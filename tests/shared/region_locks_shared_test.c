@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * region_locks_shared_test.c - R-10, L-15, L-16, C-10, H-01, H-02, K-03: locks in a
+ * region, whose holders and waiters are processes that end in the middle.
+ */
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pawl/cond.h>
+#include <pawl/error.h>
+#include <pawl/mutex.h>
+#include <pawl/region.h>
+#include <pawl/rmutex.h>
+#include <pawl/rwlock.h>
+#include <pawl/thread.h>
+#include <pawl/value.h>
+#include <pawl/wait.h>
+
+#include "test.h"
+
+struct scene {
+    pawl_mutex mutex;
+    pawl_rmutex recursive;
+    pawl_rwlock rwlock;
+    pawl_cond cond;
+    atomic_int stage;
+    atomic_int told; /* how many have got -EOWNERDEAD */
+    _Alignas(64) unsigned char array[4096];
+};
+
+static pawl_region *region;
+
+static struct scene *scene_make(uint32_t participants)
+{
+    struct scene *s;
+
+    CHECK_OK(pawl_region_create(
+        &region, &(pawl_region_options){.buffer = sizeof *s,
+                                        .participants = participants}));
+    s = pawl_region_buffer(region, NULL);
+    CHECK_OK(pawl_mutex_init(&s->mutex, PAWL_SHARED));
+    CHECK_OK(pawl_rmutex_init(&s->recursive, PAWL_SHARED));
+    CHECK_OK(pawl_rwlock_init(&s->rwlock, PAWL_SHARED));
+    CHECK_OK(pawl_cond_init(&s->cond, PAWL_SHARED));
+    return s;
+}
+
+/* Go on in a child, which has done what it shall. */
+static void pause_for_ever(struct scene *s)
+{
+    atomic_fetch_add(&s->stage, 1);
+    for (;;)
+        pause();
+}
+
+static void until_stage(struct scene *s, int stage)
+{
+    while (atomic_load(&s->stage) < stage)
+        sched_yield();
+}
+
+static void kill_child(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    CHECK(WIFSIGNALED(test_reap_child(pid)));
+}
+
+/* A child that has done `fn`, which pauses, and is dead then. */
+static void one_dies_in(test_fn fn, struct scene *s)
+{
+    int stage = atomic_load(&s->stage);
+    pid_t pid = test_spawn_child(fn, s);
+
+    until_stage(s, stage + 1);
+    kill_child(pid);
+}
+
+static void lock_and_pause(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    pause_for_ever(s);
+}
+
+TEST(region_locks.names_who_takes_part)
+{
+    struct scene *s = scene_make(4);
+    pid_t pid = test_spawn_child(lock_and_pause, s);
+
+    until_stage(s, 1);
+    CHECK(pawl_mutex_is_locked(&s->mutex));
+    CHECK(!pawl_mutex_is_mine(&s->mutex));
+    CHECK_EQ(pawl_mutex_owner(&s->mutex), pid);
+    CHECK_ERR(pawl_mutex_unlock(&s->mutex), -EPERM);
+    CHECK_ERR(pawl_mutex_try_lock(&s->mutex), -EAGAIN);
+    CHECK_ERR(pawl_mutex_lock_until(&s->mutex, pawl_after_ms(2)), -ETIMEDOUT);
+    CHECK_EQ((int)(s->mutex.word_.v_ & 0x3fffffff) & 0xfff, 0); /* slot 0 */
+    kill_child(pid);
+    CHECK_EQ(pawl_mutex_owner(&s->mutex), 0);
+    CHECK_ERR(pawl_mutex_try_lock(&s->mutex), -EOWNERDEAD);
+    CHECK_EQ(pawl_mutex_owner(&s->mutex), gettid());
+    CHECK(pawl_mutex_is_orphaned(&s->mutex));
+    CHECK_ERR(pawl_mutex_lock(&s->mutex), -EDEADLK);
+    CHECK_OK(pawl_mutex_consistent(&s->mutex));
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+    CHECK_OK(pawl_mutex_destroy(&s->mutex));
+    pawl_region_free(region);
+}
+
+TEST(region_locks.not_repaired_is_lost_to_all)
+{
+    struct scene *s = scene_make(4);
+
+    one_dies_in(lock_and_pause, s);
+    CHECK_ERR(pawl_mutex_lock(&s->mutex), -EOWNERDEAD);
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+    CHECK_ERR(pawl_mutex_lock(&s->mutex), -ENOTRECOVERABLE);
+    CHECK_ERR(pawl_mutex_try_lock(&s->mutex), -ENOTRECOVERABLE);
+    CHECK_OK(pawl_mutex_init(&s->mutex, PAWL_SHARED));
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    pawl_region_free(region);
+}
+
+static void lock_and_end(void *arg)
+{
+    struct scene *s = arg;
+    int err = pawl_mutex_lock(&s->mutex);
+
+    if (err == -EOWNERDEAD) {
+        atomic_fetch_add(&s->told, 1);
+        CHECK_OK(pawl_mutex_consistent(&s->mutex));
+    } else {
+        CHECK_OK(err);
+    }
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+}
+
+/* All get through, and one of them is told. */
+TEST(region_locks.death_wakes_all_and_one_is_told)
+{
+    enum { WAITERS = 6 };
+    struct scene *s = scene_make(WAITERS + 1);
+    pid_t waiter[WAITERS];
+
+    for (int round = 0; round < 20; round++) {
+        pid_t holder = test_spawn_child(lock_and_pause, s);
+
+        until_stage(s, round + 1);
+        for (int i = 0; i < WAITERS; i++)
+            waiter[i] = test_spawn_child(lock_and_end, s);
+        for (int i = 0; i < WAITERS; i++)
+            test_until_asleep(waiter[i]);
+        kill_child(holder);
+        for (int i = 0; i < WAITERS; i++)
+            test_wait_child(waiter[i]);
+        CHECK_EQ(atomic_load(&s->told), round + 1);
+    }
+    CHECK_EQ(pawl_mutex_lock(&s->mutex), 0);
+    pawl_region_free(region);
+}
+
+/* A look every 50 ms would find it in 10 ms one time in five. */
+TEST(region_locks.a_waiter_is_woken_by_the_death_not_by_a_look)
+{
+    enum { ROUNDS = 30 };
+    struct scene *s = scene_make(3);
+    int soon = 0;
+
+    if (getenv("PAWL_FALLBACK") != NULL)
+        TEST_SKIP("looks now and then");
+    for (int i = 0; i < ROUNDS; i++) {
+        pid_t holder = test_spawn_child(lock_and_pause, s);
+        pid_t waiter;
+        pawl_deadline died;
+
+        until_stage(s, i + 1);
+        waiter = test_spawn_child(lock_and_end, s);
+        /* It sleeps for a millisecond until it starves. */
+        usleep(4000);
+        test_until_asleep(waiter);
+        kill(holder, SIGKILL);
+        died = pawl_now();
+        test_wait_child(waiter);
+        soon += pawl_now() - died < 10000000;
+        CHECK(WIFSIGNALED(test_reap_child(holder)));
+    }
+    test_note("%d of %d within 10 ms", soon, ROUNDS);
+    CHECK(soon >= ROUNDS / 2);
+    pawl_region_free(region);
+}
+
+/* ---- threads -------------------------------------------------------------------- */
+
+static void thread_locks(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+}
+
+static int pawl_thread_locks(void *arg)
+{
+    thread_locks(arg);
+    return 0;
+}
+
+TEST(region_locks.threads_that_end_leave_theirs)
+{
+    struct scene *s = scene_make(2);
+    pawl_thread t;
+
+    test_join(test_thread(thread_locks, s));
+    CHECK_ERR(pawl_mutex_lock(&s->mutex), -EOWNERDEAD);
+    CHECK_OK(pawl_mutex_consistent(&s->mutex));
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+    /* Its carrier goes on, and may run another. */
+    CHECK_OK(pawl_thread_init(&t, pawl_thread_locks, s, NULL));
+    CHECK_OK(pawl_thread_start(&t));
+    CHECK_OK(pawl_thread_join(&t, NULL));
+    CHECK_ERR(pawl_mutex_lock(&s->mutex), -EOWNERDEAD);
+    CHECK_EQ(pawl_region_participants(region), 1);
+    pawl_region_free(region);
+}
+
+static void try_parents(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK(!pawl_mutex_is_mine(&s->mutex));
+    CHECK_ERR(pawl_mutex_unlock(&s->mutex), -EPERM);
+    CHECK_ERR(pawl_mutex_try_lock(&s->mutex), -EAGAIN);
+    CHECK_ERR(pawl_rwlock_read_unlock(&s->rwlock), -EPERM);
+    CHECK_OK(pawl_rwlock_try_read_lock(&s->rwlock));
+    CHECK_OK(pawl_rwlock_read_unlock(&s->rwlock));
+}
+
+/* K-03. */
+TEST(region_locks.a_forked_child_holds_nothing)
+{
+    struct scene *s = scene_make(3);
+
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    CHECK_OK(pawl_rwlock_read_lock(&s->rwlock));
+    test_wait_child(test_spawn_child(try_parents, s));
+    CHECK_EQ(pawl_rwlock_readers(&s->rwlock), 1);
+    CHECK_OK(pawl_rwlock_read_unlock(&s->rwlock));
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+    pawl_region_free(region);
+}
+
+static void find_no_slot(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK_ERR(pawl_mutex_lock(&s->mutex), -EAGAIN);
+    CHECK_ERR(pawl_mutex_try_lock(&s->mutex), -EAGAIN);
+    CHECK_ERR(pawl_mutex_unlock(&s->mutex), -EPERM);
+    CHECK(!pawl_mutex_is_mine(&s->mutex));
+    CHECK(!pawl_mutex_is_locked(&s->mutex));
+    CHECK_ERR(pawl_rmutex_lock(&s->recursive), -EAGAIN);
+    CHECK_EQ(pawl_rmutex_depth(&s->recursive), 0);
+    CHECK_ERR(pawl_rmutex_unlock(&s->recursive), -EPERM);
+    CHECK_ERR(pawl_rwlock_read_lock(&s->rwlock), -EAGAIN);
+    CHECK_ERR(pawl_rwlock_write_lock(&s->rwlock), -EAGAIN);
+    CHECK_ERR(pawl_rwlock_read_unlock(&s->rwlock), -EPERM);
+    CHECK_ERR(pawl_rwlock_write_unlock(&s->rwlock), -EPERM);
+}
+
+TEST(region_locks.need_a_slot)
+{
+    struct scene *s = scene_make(1);
+
+    CHECK(pawl_region_join(region) > 0);
+    test_join(test_thread(find_no_slot, s));
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    pawl_region_free(region);
+}
+
+/* One lock, two mappings, one thread. */
+TEST(region_locks.are_the_same_in_every_mapping)
+{
+    struct scene *s = scene_make(2);
+    pawl_region *again;
+    struct scene *other;
+
+    CHECK_OK(pawl_region_attach_fd(&again, pawl_region_fd(region)));
+    other = pawl_region_buffer(again, NULL);
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    CHECK(pawl_mutex_is_mine(&other->mutex));
+    CHECK_ERR(pawl_mutex_lock(&other->mutex), -EDEADLK);
+    CHECK_OK(pawl_mutex_unlock(&other->mutex));
+    CHECK_OK(pawl_rwlock_read_lock(&other->rwlock));
+    CHECK_OK(pawl_rwlock_read_unlock(&s->rwlock));
+    pawl_region_free(again);
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    pawl_region_free(region);
+}
+
+/* The address of a region that was closed is used by another one. */
+TEST(region_locks.follow_the_region_not_the_address)
+{
+    for (int i = 0; i < 8; i++) {
+        struct scene *s = scene_make(3);
+        struct scene *out = test_shared_alloc(sizeof *out);
+
+        CHECK_OK(pawl_mutex_lock(&s->mutex));
+        CHECK_EQ(s->mutex.word_.v_ & 0x3fffffff,
+                 (uint64_t)pawl_region_join(region));
+        CHECK_OK(pawl_mutex_unlock(&s->mutex));
+        CHECK_OK(pawl_mutex_init(&out->mutex, PAWL_SHARED));
+        CHECK_OK(pawl_mutex_lock(&out->mutex));
+        CHECK_EQ((int)(out->mutex.word_.v_ & 0x3fffffff), gettid());
+        CHECK_OK(pawl_mutex_unlock(&out->mutex));
+        pawl_region_free(region);
+    }
+}
+
+/* ---- recursive mutex ----------------------------------------------------------- */
+
+static void lock_deeply_and_pause(void *arg)
+{
+    struct scene *s = arg;
+
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(pawl_rmutex_lock(&s->recursive));
+    pause_for_ever(s);
+}
+
+/* L-15. */
+TEST(region_locks.recursive_after_a_death_has_depth_one)
+{
+    struct scene *s = scene_make(3);
+
+    one_dies_in(lock_deeply_and_pause, s);
+    CHECK_ERR(pawl_rmutex_lock(&s->recursive), -EOWNERDEAD);
+    CHECK_EQ(pawl_rmutex_depth(&s->recursive), 1);
+    CHECK_OK(pawl_rmutex_consistent(&s->recursive));
+    CHECK_OK(pawl_rmutex_unlock(&s->recursive));
+    CHECK_ERR(pawl_rmutex_unlock(&s->recursive), -EPERM);
+    pawl_region_free(region);
+}
+
+/* ---- reader/writer lock --------------------------------------------------------- */
+
+static void read_and_pause(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK_OK(pawl_rwlock_read_lock(&s->rwlock));
+    pause_for_ever(s);
+}
+
+static void write_and_pause(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK_OK(pawl_rwlock_write_lock(&s->rwlock));
+    pause_for_ever(s);
+}
+
+/* L-16. */
+TEST(region_locks.dead_readers_are_subtracted)
+{
+    struct scene *s = scene_make(8);
+
+    CHECK_OK(pawl_rwlock_read_lock(&s->rwlock));
+    for (int i = 0; i < 4; i++)
+        one_dies_in(read_and_pause, s);
+    CHECK_EQ(pawl_rwlock_readers(&s->rwlock), 5);
+    CHECK_OK(pawl_rwlock_read_unlock(&s->rwlock));
+    CHECK_OK(pawl_rwlock_try_write_lock(&s->rwlock));
+    CHECK_EQ(pawl_rwlock_readers(&s->rwlock), 0);
+    CHECK_OK(pawl_rwlock_write_unlock(&s->rwlock));
+    /* Slots that are used again leave nothing behind either. */
+    for (int i = 0; i < 20; i++)
+        one_dies_in(read_and_pause, s);
+    CHECK_OK(pawl_rwlock_write_lock(&s->rwlock));
+    CHECK_OK(pawl_rwlock_write_unlock(&s->rwlock));
+    CHECK_OK(pawl_rwlock_destroy(&s->rwlock));
+    pawl_region_free(region);
+}
+
+static void write_and_end(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK_OK(pawl_rwlock_write_lock(&s->rwlock));
+    CHECK_OK(pawl_rwlock_write_unlock(&s->rwlock));
+}
+
+/* The dead one is found, and the living one is waited for. */
+TEST(region_locks.a_writer_waits_for_the_living_readers_only)
+{
+    struct scene *s = scene_make(8);
+    pid_t dead = test_spawn_child(read_and_pause, s);
+    pid_t writer;
+
+    CHECK_OK(pawl_rwlock_read_lock(&s->rwlock));
+    until_stage(s, 1);
+    writer = test_spawn_child(write_and_end, s);
+    test_until_asleep(writer);
+    kill_child(dead);
+    test_until_asleep(writer);
+    CHECK_ERR(pawl_rwlock_try_write_lock(&s->rwlock), -EAGAIN);
+    CHECK_OK(pawl_rwlock_read_unlock(&s->rwlock));
+    test_wait_child(writer);
+    pawl_region_free(region);
+}
+
+TEST(region_locks.a_dead_writer_is_reported_to_a_reader)
+{
+    struct scene *s = scene_make(4);
+
+    one_dies_in(write_and_pause, s);
+    CHECK(pawl_rwlock_is_write_locked(&s->rwlock));
+    CHECK_ERR(pawl_rwlock_read_lock(&s->rwlock), -EOWNERDEAD);
+    CHECK(pawl_rwlock_is_mine(&s->rwlock));
+    CHECK_OK(pawl_rwlock_consistent(&s->rwlock));
+    CHECK_OK(pawl_rwlock_downgrade(&s->rwlock));
+    CHECK(!pawl_rwlock_is_mine(&s->rwlock));
+    CHECK_EQ(pawl_rwlock_readers(&s->rwlock), 1);
+    CHECK_OK(pawl_rwlock_read_unlock(&s->rwlock));
+    one_dies_in(write_and_pause, s);
+    CHECK_ERR(pawl_rwlock_try_write_lock(&s->rwlock), -EOWNERDEAD);
+    CHECK_OK(pawl_rwlock_write_unlock(&s->rwlock));
+    CHECK_ERR(pawl_rwlock_read_lock(&s->rwlock), -ENOTRECOVERABLE);
+    pawl_region_free(region);
+}
+
+/* A waiting writer keeps newcomers out; not when it is dead. */
+TEST(region_locks.a_dead_waiting_writer_keeps_nobody_out)
+{
+    struct scene *s = scene_make(8);
+    pid_t writer;
+
+    CHECK_OK(pawl_rwlock_read_lock(&s->rwlock));
+    writer = test_spawn_child(write_and_end, s);
+    test_until_asleep(writer);
+    CHECK_ERR(pawl_rwlock_try_read_lock(&s->rwlock), -EAGAIN);
+    kill_child(writer);
+    CHECK_OK(pawl_rwlock_try_read_lock(&s->rwlock));
+    CHECK_OK(pawl_rwlock_read_unlock(&s->rwlock));
+    CHECK_OK(pawl_rwlock_read_unlock(&s->rwlock));
+    CHECK_ERR(pawl_rwlock_read_unlock(&s->rwlock), -EPERM);
+    CHECK_OK(pawl_rwlock_destroy(&s->rwlock));
+    pawl_region_free(region);
+}
+
+TEST(region_locks.a_reader_that_wants_to_write_is_told)
+{
+    struct scene *s = scene_make(2);
+
+    CHECK_OK(pawl_rwlock_read_lock(&s->rwlock));
+    CHECK_ERR(pawl_rwlock_write_lock(&s->rwlock), -EDEADLK);
+    CHECK_ERR(pawl_rwlock_try_write_lock(&s->rwlock), -EAGAIN);
+    CHECK_OK(pawl_rwlock_read_unlock(&s->rwlock));
+    for (int i = 0; i < 17; i++) {
+        pawl_rwlock *rw = &((pawl_rwlock *)(void *)s->array)[i];
+
+        CHECK_OK(pawl_rwlock_init(rw, PAWL_SHARED));
+        CHECK_EQ(pawl_rwlock_read_lock(rw), i < 16 ? 0 : -EOVERFLOW);
+    }
+    for (int i = 0; i < 16; i++)
+        CHECK_OK(pawl_rwlock_read_unlock(
+            &((pawl_rwlock *)(void *)s->array)[i]));
+    pawl_region_free(region);
+}
+
+/* ---- condition ------------------------------------------------------------------- */
+
+static void wait_and_end(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    atomic_fetch_add(&s->stage, 1);
+    CHECK_OK(pawl_cond_wait(&s->cond, &s->mutex));
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+}
+
+static void notify(struct scene *s, int n)
+{
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    CHECK_OK(pawl_cond_notify(&s->cond, &s->mutex, n));
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+}
+
+/* C-10: a notification for a waiter that is dead goes to the next, be it dead before
+ * it is called or after. */
+TEST(region_locks.dead_waiters_are_passed_over)
+{
+    struct scene *s = scene_make(8);
+    pid_t dead[2];
+    pid_t waiter[2];
+
+    for (int i = 0; i < 2; i++) {
+        dead[i] = test_spawn_child(wait_and_end, s);
+        until_stage(s, i + 1);
+        test_until_asleep(dead[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        waiter[i] = test_spawn_child(wait_and_end, s);
+        until_stage(s, i + 3);
+        test_until_asleep(waiter[i]);
+    }
+    CHECK_EQ(pawl_cond_waiters(&s->cond), 4);
+    kill_child(dead[0]);
+    CHECK_EQ(pawl_cond_waiters(&s->cond), 3);
+    kill(dead[1], SIGSTOP); /* it is called, but cannot take it */
+    notify(s, 2);
+    kill_child(dead[1]);
+    for (int i = 0; i < 2; i++)
+        test_wait_child(waiter[i]);
+    CHECK_EQ(pawl_cond_waiters(&s->cond), 0);
+    CHECK_OK(pawl_cond_destroy(&s->cond));
+    pawl_region_free(region);
+}
+
+/* ---- what is built on them ------------------------------------------------------- */
+
+static int change_and_pause(void *element, void *context)
+{
+    *(int *)element = 1;
+    pause_for_ever(context);
+    return 0;
+}
+
+static void change_array(void *arg)
+{
+    struct scene *s = arg;
+    pawl_array *a;
+
+    CHECK_OK(pawl_array_attach(&a, s->array, sizeof s->array));
+    CHECK_OK(pawl_array_change(a, 3, change_and_pause, s));
+}
+
+TEST(region_locks.an_array_survives_who_changes_it)
+{
+    struct scene *s = scene_make(3);
+    pawl_array *a;
+    int x = 0;
+
+    CHECK_OK(pawl_array_init(&a, s->array, sizeof s->array, 10, sizeof(int),
+                             PAWL_SHARED));
+    one_dies_in(change_array, s);
+    CHECK_OK(pawl_array_get(a, 3, &x));
+    CHECK_EQ(x, 1);
+    pawl_region_free(region);
+}
+
+static void wait_for_either(void *arg)
+{
+    struct scene *s = arg;
+    pawl_wait_item items[] = {pawl_mutex_wait_item(&s->mutex),
+                              pawl_mutex_wait_item(&s->recursive.base)};
+    size_t which = 9;
+
+    CHECK_ERR(pawl_wait_any(items, 2, &which), -EOWNERDEAD);
+    CHECK_EQ(which, 0);
+    CHECK_OK(pawl_mutex_consistent(&s->mutex));
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+}
+
+/* Those who wait for several objects are woken by a death too. */
+TEST(region_locks.a_wait_set_hears_of_a_death)
+{
+    struct scene *s = scene_make(4);
+    pid_t holder = test_spawn_child(lock_and_pause, s);
+    pid_t other = test_spawn_child(lock_deeply_and_pause, s);
+    pid_t waiter;
+
+    until_stage(s, 2);
+    waiter = test_spawn_child(wait_for_either, s);
+    test_until_asleep(waiter);
+    kill_child(holder);
+    test_wait_child(waiter);
+    kill_child(other);
+    pawl_region_free(region);
+}
