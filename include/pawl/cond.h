@@ -109,7 +109,9 @@ PAWL_API PAWL_NODISCARD int pawl_cond_wait_for(pawl_cond *c, pawl_mutex *m,
  *
  * Returns    0;  -EPERM the caller does not hold *m;  -EINVAL n < 0, or *m as
  *            above.
- * Progress   wait-free; never waits for a waiter, dead or alive.
+ * Progress   wait-free; never waits for a waiter, dead or alive.  In a region it
+ *            passes over waiters that have ended, and what it gives to one that
+ *            ends before it returns goes to another.
  * Cost       nobody waits: two loads.  Otherwise some stores; the system call
  *            that wakes is made by the unlock of *m.
  */

@@ -18,15 +18,16 @@
  * The high half holds the mode, which init fixes, and what contenders leave
  * for the holder:
  *
- *    63   54 53    48 47        37    36         35      34          32
- *   +-------+--------+------------+----------+---------+--------------+
- *   | tick  |  fork  |  STARVING  | SPINNING | WATCHED | mode (flags) |
- *   +-------+--------+------------+----------+---------+--------------+
+ *    63   54 53    48 47      38   37      36         35      34          32
+ *   +-------+--------+----------+-------+----------+---------+--------------+
+ *   | tick  |  fork  | STARVING | NAMED | SPINNING | WATCHED | mode (flags) |
+ *   +-------+--------+----------+-------+----------+---------+--------------+
  *
  *   WATCHED   wait sets (pawl/wait.h) wait for it too
  *   SPINNING  a waiter watches: it needs no wake
  *   STARVING  how many waiters have slept for a millisecond
  *   fork      which process, in a line of forks, these two belong to
+ *   NAMED     in a region: bits 38 to 53 name the thread that spins, or starves
  *   tick      when the lock was last handed over
  *
  *   state       low half             leaves it by
@@ -40,6 +41,11 @@
  * Fairness: a running thread may overtake a sleeping one, since waking a
  * sleeper costs hundreds of cache misses; but to waiters that have slept for a
  * millisecond the lock is handed over, one every quarter of a millisecond.
+ *
+ * Death: local mutexes report the end of a thread that held them.  Shared ones do so,
+ * of processes too and however they end, in a region (pawl/region.h), where each
+ * thread takes a slot when it first locks something; waiters are woken by the death
+ * itself.  Shared mutexes in other memory do not notice deaths.
  *
  * Memory: the last thing unlock does to *m is the atomic operation that frees
  * it, so the next holder may free the memory at once.
@@ -91,6 +97,8 @@ PAWL_API int pawl_mutex_destroy(pawl_mutex *m);
  *            -ETIMEDOUT        not acquired: `until` has passed.
  *            -EDEADLK          not acquired: the caller holds it already.
  *            -ENOTRECOVERABLE  not acquired: it was not repaired.
+ *            -EAGAIN, -ENOMEM  not acquired: *m lies in a region in which the
+ *                              caller has no slot: see pawl_region_join.
  * Order      acquire: sees all that was done before the unlock it follows.
  * Progress   blocking.
  * Cost       free: one atomic read-modify-write.  Contended: a spin of about

@@ -13,7 +13,11 @@
  * A thread that holds a read lock must not ask for another one, or for the
  * write lock: with a writer waiting in between, it would wait for itself.  The
  * lock knows its writer, not its readers, so it reports -EDEADLK only to the
- * writer.
+ * writer; in a region it knows both.
+ *
+ * Death: a writer that ends is reported to the next holder, as by a mutex: see
+ * pawl/mutex.h.  In a region the lock also forgets readers and waiters that end; a
+ * thread may hold 16 locks of one region for reading.
  *
  * Since 0.1.
  */
@@ -59,7 +63,9 @@ PAWL_API int pawl_rwlock_destroy(pawl_rwlock *rw);
  *            -ETIMEDOUT        not acquired.
  *            -EDEADLK          not acquired: the caller is the writer.
  *            -ENOTRECOVERABLE  not acquired: it was not repaired.
- *            -EOVERFLOW        not acquired: too many readers.
+ *            -EOVERFLOW        not acquired: too many readers, or locks read.
+ *            -EAGAIN, -ENOMEM  not acquired: *rw lies in a region in which the
+ *                              caller has no slot: see pawl_region_join.
  * Order      acquire: sees what every earlier writer did.
  * Progress   blocking.
  * Cost       no writer: one atomic read-modify-write.
@@ -73,17 +79,18 @@ PAWL_API PAWL_NODISCARD int pawl_rwlock_read_lock(pawl_rwlock *rw)
 PAWL_API PAWL_NODISCARD int pawl_rwlock_try_read_lock(pawl_rwlock *rw)
     PAWL_ACQUIRE_SHARED_IF_ZERO_(*rw);
 
-/* Release a read lock of the calling thread.  The lock does not know its
- * readers, and cannot tell if another one's is released.
+/* Release a read lock of the calling thread.  Outside a region the lock does not
+ * know its readers, and cannot tell if another one's is released.
  *
- * Returns    0;  -EPERM nobody holds it for reading; unchanged.
+ * Returns    0;  -EPERM nobody holds it for reading, or (in a region) the caller
+ *            does not; unchanged.
  * Order      release.
  */
 PAWL_API int pawl_rwlock_read_unlock(pawl_rwlock *rw)
     PAWL_RELEASE_SHARED_(*rw);
 
 /* Acquire *rw for writing.  Returns as read_lock_until; after -EOWNERDEAD the
- * caller is the writer here too. */
+ * caller is the writer here too;  -EDEADLK: also for who reads it, in a region. */
 PAWL_API PAWL_NODISCARD int pawl_rwlock_write_lock_until(pawl_rwlock *rw,
                                                          pawl_deadline until)
     PAWL_ACQUIRE_IF_ZERO_(*rw);
@@ -111,7 +118,7 @@ PAWL_API int pawl_rwlock_downgrade(pawl_rwlock *rw) PAWL_NO_TSA_;
 /* As pawl_mutex_consistent, for the writer. */
 PAWL_API int pawl_rwlock_consistent(pawl_rwlock *rw);
 
-/* Snapshots: who holds it. */
+/* Snapshots: who holds it, those included that have ended and were not yet missed. */
 PAWL_API uint32_t pawl_rwlock_readers(const pawl_rwlock *rw);
 PAWL_API bool pawl_rwlock_is_write_locked(const pawl_rwlock *rw);
 PAWL_API bool pawl_rwlock_is_mine(const pawl_rwlock *rw); /* for writing */
