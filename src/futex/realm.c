@@ -118,12 +118,27 @@ int pawl_realm_join(const void *object, struct pawl_participants **table,
     return 0;
 }
 
+/* The participants of a realm in which the caller has a slot; NULL: there is none. */
+static struct pawl_participants *table_with_me(void)
+{
+    struct pawl_participants *t = NULL;
+
+    lock_list();
+    for (struct pawl_realm *r = realms; r != NULL && t == NULL; r = r->next)
+        if (pawl_participants_me(r->table) != 0)
+            t = r->table;
+    pawl_mutex_unlock(&list_lock);
+    return t;
+}
+
 void pawl_realm_leave_all(void)
 {
+    struct pawl_participants *t;
+
     if (pawl_participant_self_.key == 0)
         return;
-    lock_list();
-    for (struct pawl_realm *r = realms; r != NULL; r = r->next)
-        pawl_participants_leave(r->table);
-    pawl_mutex_unlock(&list_lock);
+    /* Without the lock, for repairs may ask where they are.  A table stays mapped
+     * as long as we have a slot there. */
+    while ((t = table_with_me()) != NULL)
+        pawl_participants_leave(t);
 }
