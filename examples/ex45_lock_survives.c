@@ -62,8 +62,8 @@ int main(int argc, char **argv)
     example_begins(argc, argv);
     file = mkostemp(path, O_APPEND);
     REQUIRE(file >= 0 && unlink(path) == 0);
-    MUST(pawl_region_create(&region, &(pawl_region_options){
-                                            .buffer = sizeof *s}));
+    MUST(pawl_region_create(&region,
+                            &(pawl_region_options){.buffer = sizeof *s}));
     s = pawl_region_buffer(region, NULL);
     MUST(pawl_mutex_init(&s->lock, PAWL_SHARED));
     for (int i = 0; i < WRITERS; i++) {
@@ -81,7 +81,8 @@ int main(int argc, char **argv)
     }
     append(s, file, WRITERS - 1, LINES); /* had it died last, we would repair */
 
-    for (off_t at = 0; pread(file, line, LINE_BYTES, at) > 0; at += LINE_BYTES) {
+    for (off_t at = 0; pread(file, line, LINE_BYTES, at) > 0;
+         at += LINE_BYTES) {
         int who = 0;
         int i = 0;
 

@@ -70,7 +70,8 @@ static void look_around(uintptr_t at)
     near.changes = pawl_load_relaxed(&pawl_realm_changes_);
     if (near.changes != 0) {
         lock_list();
-        near.changes = pawl_load_relaxed(&pawl_realm_changes_); /* relaxed: ditto */
+        near.changes =
+            pawl_load_relaxed(&pawl_realm_changes_); /* relaxed: ditto */
         for (struct pawl_realm *r = realms; r != NULL; r = r->next) {
             if (at - r->base < r->bytes) {
                 near.base = r->base;

@@ -481,8 +481,8 @@ TEST(region_locks.a_reader_that_wants_to_write_is_told)
         CHECK_EQ(pawl_rwlock_read_lock(rw), i < 16 ? 0 : -EOVERFLOW);
     }
     for (int i = 0; i < 16; i++)
-        CHECK_OK(pawl_rwlock_read_unlock(
-            &((pawl_rwlock *)(void *)s->array)[i]));
+        CHECK_OK(
+            pawl_rwlock_read_unlock(&((pawl_rwlock *)(void *)s->array)[i]));
     pawl_region_free(region);
 }
 

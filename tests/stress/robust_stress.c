@@ -65,7 +65,8 @@ static void change(struct guarded *g, int place)
 {
     check_whole(g);
     g->who = place + 1;
-    atomic_signal_fence(memory_order_seq_cst); /* for the killed, not for others */
+    atomic_signal_fence(
+        memory_order_seq_cst); /* for the killed, not for others */
     g->sum++;
     atomic_signal_fence(memory_order_seq_cst);
     if (g->sum % 16 == 0)
@@ -222,9 +223,9 @@ static void until_all_work(struct scene *s, const pid_t *pid)
         before[i] = atomic_load(&s->done[i]);
     for (int i = 0; i < WORKERS; i++) {
         while (atomic_load(&s->done[i]) == before[i]) {
-            CHECK_EQ(waitid(P_PID, (id_t)pid[i], &info,
-                            WEXITED | WNOHANG | WNOWAIT),
-                     0);
+            CHECK_EQ(
+                waitid(P_PID, (id_t)pid[i], &info, WEXITED | WNOHANG | WNOWAIT),
+                0);
             CHECK_EQ(info.si_pid, 0); /* it has failed */
             sched_yield();
         }
