@@ -113,8 +113,8 @@ static struct shared_locks *shared_begin(pawl_region **region)
     struct shared_locks *s;
     pthread_mutexattr_t attr;
 
-    BENCH_CHECK(pawl_region_create(region, &(pawl_region_options){
-                                               .buffer = sizeof *s}) == 0);
+    BENCH_CHECK(pawl_region_create(
+                    region, &(pawl_region_options){.buffer = sizeof *s}) == 0);
     s = pawl_region_buffer(*region, NULL);
     BENCH_CHECK(pawl_mutex_init(&s->pawl, PAWL_SHARED) == 0);
     BENCH_CHECK(pthread_mutexattr_init(&attr) == 0);

@@ -221,7 +221,8 @@ static struct living count_living(const struct pawl_participants *t,
         if (pawl_load64_relaxed(note) != note_of(t, c) ||
             pawl_participant_in(t, i) == 0)
             continue;
-        ticket = (uint32_t)pawl_load64_relaxed(note + 1); /* relaxed: as above */
+        ticket =
+            (uint32_t)pawl_load64_relaxed(note + 1); /* relaxed: as above */
         n.present++;
         n.called += is_below(ticket, served);
     }
@@ -341,7 +342,8 @@ static void draw_ticket(struct waiter *w, struct line *l)
         /* relaxed: under the mutex.  The ticket first: who is killed in between
          * does not wait, or is found with the one that it had. */
         pawl_store64_relaxed(w->note + 1, w->ticket);
-        pawl_store64_release(w->note, note_of(w->table, w->cond)); /* release: so */
+        pawl_store64_release(w->note,
+                             note_of(w->table, w->cond)); /* release: so */
     }
 }
 
@@ -520,7 +522,7 @@ int pawl_cond_wait_until(pawl_cond *c, pawl_mutex *m, pawl_deadline until)
         if (err == -ENOTRECOVERABLE) {
             pawl_line_leave(); /* nobody will ever read the line again */
             take_note_back(&w);
-            if (w.slept)       /* I6 */
+            if (w.slept) /* I6 */
                 pawl_futex_wake(&c->word_, PAWL_WAKE_ALL, w.shared,
                                 PAWL_CHANNEL_ANY);
             return err;

@@ -211,9 +211,8 @@ int pawl_participant_sleep(const struct pawl_watch *watch, size_t n,
     if (err == -ENOSYS)
         err = pawl_futex_wait(watch[0].word, watch[0].expected, end,
                               watch[0].shared, PAWL_CHANNEL_ANY);
-    return err == -ETIMEDOUT && end != until && !pawl_self_.interrupted
-               ? -EINTR
-               : err;
+    return err == -ETIMEDOUT && end != until && !pawl_self_.interrupted ? -EINTR
+                                                                        : err;
 }
 
 /* The list of robust mutexes that libc keeps for the calling thread.  Of it only

@@ -75,12 +75,13 @@ struct contender {
     struct pawl_participants *table; /* of the region; NULL: it is in none */
     pawl_deadline until;
     uint64_t id;
-    uint32_t slot; /* ours in the region */
+    uint32_t slot;       /* ours in the region */
     uint64_t duty;       /* WAITERS once it has been woken: I1 */
     uint64_t mark;       /* SPINNING or STARVING while it is ours */
     pawl_deadline alarm; /* when it starves; 0: it has not slept yet */
     bool shared;
     bool may_spin; /* once before each sleep */
+    bool crowded;  /* it starves, and there is no room for its mark */
 };
 
 /* -- Reading the word ----------------------------------------------------- */
@@ -159,7 +160,8 @@ static bool is_locked(const pawl_mutex *m, uint64_t word)
 {
     uint64_t holder;
 
-    word = settled(pawl_mutex_is_shared(word) ? pawl_realm_of(m) : NULL, m, word);
+    word =
+        settled(pawl_mutex_is_shared(word) ? pawl_realm_of(m) : NULL, m, word);
     holder = holder_of(word);
     return holder != 0 && holder != PAWL_M_LOST;
 }
@@ -251,9 +253,11 @@ static bool can_take(const struct contender *c, uint64_t word, uint64_t *as)
     *as = without((word & ~PAWL_M_ID) | c->id | c->duty, c->mark);
     if (holder == 0)
         return true;
+    if (holder == PAWL_M_RESERVED && c->table != NULL)
+        /* The one that it is reserved for may have been stopped. */
+        return c->crowded || (c->mark != 0 && (word & MARKS) == c->mark);
     if (holder == PAWL_M_RESERVED)
-        return is_starving(c->mark) &&
-               (c->table == NULL || (word & MARKS) == c->mark);
+        return is_starving(c->mark);
     if (holder_is_dead(c, word)) {
         *as |= PAWL_M_DIED;
         return true;
@@ -365,6 +369,7 @@ static bool starves(struct contender *c, uint64_t word)
     if (has_room(c, word))
         return true;
     c->alarm = now + CROWDED_NS;
+    c->crowded = true;
     return false;
 }
 

@@ -247,6 +247,23 @@ TEST(robust.mutex_in_a_region_survives_sweeps)
     SWEEP_TABLE(mutexes);
 }
 
+/* One that waits is stopped, not killed: what is reserved for it goes to others. */
+static const struct sweep_case stopped = {
+    .name = "robust mutex, lock, waiting",
+    .size = sizeof(struct scene),
+    .prepare = mutex_make_held,
+    .warm = warm,
+    .victim = mutex_victim,
+    .others = mutex_unlock_and_use,
+    .budget = 20000,
+};
+
+TEST(robust.a_waiter_that_is_stopped_is_in_nobodys_way)
+{
+    put_all_in_a_region();
+    sweep(&stopped, SWEEP_FREEZE);
+}
+
 /* -- Recursive mutex --------------------------------------------------------- */
 
 static void rmutex_victim(void *object)
