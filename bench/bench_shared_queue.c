@@ -55,7 +55,7 @@ static void region_open(void)
 }
 
 static bool open_kind(struct lane *l, enum pawl_shared_queue_kind kind,
-                      enum pawl_tasks tasks, size_t bytes)
+                      enum pawl_shared_tasks tasks, size_t bytes)
 {
     pawl_shared_queue_options o = {.capacity = CAPACITY,
                                    .record_size = bytes,

@@ -77,7 +77,7 @@ enum pawl_shared_queue_kind {
     PAWL_SHARED_DEQUE,
 };
 
-enum pawl_tasks {
+enum pawl_shared_tasks {
     PAWL_TASKS_NONE,  /* what was got is gone */
     PAWL_TASKS_GONE,  /* tasks of the dead count as done */
     PAWL_TASKS_AGAIN, /* tasks of the dead are delivered again */
@@ -91,7 +91,7 @@ typedef struct pawl_shared_queue_options {
     size_t capacity;    /* 1 .. PAWL_SHARED_QUEUE_CAPACITY_MAX */
     size_t record_size; /* bytes, 1 .. PAWL_SHARED_QUEUE_RECORD_MAX */
     enum pawl_shared_queue_kind kind;
-    enum pawl_tasks tasks;
+    enum pawl_shared_tasks tasks;
     /* With tasks: how many may be held at one time beyond one for each participant
      * of the region. */
     uint32_t in_hand;
@@ -193,10 +193,12 @@ PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_get_until(
     pawl_shared_queue *queue, void *record, size_t size, pawl_deadline until);
 
 /* Get a record as a task that can be told from others: *task. */
-PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_get_task(
-    pawl_shared_queue *queue, void *record, size_t size, pawl_shared_task *task);
-PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_try_get_task(
-    pawl_shared_queue *queue, void *record, size_t size, pawl_shared_task *task);
+PAWL_API PAWL_NODISCARD int64_t
+pawl_shared_queue_get_task(pawl_shared_queue *queue, void *record, size_t size,
+                           pawl_shared_task *task);
+PAWL_API PAWL_NODISCARD int64_t
+pawl_shared_queue_try_get_task(pawl_shared_queue *queue, void *record,
+                               size_t size, pawl_shared_task *task);
 PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_get_task_until(
     pawl_shared_queue *queue, void *record, size_t size, pawl_shared_task *task,
     pawl_deadline until);

@@ -27,7 +27,7 @@ struct scene {
     atomic_int got;
 };
 
-static struct scene *make(enum pawl_tasks tasks, size_t capacity)
+static struct scene *make(enum pawl_shared_tasks tasks, size_t capacity)
 {
     struct scene *s = test_shared_alloc(sizeof *s);
 

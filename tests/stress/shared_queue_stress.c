@@ -19,7 +19,7 @@ enum { PRODUCERS = 2, CONSUMERS = 2, CAPACITY = 7, RECORDS = 1 << 20 };
 
 struct scene {
     pawl_shared_queue *q;
-    enum pawl_tasks tasks;
+    enum pawl_shared_tasks tasks;
     atomic_uint next;                /* the number of the next record */
     atomic_uint made;                /* what consumers have marked */
     atomic_uchar put[RECORDS];       /* its put has returned */
@@ -123,7 +123,8 @@ static void check_capacity(struct scene *s)
     CHECK_ERR(pawl_shared_queue_try_put(s->q, &r, size_of(0)), -EAGAIN);
 }
 
-static void storm(enum pawl_shared_queue_kind kind, enum pawl_tasks tasks)
+static void storm(enum pawl_shared_queue_kind kind,
+                  enum pawl_shared_tasks tasks)
 {
     struct scene *s = test_shared_alloc(sizeof *s);
     pid_t pid[PRODUCERS + CONSUMERS];

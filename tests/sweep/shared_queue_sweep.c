@@ -37,7 +37,7 @@ enum what { PUT, GET, DONE, GET_ORPHAN, RECOVER, CLOSE };
 /* What is swept: set before the fork of those who need it. */
 static struct {
     enum pawl_shared_queue_kind kind;
-    enum pawl_tasks tasks;
+    enum pawl_shared_tasks tasks;
     enum what what;
     uint64_t fill; /* records 1, 2, ... in the queue when the victim begins */
     bool others_wait;
@@ -322,7 +322,7 @@ static void sweep_kind(enum pawl_shared_queue_kind kind, const char *name)
 {
     static const struct {
         enum what what;
-        enum pawl_tasks tasks;
+        enum pawl_shared_tasks tasks;
         uint64_t fill;
         const char *name;
     } cases[] = {

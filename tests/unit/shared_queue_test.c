@@ -234,7 +234,7 @@ TEST(shared_queue.put_waits_for_room)
 
 /* ---- tasks -------------------------------------------------------------------- */
 
-static pawl_shared_queue *with_tasks(enum pawl_tasks tasks)
+static pawl_shared_queue *with_tasks(enum pawl_shared_tasks tasks)
 {
     return make(OPTIONS(.capacity = 3, .record_size = SIZE, .tasks = tasks,
                         .in_hand = 2));
@@ -448,7 +448,7 @@ static void get_job(pawl_shared_queue *q, const char *name)
     CHECK(strcmp(j.name, name) == 0);
 }
 
-static pawl_shared_queue *prio(unsigned flags, enum pawl_tasks tasks)
+static pawl_shared_queue *prio(unsigned flags, enum pawl_shared_tasks tasks)
 {
     return make(OPTIONS(.capacity = 9, .record_size = sizeof(struct job),
                         .kind = PAWL_SHARED_PRIORITY, .tasks = tasks,
