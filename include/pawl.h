@@ -27,6 +27,7 @@
 #include <pawl/pipe.h>
 #include <pawl/print.h>
 #include <pawl/process.h>
+#include <pawl/parties.h>
 #include <pawl/pool.h>
 #include <pawl/procpool.h>
 #include <pawl/queue.h>

@@ -35,6 +35,7 @@
 
 #include "atomic/ops.h"
 #include "base/tsan.h"
+#include "futex/barrier_core.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
 
@@ -382,6 +383,12 @@ int pawl_barrier_try_wait(pawl_barrier *b)
     int err = arrive(b, NULL, NULL, 0, true, &ticket);
 
     return err;
+}
+
+int pawl_barrier_await(pawl_barrier *b, pawl_barrier_ticket ticket,
+                       pawl_deadline until)
+{
+    return await_end(b, ticket.word_, until);
 }
 
 int pawl_barrier_finish_until(pawl_barrier *b, pawl_barrier_ticket ticket,
