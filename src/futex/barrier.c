@@ -247,7 +247,7 @@ static int await_end(pawl_barrier *b, uint64_t ticket, pawl_deadline until)
          * its queue lock: it sees the end, or the end sees SLEEPERS. */
         if ((seen & SLEEPERS) != 0 ||
             pawl_cas64_relaxed(&b->word_, &seen, seen | SLEEPERS))
-            err = pawl_futex_wait(pawl_low_half(&b->word_),
+            err = pawl_futex_doze(pawl_low_half(&b->word_),
                                   (uint32_t)(seen | SLEEPERS), until,
                                   is_shared(b), PAWL_CHANNEL_ANY);
     }

@@ -123,7 +123,7 @@ static PAWL_COLD int wait_slow(pawl_event *e, uint64_t epoch,
          * its queue lock: it sees the set, or the set sees SLEEPERS. */
         if ((seen & SLEEPERS) != 0 ||
             pawl_cas64_relaxed(&e->word_, &seen, seen | SLEEPERS))
-            err = pawl_futex_wait(pawl_low_half(&e->word_),
+            err = pawl_futex_doze(pawl_low_half(&e->word_),
                                   (uint32_t)(seen | SLEEPERS), until,
                                   is_shared(e), PAWL_CHANNEL_ANY);
     }

@@ -48,9 +48,6 @@
 #define WATCHED PAWL_EVENTCOUNT_WATCHED
 #define MARKS (PAWL_EVENTCOUNT_WATCHED | PAWL_EVENTCOUNT_POLLED)
 
-/* How long a waiter between processes sleeps without looking. */
-#define LOOK_AGAIN_MS 50
-
 static bool is_shared(const pawl_eventcount *ec)
 {
     return (ec->mode_ & PAWL_SHARED) != 0;
@@ -86,23 +83,17 @@ void pawl_eventcount_cancel(pawl_eventcount *ec, uint32_t key)
 int pawl_eventcount_wait_until(pawl_eventcount *ec, uint32_t key,
                                pawl_deadline until)
 {
-    pawl_deadline next = until;
     int err = 0;
 
-    if (is_shared(ec)) {
-        pawl_deadline again = pawl_after_ms(LOOK_AGAIN_MS);
-
-        next = again < until ? again : until;
-    }
     /* acquire: pairs with cas64_release in wake. */
     while ((uint32_t)pawl_load64_acquire(&ec->word_) == key) {
-        if (err == -ETIMEDOUT) {
+        if (err == -ETIMEDOUT || err == -EAGAIN) { /* or time to look */
             pawl_eventcount_cancel(ec, key);
-            if (next == until)
+            if (err == -ETIMEDOUT)
                 return err;
             break;
         }
-        err = pawl_futex_wait(pawl_low_half(&ec->word_), key, next,
+        err = pawl_futex_doze(pawl_low_half(&ec->word_), key, until,
                               is_shared(ec), PAWL_CHANNEL_ANY);
     }
     pawl_tsan_acquire(ec);

@@ -101,7 +101,7 @@ static PAWL_COLD int wait_slow(pawl_latch *l, pawl_deadline until)
         if (err == -ETIMEDOUT)
             return err;
         if (mark(l, &as))
-            err = pawl_futex_wait(&l->word_, as, until, is_shared(l),
+            err = pawl_futex_doze(&l->word_, as, until, is_shared(l),
                                   PAWL_CHANNEL_ANY);
     }
     return 0;

@@ -260,7 +260,7 @@ static int sleep_on(struct taker *t, uint64_t seen, bool lost,
     t->claims = claim;
     if (t->since == 0)
         t->since = pawl_now();
-    return pawl_futex_wait(pawl_low_half(&t->sem->word_), (uint32_t)as, until,
+    return pawl_futex_doze(pawl_low_half(&t->sem->word_), (uint32_t)as, until,
                            t->shared,
                            claim ? CHANNEL_CLAIM : CHANNEL_WAITING);
 }

@@ -43,6 +43,11 @@
 int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
                     bool shared, uint32_t channels);
 
+/* The same; but between processes it ends after 50 ms with -EAGAIN, so that the caller
+ * looks again: whoever had to wake it, or was woken instead of it, may be dead. */
+int pawl_futex_doze(pawl_u32 *word, uint32_t expected, pawl_deadline until,
+                    bool shared, uint32_t channels);
+
 /* A word to watch among several, and what is expected there. */
 struct pawl_watch {
     pawl_u32 *word;
