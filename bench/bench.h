@@ -231,6 +231,7 @@ void bench_ring(void);
 void bench_ring_cxx(void); /* what exists in C++ only */
 void bench_wait(void);
 void bench_timer(void);
+void bench_pipe(void);
 void bench_process(void);
 void bench_shared_queue(void);
 void bench_procpool(void);

@@ -274,6 +274,7 @@ void add_rows()
     bench_ring_cxx();
     bench_wait();
     bench_timer();
+    bench_pipe();
     bench_process();
     bench_shared_queue();
     bench_procpool();
