@@ -6,8 +6,9 @@
  *   pipe/stream64k_*    messages of 64 KiB in one direction
  *   pipe/stream64_*     the same, of 64 bytes
  *
- *   pawl      a connection with a ring of 64 KiB
- *   pawl256k  the same of 256 KiB: as much as the kernel takes for a socket
+ *   pawl      a connection with a ring of 256 KiB, the default; as much as the
+ *             kernel takes for a socket
+ *   pawl64k   the same of 64 KiB, as much as the kernel takes for a pipe
  *   socket    a Unix socket pair, a stream; who receives knows the length
  *   pipe      pipe(2), two of them for a pingpong
  *
@@ -79,8 +80,8 @@ static bool receive_kernel(struct side *s, char *bytes, size_t n)
 }
 
 static const struct means all_means[] = {
-    {"pawl", 64 << 10, false, send_pawl, receive_pawl},
-    {"pawl256k", 256 << 10, false, send_pawl, receive_pawl},
+    {"pawl", 256 << 10, false, send_pawl, receive_pawl},
+    {"pawl64k", 64 << 10, false, send_pawl, receive_pawl},
     {"socket", 0, true, send_kernel, receive_kernel},
     {"pipe", 0, false, send_kernel, receive_kernel},
 };
@@ -146,7 +147,7 @@ static char bytes[BYTES_MOST];
 
 static const struct means *means_of(const struct bench_spec *spec)
 {
-    return &all_means[spec->writes];
+    return &all_means[spec->writes]; /* a parameter like any other */
 }
 
 /* The other process: `answers` each message, or only the end. */

@@ -69,7 +69,7 @@ enum {
 /* What is not said is 0. */
 typedef struct pawl_pipe_options {
     /* Bytes under way in each direction, rounded up to a power of 2, 4096 to 1 GiB;
-     * 0 means 64 KiB. */
+     * 0 means 256 KiB. */
     size_t capacity;
     uint32_t threads; /* that use it at one time, at most 4096; 0 means 64 */
     unsigned flags;

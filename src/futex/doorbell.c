@@ -77,11 +77,8 @@ int pawl_doorbell_take(void)
 
 void pawl_doorbell_leave(int bell)
 {
-    /* relaxed: ours. */
-    uint32_t seen = pawl_load_relaxed(&place[bell]);
-
-    /* release: pairs with the CAS in take; the descriptor stays. */
-    pawl_store_release(&place[bell], seen & ~TAKEN);
+    /* relaxed: ours; release: pairs with the CAS of the next in take. */
+    pawl_store_release(&place[bell], pawl_load_relaxed(&place[bell]) & ~TAKEN);
 }
 
 int pawl_doorbell_fd(int bell)
@@ -105,8 +102,10 @@ void pawl_doorbells_ring(void)
 
 void pawl_doorbells_forget(void)
 {
-    for (uint32_t i = 0; i < PAWL_DOORBELLS; i++) {
-        uint32_t seen = pawl_load_relaxed(&place[i]); /* relaxed: alone */
+    uint32_t n = pawl_load_relaxed(&places); /* relaxed: alone */
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t seen = pawl_load_relaxed(&place[i]); /* relaxed: as above */
 
         if (seen != 0)
             close((int)(seen & ~TAKEN) - 1);
