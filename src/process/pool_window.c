@@ -117,13 +117,11 @@ void pawl_window_offer(struct pawl_window_owner *o, uint32_t record)
 {
     pawl_u64 *slot = slot_of(o->window, o->next);
     uint64_t old = pawl_load64_acquire(slot); /* acquire: as in has_slot */
-    uint32_t was = record_in(old);
 
-    /* Who has taken that one could not be seen any more. */
-    if (o->position[was] == position_in(old))
-        o->taker[was] = (uint16_t)taker_in(old);
+    /* Who has taken that one could not be seen any more.  If its record is in
+     * another slot by now, that is noted when this one is used again. */
+    o->taker[record_in(old)] = (uint16_t)taker_in(old);
     o->position[record] = o->next;
-    o->taker[record] = 0;
     /* seq_cst: pairs with load64_seq in take, and is A at the top. */
     pawl_store64_seq(slot, slot_word(o->next, record, 0));
     o->next++;

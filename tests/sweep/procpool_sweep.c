@@ -22,8 +22,7 @@ struct scene {
     int ran[TASKS_MAX];      /* by whom: worker + 1 */
     int finished[TASKS_MAX]; /* how often it was told */
     int returned;            /* calls of the victim's */
-    bool is_buried;
-    bool ring_was_due; /* the bell was odd when the victim began */
+    bool has_sleeper;
 };
 
 static struct {
@@ -123,14 +122,6 @@ static void warm(void *object)
               -ETIMEDOUT);
 }
 
-static void asleep(void *object)
-{
-    struct scene *s = object;
-
-    offer(s);
-    pawl_window_call(window_of(s), 1);
-}
-
 static void wait_and_work(void *object)
 {
     struct scene *s = object;
@@ -138,6 +129,18 @@ static void wait_and_work(void *object)
 
     CHECK(r >= 0);
     work(s, OTHER, r);
+}
+
+/* The victim sleeps, and so does another, who came later: the wake is the victim's. */
+static void asleep(void *object)
+{
+    struct scene *s = object;
+
+    s->has_sleeper = plan.mode != SWEEP_THAW;
+    if (s->has_sleeper)
+        sleeper_start(wait_and_work, s);
+    offer(s);
+    pawl_window_call(window_of(s), 1);
 }
 
 static void take_all(struct scene *s)
@@ -167,12 +170,16 @@ static void account(struct scene *s)
     CHECK_EQ(in_hand, 0);
 }
 
-/* A sleeper is woken by an offer, whatever the victim was about to do. */
+/* A sleeper is woken by an offer, whatever the victim was about to do; if one has
+ * been made that the victim has not taken, by the burial. */
 static void one_who_sleeps(struct scene *s)
 {
-    sleeper_start(wait_and_work, s);
-    offer(s);
-    pawl_window_call(window_of(s), 1);
+    if (!s->has_sleeper)
+        sleeper_start(wait_and_work, s);
+    if (!s->has_sleeper || !pawl_window_has_offers(window_of(s))) {
+        offer(s);
+        pawl_window_call(window_of(s), 1);
+    }
     if (plan.mode != SWEEP_KILL)
         pawl_window_call_all(window_of(s)); /* it may have been the victim */
     sleeper_join();
@@ -187,9 +194,10 @@ static void others(void *object)
         CHECK(s->returned <= plan.turns);
         pawl_window_bury(window_of(s), VICTIM);
     }
-    take_all(s);
+    if (!s->has_sleeper)
+        take_all(s);
     one_who_sleeps(s);
-    gather(s, OTHER);
+    take_all(s);
     for (int i = 0; i < 3; i++) { /* the slots of the next lap */
         offer(s);
         take_all(s);

@@ -1060,6 +1060,7 @@ TEST(procpool.failing_initialiser_breaks_the_pool)
     scene_end();
 }
 
+/* A success forgives what was before: 4 failures of 5, again and again. */
 TEST(procpool.initialiser_may_fail_at_first)
 {
     struct scene *s = scene_make();
@@ -1067,9 +1068,16 @@ TEST(procpool.initialiser_may_fail_at_first)
 
     atomic_store(&s->refuse, 4);
     p = pool_of(1, PAWL_START_FORK);
-    CHECK_EQ(applied(p, 5), 25);
-    CHECK_EQ(GOT(s->initialised), 1);
-    CHECK_EQ(pawl_procpool_started(p), 5);
+    for (int i = 1; i <= 3; i++) {
+        int64_t pid;
+
+        CHECK_EQ(applied(p, 5), 25);
+        CHECK_EQ(GOT(s->initialised), i);
+        CHECK_EQ(pawl_procpool_started(p), 5 * i);
+        atomic_store(&s->refuse, 4);
+        CHECK_EQ(pawl_procpool_pids(p, &pid, 1), 1);
+        CHECK_EQ(kill((pid_t)pid, SIGKILL), 0);
+    }
     CHECK_OK(pawl_procpool_end(p));
     scene_end();
 }
