@@ -100,14 +100,21 @@ struct pawl_procpool {
     struct pawl_procline line;
     struct pawl_window_owner offers;
     struct pawl_procplace *place; /* of each record */
-    uint16_t *free;               /* records */
+    uint16_t *free; /* records, and from its end those that are stuck */
     uint32_t free_records;
+    uint32_t
+        stuck_records; /* a thread without a slot could not free the block */
     pawl_proc_fn
         known[PAWL_WINDOW_FUNCTIONS]; /* by their number in the window */
     uint32_t functions;
     pawl_procworker *worker;
-    uint64_t started;        /* workers, ever */
-    pawl_deadline kill_at;   /* SIGKILL to all; PAWL_FOREVER: not */
+    uint64_t started; /* workers, ever */
+    bool sleeps;      /* the thread of the pool, or it is about to */
+    bool helped;      /* one who waits looks in its place */
+    pawl_u32
+        gathered; /* finished tasks that were seen, ever; read by helpers */
+    pawl_proctask *handed; /* by helpers, to the thread: those with callbacks */
+    pawl_deadline kill_at; /* SIGKILL to all; PAWL_FOREVER: not */
     pawl_eventcount changes; /* for those who drain and join */
 
     pawl_procpool *next; /* of all, under a lock of pool.c */
@@ -134,13 +141,8 @@ int pawl_procpool_start_worker(pawl_procpool *p, uint32_t place);
 
 /* ---- pool_task.c, under the lock ---- */
 
-/* Bring tasks from the line into the window, as many as fit.  If nothing is in the
- * window and the first one still does not fit, it is taken out: *misfit, with its
- * error in *err.
- *
- * Returns    how many were offered. */
-uint32_t pawl_procpool_refill(pawl_procpool *p, pawl_proctask **misfit,
-                              int *err);
+/* Bring tasks from the line into the window, as many as fit: how many. */
+uint32_t pawl_procpool_refill(pawl_procpool *p);
 pawl_proctask *pawl_procline_pop(struct pawl_procline *line);
 void pawl_procline_push_first(struct pawl_procline *line, pawl_proctask *t);
 void pawl_procpool_free_record(pawl_procpool *p, uint32_t record);
@@ -180,8 +182,13 @@ static inline bool pawl_procpool_is_mine(const pawl_procpool *p)
 void pawl_procpool_serve(void *pool);
 /* Have it look. */
 void pawl_procpool_poke(pawl_procpool *p);
-/* Whether a wait for a task may spin: there are CPUs left for workers. */
-bool pawl_procpool_may_spin(void);
+
+/* While the thread sleeps, one of those who wait for a task may take its place: for
+ * as long as spinning pays, which saves two wakes.  Under the lock, before it waits,
+ * or before it submits. */
+bool pawl_procpool_help_begins(pawl_procpool *p);
+/* If that was true: spin until t is done, or no longer.  Under no lock. */
+void pawl_procpool_help(pawl_procpool *p, const pawl_proctask *t);
 
 /* ---- pool_worker.c ---- */
 

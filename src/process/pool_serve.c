@@ -53,11 +53,6 @@ void pawl_procpool_poke(pawl_procpool *p)
     (void)!write(p->bell, &one, sizeof one);
 }
 
-bool pawl_procpool_may_spin(void)
-{
-    return pawl_spin_cpus() > 2;
-}
-
 /* -- Outcomes ----------------------------------------------------------------- */
 
 static struct outcome *add(struct server *s, pawl_proctask *t)
@@ -80,7 +75,23 @@ static void gather_from(struct server *s, uint32_t place)
 
         if (record < 0)
             return;
+        /* relaxed: a hint for helpers, written under the lock. */
+        pawl_add_relaxed(&p->gathered, 1);
         add(s, p->place[record].task)->record = record;
+        p->place[record].task = NULL; /* once it is delivered it may be freed */
+    }
+}
+
+/* What helpers have left to the thread. */
+static void gather_handed(struct server *s)
+{
+    pawl_procpool *p = s->p;
+
+    while (s->n < BATCH && p->handed != NULL) {
+        pawl_proctask *t = p->handed;
+
+        p->handed = t->next_;
+        add(s, t)->record = t->record_;
     }
 }
 
@@ -361,41 +372,164 @@ static void notice(struct server *s, const struct epoll_event *e)
     s->dying++;
 }
 
-static void sleep_until(struct server *s, pawl_deadline until, bool expects)
+/* Odd if a worker that finishes a task is to ring.  Under the lock. */
+static void set_bell(pawl_procpool *p)
+{
+    pawl_u32 *bell = &p->window->bell;
+    uint32_t seen = pawl_load_relaxed(bell); /* relaxed: under the lock */
+
+    if ((seen & 1) != (p->sleeps && !p->helped))
+        pawl_store_seq(bell, seen + 1); /* seq_cst: pairs with load_seq in
+                                           must_ring */
+}
+
+/* Whether to sleep now.  Under the lock. */
+static bool may_sleep(pawl_procpool *p)
+{
+    p->sleeps = true;
+    set_bell(p);
+    if (p->helped || !has_finished(p))
+        return true;
+    p->sleeps = false;
+    set_bell(p);
+    return false;
+}
+
+/* Under the lock, which is released meanwhile. */
+static void sleep_until(struct server *s, pawl_deadline until)
 {
     pawl_procpool *p = s->p;
-    struct pawl_window *w = p->window;
-    uint32_t bell = pawl_load_relaxed(&w->bell); /* relaxed: our own */
+    bool expects = expects_somebody(s);
+    pawl_deadline patience = pawl_after_ns(PATIENCE_NS);
     struct epoll_event events[16];
-    int n = 0;
+    int n;
 
-    /* seq_cst: pairs with load_seq in must_ring. */
-    pawl_store_seq(&w->bell, bell + 1);
-    if (!has_finished(p)) {
-        pawl_deadline patience = pawl_after_ns(PATIENCE_NS);
-
-        if (expects)
-            until = sooner(until, patience);
-        n = wait_for_events(p, events, 16, until);
-        if (n == 0 && expects && pawl_now() >= patience)
-            pawl_window_call_all(w);
-    }
-    pawl_store_seq(&w->bell, bell + 2); /* seq_cst: as above */
+    pawl_unlock(&p->lock);
+    n = wait_for_events(p, events, 16,
+                        expects ? sooner(until, patience) : until);
+    if (n == 0 && expects && pawl_now() >= patience)
+        pawl_window_call_all(p->window);
     for (int i = 0; i < n; i++)
         notice(s, &events[i]);
+    pawl_lock(&p->lock);
+    p->sleeps = false;
+    set_bell(p);
+}
+
+/* -- Helpers --------------------------------------------------------------------- */
+
+/* Whether something is finished that nobody has seen.  Under no lock: a hint. */
+static bool has_news(const pawl_procpool *p)
+{
+    uint32_t finished = 0;
+
+    for (uint32_t i = 0; i < p->window->workers; i++)
+        /* seq_cst: pairs with store_seq in finish. */
+        finished += pawl_load_seq(&pawl_window_worker(p->window, i)->finished);
+    return finished != pawl_load_relaxed(&p->gathered); /* relaxed: as above */
+}
+
+bool pawl_procpool_help_begins(pawl_procpool *p)
+{
+    if (!p->sleeps || p->helped || p->has_ended)
+        return false;
+    p->helped = true;
+    p->refs++;
+    set_bell(p);
+    return true;
+}
+
+/* Callbacks are the thread's.  Returns whether there are any.  Under the lock. */
+static bool hand_over(struct server *s)
+{
+    size_t kept = 0;
+    bool any = false;
+
+    for (size_t i = 0; i < s->n; i++) {
+        pawl_proctask *t = s->batch[i].task;
+
+        if (t->done == NULL && t->failed == NULL) {
+            s->batch[kept++] = s->batch[i];
+            continue;
+        }
+        t->next_ = s->p->handed;
+        s->p->handed = t;
+        any = true;
+    }
+    s->n = kept;
+    return any;
+}
+
+static void changed(pawl_procpool *p)
+{
+    pawl_eventcount_notify_all(&p->changes);
+}
+
+/* As the thread does, but for what only it can do. */
+static void help_once(pawl_procpool *p)
+{
+    struct server s = {.p = p};
+    uint32_t offered;
+    bool pokes;
+
+    pawl_lock(&p->lock);
+    for (uint32_t i = 0; i < p->window->workers; i++)
+        gather_from(&s, i);
+    pokes = hand_over(&s);
+    pawl_unlock(&p->lock);
+    deliver(&s);
+    pawl_lock(&p->lock);
+    settle(&s);
+    offered = pawl_procpool_refill(p);
+    pokes = pokes || p->line.first != NULL || p->state != PAWL_PROCPOOL_OPEN;
+    if (p->outstanding == 0)
+        changed(p);
+    pawl_unlock(&p->lock);
+    pawl_window_call(p->window, offered);
+    if (pokes)
+        pawl_procpool_poke(p);
+}
+
+void pawl_procpool_help(pawl_procpool *p, const pawl_proctask *t)
+{
+    struct pawl_spin spin;
+    bool paid = t == NULL;
+
+    if (!paid && pawl_spin_begins(&spin, PAWL_SPIN_FUTURE)) {
+        while (!(paid = pawl_future_is_done(&t->future)) &&
+               pawl_spin_again(&spin))
+            if (has_news(p))
+                help_once(p);
+        pawl_spin_ends(&spin, paid);
+    }
+    pawl_lock(&p->lock);
+    p->helped = false;
+    set_bell(p);
+    /* Nobody was to ring for these. */
+    if (p->sleeps && (has_finished(p) || p->line.first != NULL))
+        pawl_procpool_poke(p);
+    pawl_procpool_drop(p);
 }
 
 /* -- The thread ----------------------------------------------------------------------------- */
+
+/* Blocks that others could not free. */
+static void free_stuck(pawl_procpool *p)
+{
+    for (uint32_t n = p->stuck_records; n > 0; n--)
+        pawl_procpool_free_record(
+            p, p->free[p->window->records - p->stuck_records--]);
+}
 
 /* One turn, under the lock: find what is to be given away, and what else there is to
  * do.  Returns how many were offered. */
 static uint32_t look_around(struct server *s)
 {
     pawl_procpool *p = s->p;
-    pawl_proctask *misfit;
-    uint32_t offered = 0;
-    int err;
+    uint32_t offered;
 
+    free_stuck(p);
+    gather_handed(s);
     for (uint32_t i = 0; i < p->window->workers; i++) {
         if (p->worker[i].process == NULL)
             continue;
@@ -409,9 +543,14 @@ static uint32_t look_around(struct server *s)
         kill_in_time(p);
         return 0;
     }
-    offered = pawl_procpool_refill(p, &misfit, &err);
-    if (misfit != NULL)
-        add(s, misfit)->status = err;
+    offered = pawl_procpool_refill(p);
+    /* Nothing in the window, and yet no room. */
+    if (p->line.first != NULL && s->n < BATCH &&
+        p->free_records == p->window->records) {
+        pawl_proctask *misfit = pawl_procline_pop(&p->line);
+
+        add(s, misfit)->status = -ENOSPC;
+    }
     return offered;
 }
 
@@ -426,11 +565,6 @@ static bool has_ended(struct server *s)
     return s->alive == 0;
 }
 
-static void changed(pawl_procpool *p)
-{
-    pawl_eventcount_notify_all(&p->changes);
-}
-
 void pawl_procpool_serve(void *pool)
 {
     struct server s = {.p = pool};
@@ -443,7 +577,6 @@ void pawl_procpool_serve(void *pool)
     for (;;) {
         pawl_deadline until;
         uint32_t offered;
-        bool expects;
         int place;
 
         settle(&s);
@@ -453,15 +586,17 @@ void pawl_procpool_serve(void *pool)
             changed(p);
         if (has_ended(&s))
             break;
-        expects = s.n == 0 && offered == 0 && expects_somebody(&s);
         until = sooner(p->kill_at, s.start_at > 0 ? s.start_at : PAWL_FOREVER);
+        if (offered == 0 && place < 0 && s.n == 0 && s.dying == 0 &&
+            may_sleep(p)) {
+            sleep_until(&s, until);
+            continue;
+        }
         pawl_unlock(&p->lock);
         pawl_window_call(p->window, offered);
         deliver(&s);
         if (place >= 0)
             start_one(&s, (uint32_t)place);
-        else if (s.n == 0 && s.dying == 0)
-            sleep_until(&s, until, expects);
         pawl_lock(&p->lock);
     }
     p->has_ended = true;

@@ -104,13 +104,24 @@ static void stop(pawl_future *f)
 static int wait_begins(pawl_future *f, bool *spins)
 {
     const pawl_proctask *t = task_of(f);
+    pawl_procpool *p;
+    bool helps;
 
     if (t->pool_ == NULL)
         return 0;
     if (t->forks_ != pawl_fork_count_)
         return -ECHILD;
-    *spins = *spins && pawl_procpool_may_spin();
-    return t->pool_ == pawl_procpool_served_ ? -EDEADLK : 0;
+    if (t->pool_ == pawl_procpool_served_)
+        return -EDEADLK;
+    *spins = false; /* but by helping */
+    p = pawl_procpool_hold(t);
+    if (p == NULL)
+        return 0;
+    helps = pawl_procpool_help_begins(p);
+    pawl_unlock(&p->lock);
+    if (helps)
+        pawl_procpool_help(p, t);
+    return 0;
 }
 
 static const struct pawl_future_owner owner = {
@@ -172,8 +183,11 @@ void pawl_procpool_free_record(pawl_procpool *p, uint32_t record)
 {
     struct pawl_procplace *place = &p->place[record];
 
-    if (place->block != 0)
-        (void)pawl_memory_free(p->region, place->block);
+    if (place->block != 0 && pawl_memory_free(p->region, place->block) != 0) {
+        place->task = NULL;
+        p->free[p->window->records - ++p->stuck_records] = (uint16_t)record;
+        return;
+    }
     *place = (struct pawl_procplace){0};
     p->free[p->free_records++] = (uint16_t)record;
 }
@@ -229,21 +243,15 @@ static int enter_window(pawl_procpool *p, pawl_proctask *t)
     return 0;
 }
 
-uint32_t pawl_procpool_refill(pawl_procpool *p, pawl_proctask **misfit,
-                              int *err)
+uint32_t pawl_procpool_refill(pawl_procpool *p)
 {
     uint32_t n = 0;
 
-    *misfit = NULL;
-    *err = 0;
-    while (p->line.first != NULL &&
-           (*err = enter_window(p, p->line.first)) == 0) {
-        /* enter_window has changed the state, not the list */
+    while (p->line.first != NULL && enter_window(p, p->line.first) == 0) {
+        /* enter_window has changed its state, not the list */
         (void)pawl_procline_pop(&p->line);
         n++;
     }
-    if (*err != 0 && p->free_records == p->window->records)
-        *misfit = pawl_procline_pop(&p->line);
     return n;
 }
 
@@ -509,12 +517,20 @@ int pawl_procpool_apply(pawl_procpool *pool, pawl_proc_fn fn,
                         void *result, size_t result_size, int *status)
 {
     pawl_proctask t;
+    bool helps;
     int err;
 
+    if (!pawl_procpool_is_here(pool))
+        return -ECHILD;
     if (pawl_procpool_is_mine(pool))
         return -EDEADLK;
     pawl_proctask_init(&t, fn, argument, argument_size, result, result_size);
+    pawl_lock(&pool->lock);
+    helps = pawl_procpool_help_begins(pool);
+    pawl_unlock(&pool->lock);
     err = pawl_procpool_submit(pool, &t);
+    if (helps)
+        pawl_procpool_help(pool, err == 0 ? &t : NULL);
     return err != 0 ? err : pawl_future_result(&t.future, status, NULL);
 }
 
