@@ -4,6 +4,7 @@
  * they are about processes, K-12, W-10 to W-20.
  */
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <pawl/thread.h>
@@ -1233,6 +1234,83 @@ TEST(procpool.capacity_holds_submitters_back)
     CHECK_EQ(status_of(&t), 0);
     CHECK_OK(pawl_procpool_end(p));
     scene_end();
+}
+
+/* ---- no descriptors ---------------------------------------------------------- */
+
+static rlim_t allow_descriptors(int n)
+{
+    struct rlimit limit;
+    rlim_t before;
+
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    before = limit.rlim_cur;
+    limit.rlim_cur = (rlim_t)n;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+/* Each that is needed is refused; nothing is left behind. */
+TEST(procpool.without_descriptors_none_is_made)
+{
+    int fds = open_fds();
+    pawl_procpool *p = NULL;
+    int err = -1;
+    int most = 0;
+
+    for (int i = 0; err != 0; i++) {
+        rlim_t before = allow_descriptors(fds + i);
+
+        err = pawl_procpool_create(
+            &p,
+            &(pawl_procpool_options){.workers = 2, .method = PAWL_START_FORK});
+        allow_descriptors((int)before);
+        most = i;
+        CHECK(err == 0 || err == -EMFILE);
+        CHECK(err == 0 || open_fds() == fds);
+        CHECK(err == 0 || pawl_process_active(NULL, 0) == 0);
+    }
+    CHECK(most > 3);
+    CHECK_EQ(applied(p, 8), 64);
+    CHECK_OK(pawl_procpool_end(p));
+    CHECK_EQ(open_fds(), fds);
+}
+
+/* A worker that cannot be replaced now is replaced later; if it never can, the pool
+ * breaks and says why: O-15. */
+TEST(procpool.workers_that_cannot_be_started)
+{
+    for (unsigned most = 2; most <= 1u << 30; most += (1u << 30) - 2) {
+        pawl_procpool *p = pool_with(&(pawl_procpool_options){
+            .workers = 1, .method = PAWL_START_FORK, .failures_max = most});
+        int how = SIGKILL;
+        int n = 3;
+        pawl_proctask t;
+        rlim_t before;
+
+        pawl_proctask_init(&t, square, &n, sizeof n, &n, sizeof n);
+        before = allow_descriptors(3);
+        CHECK_OK(pawl_procpool_apply(p, die, &how, sizeof how, NULL, 0, NULL));
+        if (most == 2) {
+            int err = pawl_procpool_submit(p, &t);
+
+            CHECK(err == 0 || err == -ENOTRECOVERABLE);
+            if (err == 0)
+                CHECK_EQ(status_of(&t), -EMFILE);
+            CHECK_ERR(pawl_procpool_apply(p, square, &n, sizeof n, &n, sizeof n,
+                                          NULL),
+                      -ENOTRECOVERABLE);
+        } else {
+            CHECK_OK(pawl_procpool_submit(p, &t));
+            CHECK_ERR(pawl_future_result_until(&t.future, NULL, NULL,
+                                               pawl_after_ms(25)),
+                      -ETIMEDOUT);
+        }
+        allow_descriptors((int)before);
+        if (most > 2)
+            CHECK_EQ(status_of(&t), 0);
+        CHECK_OK(pawl_procpool_end(p));
+    }
 }
 
 /* ---- the executor face --------------------------------------------------------------------------- */
