@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/place.h"
@@ -187,6 +188,8 @@ static void destroy(pawl_procpool *p)
 {
     if (p->watch >= 0)
         close(p->watch);
+    if (p->timer >= 0)
+        close(p->timer);
     if (p->bell >= 0)
         close(p->bell);
     pawl_region_free(p->region);
@@ -221,15 +224,28 @@ static int make_region(pawl_procpool *p, uint32_t records, uint32_t workers)
     return 0;
 }
 
+static int watch(const pawl_procpool *p, int fd, uint32_t as)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.u32 = as};
+
+    if (fd < 0)
+        return fd;
+    return epoll_ctl(p->watch, EPOLL_CTL_ADD, fd, &e) == 0 ? 0 : -errno;
+}
+
 static int make_descriptors(pawl_procpool *p)
 {
-    struct epoll_event e = {.events = EPOLLIN, .data.u32 = p->window->workers};
+    int err = 0;
 
     p->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    p->watch = p->bell >= 0 ? epoll_create1(EPOLL_CLOEXEC) : -1;
-    if (p->watch < 0 || epoll_ctl(p->watch, EPOLL_CTL_ADD, p->bell, &e) != 0)
+    if (p->bell >= 0)
+        p->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (p->timer >= 0)
+        p->watch = epoll_create1(EPOLL_CLOEXEC);
+    if (p->watch < 0)
         return -errno;
-    return 0;
+    err = watch(p, p->bell, PAWL_WATCH_BELL);
+    return err != 0 ? err : watch(p, p->timer, PAWL_WATCH_TIMER);
 }
 
 static int make_tables(pawl_procpool *p, uint32_t records, uint32_t workers)
@@ -287,6 +303,7 @@ static pawl_procpool *make(const pawl_procpool_options *o)
     p->forks = pawl_fork_count_;
     p->refs = 1;
     p->bell = -1;
+    p->timer = -1;
     p->watch = -1;
     p->kill_at = PAWL_FOREVER;
     snprintf(p->name, sizeof p->name, "%s",
@@ -357,16 +374,6 @@ int pawl_procpool_create(pawl_procpool **pool,
 
 /* -- Workers --------------------------------------------------------------------------- */
 
-static int watch(pawl_procpool *p, uint32_t place, pawl_process *worker)
-{
-    struct epoll_event e = {.events = EPOLLIN, .data.u32 = place};
-    int sentinel = pawl_process_sentinel(worker);
-
-    if (sentinel < 0)
-        return sentinel;
-    return epoll_ctl(p->watch, EPOLL_CTL_ADD, sentinel, &e) == 0 ? 0 : -errno;
-}
-
 static int start(pawl_procpool *p, uint32_t place, pawl_process **worker)
 {
     struct pawl_worker_letter letter = {
@@ -402,7 +409,7 @@ int pawl_procpool_start_worker(pawl_procpool *p, uint32_t place)
 
     if (err != 0)
         return err;
-    err = watch(p, place, worker);
+    err = watch(p, pawl_process_sentinel(worker), place);
     if (err != 0) {
         (void)pawl_process_kill(worker);
         (void)pawl_process_join(worker, NULL);

@@ -51,6 +51,10 @@ enum pawl_proctask_state {
     PAWL_PROCTASK_OFF,
 };
 
+/* What epoll tells of, beside the places of workers. */
+#define PAWL_WATCH_BELL (UINT32_MAX - 1)
+#define PAWL_WATCH_TIMER UINT32_MAX
+
 enum pawl_procpool_state {
     PAWL_PROCPOOL_OPEN,
     PAWL_PROCPOOL_CLOSED,
@@ -87,7 +91,8 @@ struct pawl_procpool {
     uint64_t memory; /* of the region's heap */
     struct pawl_window *window;
     int bell;  /* eventfd, that wakes the thread */
-    int watch; /* epoll, of the bell and the workers */
+    int timer; /* timerfd, armed by offers */
+    int watch; /* epoll, of these and of the workers by their place */
     pawl_sem room;
 
     pawl_mutex lock;
@@ -111,6 +116,7 @@ struct pawl_procpool {
     uint64_t started; /* workers, ever */
     bool sleeps;      /* the thread of the pool, or it is about to */
     bool helped;      /* one who waits looks in its place */
+    bool is_armed;    /* the timer */
     pawl_u32
         gathered; /* finished tasks that were seen, ever; read by helpers */
     pawl_proctask *handed; /* by helpers, to the thread: those with callbacks */
@@ -182,6 +188,9 @@ static inline bool pawl_procpool_is_mine(const pawl_procpool *p)
 void pawl_procpool_serve(void *pool);
 /* Have it look. */
 void pawl_procpool_poke(pawl_procpool *p);
+/* Have it look after some time whether somebody has taken what was offered.  Under
+ * the lock. */
+void pawl_procpool_offered(pawl_procpool *p);
 
 /* While the thread sleeps, one of those who wait for a task may take its place: for
  * as long as spinning pays, which saves two wakes.  Under the lock, before it waits,

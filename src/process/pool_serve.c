@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "futex/spin.h"
@@ -18,8 +19,8 @@
 /* Outcomes that are given away in one turn, before the window is filled again. */
 #define BATCH 64
 
-/* While something is offered and somebody is free, who should be on his way: a
- * worker that was woken may have been stopped. */
+/* So long after an offer the thread looks whether it was taken: the worker that was
+ * woken for it, or that searches, may have been stopped. */
 #define PATIENCE_NS 50000000
 
 /* Between starts that fail. */
@@ -44,6 +45,7 @@ struct server {
     unsigned failures;
     int failure; /* the last one */
     pawl_deadline start_at;
+    bool is_time; /* to look after offers */
 };
 
 void pawl_procpool_poke(pawl_procpool *p)
@@ -355,8 +357,13 @@ static void notice(struct server *s, const struct epoll_event *e)
     pawl_procworker *w;
     uint64_t count;
 
-    if (place == p->window->workers) {
+    if (place == PAWL_WATCH_BELL) {
         (void)!read(p->bell, &count, sizeof count);
+        return;
+    }
+    if (place == PAWL_WATCH_TIMER) {
+        (void)!read(p->timer, &count, sizeof count);
+        s->is_time = true;
         return;
     }
     w = &p->worker[place];
@@ -399,21 +406,38 @@ static bool may_sleep(pawl_procpool *p)
 static void sleep_until(struct server *s, pawl_deadline until)
 {
     pawl_procpool *p = s->p;
-    bool expects = expects_somebody(s);
-    pawl_deadline patience = pawl_after_ns(PATIENCE_NS);
     struct epoll_event events[16];
     int n;
 
     pawl_unlock(&p->lock);
-    n = wait_for_events(p, events, 16,
-                        expects ? sooner(until, patience) : until);
-    if (n == 0 && expects && pawl_now() >= patience)
-        pawl_window_call_all(p->window);
+    n = wait_for_events(p, events, 16, until);
     for (int i = 0; i < n; i++)
         notice(s, &events[i]);
     pawl_lock(&p->lock);
     p->sleeps = false;
     set_bell(p);
+}
+
+void pawl_procpool_offered(pawl_procpool *p)
+{
+    const struct itimerspec soon = {.it_value.tv_nsec = PATIENCE_NS};
+
+    /* As long as it is armed, it covers this offer, too. */
+    if (!p->is_armed)
+        p->is_armed = timerfd_settime(p->timer, 0, &soon, NULL) == 0;
+}
+
+/* The timer has gone off.  Under the lock. */
+static void look_after_offers(struct server *s)
+{
+    pawl_procpool *p = s->p;
+
+    s->is_time = false;
+    p->is_armed = false;
+    if (expects_somebody(s))
+        pawl_window_call_all(p->window);
+    if (pawl_window_has_offers(p->window))
+        pawl_procpool_offered(p);
 }
 
 /* -- Helpers --------------------------------------------------------------------- */
@@ -529,6 +553,8 @@ static uint32_t look_around(struct server *s)
     uint32_t offered;
 
     free_stuck(p);
+    if (s->is_time)
+        look_after_offers(s);
     gather_handed(s);
     for (uint32_t i = 0; i < p->window->workers; i++) {
         if (p->worker[i].process == NULL)

@@ -252,6 +252,8 @@ uint32_t pawl_procpool_refill(pawl_procpool *p)
         (void)pawl_procline_pop(&p->line);
         n++;
     }
+    if (n > 0)
+        pawl_procpool_offered(p);
     return n;
 }
 
@@ -336,6 +338,8 @@ int pawl_procpool_submit_now(pawl_procpool *p, pawl_proctask *tasks, size_t n,
         err = check(p, &tasks[i]);
     for (size_t i = 0; i < n && err == 0; i++)
         offered += accept(p, &tasks[i], counted);
+    if (offered > 0)
+        pawl_procpool_offered(p);
     /* What ends will bring the next one in, if there is anything to end. */
     pokes = p->line.first != NULL && p->free_records == p->window->records;
     pawl_unlock(&p->lock);
