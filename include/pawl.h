@@ -10,6 +10,7 @@
 #include <pawl/barrier.h>
 #include <pawl/base.h>
 #include <pawl/cond.h>
+#include <pawl/deadlock.h>
 #include <pawl/deque.h>
 #include <pawl/error.h>
 #include <pawl/event.h>

@@ -95,7 +95,9 @@ PAWL_API int pawl_mutex_destroy(pawl_mutex *m);
  *                              *m, so what it guards may be half changed.
  *                              Repair that and call pawl_mutex_consistent.
  *            -ETIMEDOUT        not acquired: `until` has passed.
- *            -EDEADLK          not acquired: the caller holds it already.
+ *            -EDEADLK          not acquired: the caller holds it already; or the
+ *                              wait would be for ever, for its holder waits for
+ *                              the caller, directly or not: see pawl/deadlock.h.
  *            -ENOTRECOVERABLE  not acquired: it was not repaired.
  *            -EAGAIN, -ENOMEM  not acquired: *m lies in a region in which the
  *                              caller has no slot: see pawl_region_join.
@@ -149,7 +151,7 @@ PAWL_API int pawl_mutex_consistent(pawl_mutex *m);
  * Returns    0 all acquired;  -EOWNERDEAD all acquired, at least one after
  *            the death of its holder (ask pawl_mutex_is_orphaned);
  *            otherwise none is held: -ETIMEDOUT, -ENOTRECOVERABLE, or -EDEADLK
- *            when the caller holds one already or the set names one twice.
+ *            as above or when the set names one twice.
  * Cost       as n locks, plus O(n^2) comparisons; n is meant to be small.
  */
 PAWL_API PAWL_NODISCARD int pawl_mutex_lock_many_until(pawl_mutex *const *ms,

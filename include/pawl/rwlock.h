@@ -61,7 +61,9 @@ PAWL_API int pawl_rwlock_destroy(pawl_rwlock *rw);
  *                              call consistent, then write_unlock or
  *                              downgrade.
  *            -ETIMEDOUT        not acquired.
- *            -EDEADLK          not acquired: the caller is the writer.
+ *            -EDEADLK          not acquired: the caller is the writer; or the writer
+ *                              waits for the caller, directly or not: see
+ *                              pawl/deadlock.h.
  *            -ENOTRECOVERABLE  not acquired: it was not repaired.
  *            -EOVERFLOW        not acquired: too many readers, or locks read.
  *            -EAGAIN, -ENOMEM  not acquired: *rw lies in a region in which the

@@ -47,6 +47,8 @@
 
 #include "base/tsan.h"
 #include "futex/cond_core.h"
+#include "futex/deadlock.h"
+#include "futex/lock_names.h"
 #include "futex/spin.h"
 #include "futex/waitable.h"
 
@@ -242,6 +244,15 @@ void pawl_mutex_bury(void *object, uint32_t dead_id)
     }
 }
 
+/* For the walk of deadlock.c. */
+static uint32_t newest_holder(void *m)
+{
+    /* seq_cst: pairs with the acquire in attempt: see deadlock.c. */
+    return (uint32_t)holder_of(pawl_add64_seq(&((pawl_mutex *)m)->word_, 0));
+}
+
+static const struct pawl_lock_kind lock_kind = {pawl_mutex_bury, newest_holder};
+
 /* -- Acquiring ------------------------------------------------------------ */
 
 /* Whether the caller may take the lock as `word` shows it; *as is then what it
@@ -428,6 +439,7 @@ static int sleep_on(struct contender *c, uint64_t *seen)
     /* RESERVED too: the one that it is reserved for may die holding it. */
     bool watched = !c->shared && (word & PAWL_M_OWNERLESS) == 0;
     bool starving = mark != 0;
+    bool is_deadlock = false;
     pawl_deadline until = c->until;
     int r = -EAGAIN;
 
@@ -448,8 +460,12 @@ static int sleep_on(struct contender *c, uint64_t *seen)
     if (!starving && c->alarm < until)
         until = c->alarm;
     if (watched)
-        pawl_wait_begins(c->mutex, pawl_mutex_bury);
-    if (c->table != NULL)
+        is_deadlock =
+            pawl_lock_wait_begins(c->mutex, &lock_kind,
+                                  (uint32_t)holder_of(as), c->until) != 0;
+    if (is_deadlock)
+        r = -EDEADLK;
+    else if (c->table != NULL)
         r = sleep_in_region(c, as, until);
     else if (!watched || pawl_thread_alive((uint32_t)holder_of(as)))
         r = pawl_futex_wait(
@@ -467,9 +483,10 @@ static bool is_past(pawl_deadline until)
     return until != PAWL_FOREVER && (until <= 0 || until <= pawl_now());
 }
 
-/* The deadline has passed: take the lock if it is ours to take, else leave no
- * mark behind.  A lock that was reserved for us in the meantime is taken. */
-static int give_up(struct contender *c, uint64_t *seen)
+/* The wait is over, for this reason: take the lock if it is ours to take, else
+ * leave no mark behind.  A lock that was reserved for us in the meantime is
+ * taken. */
+static int give_up(struct contender *c, uint64_t *seen, int reason)
 {
     for (;;) {
         int err = attempt(c, seen);
@@ -477,10 +494,10 @@ static int give_up(struct contender *c, uint64_t *seen)
         if (err != -EAGAIN)
             return err;
         if (c->mark == 0)
-            return -ETIMEDOUT;
+            return reason;
         /* relaxed: publishes nothing.  If it fails, *seen is fresh. */
         if (pawl_cas64_relaxed(&c->mutex->word_, seen, without(*seen, c->mark)))
-            return -ETIMEDOUT;
+            return reason;
     }
 }
 
@@ -518,7 +535,7 @@ static PAWL_COLD int acquire_slow(pawl_mutex *m, pawl_deadline until,
         if (err == -EAGAIN && pawl_mutex_held_by_me(m, seen))
             return -EDEADLK;
         if (err == -EAGAIN && c.alarm == 0 && is_past(until))
-            return give_up(&c, &seen);
+            return give_up(&c, &seen, -ETIMEDOUT);
         if (err == -EAGAIN && c.may_spin)
             err = spin(&c, &seen);
         if (err != -EAGAIN)
@@ -532,8 +549,8 @@ static PAWL_COLD int acquire_slow(pawl_mutex *m, pawl_deadline until,
         }
         /* relaxed: a hint, as above. */
         seen = pawl_load64_relaxed(&m->word_);
-        if (err == -ETIMEDOUT)
-            return give_up(&c, &seen);
+        if (err == -ETIMEDOUT || err == -EDEADLK)
+            return give_up(&c, &seen, err);
     }
 }
 
@@ -545,9 +562,11 @@ int pawl_mutex_acquire(pawl_mutex *m, pawl_deadline until)
 int pawl_mutex_reacquire(pawl_mutex *m, bool slept)
 {
     uint32_t calm = pawl_uninterruptible_begin();
+    bool must = pawl_must_lock_begin();
     int err = slept ? acquire_slow(m, PAWL_FOREVER, PAWL_M_WAITERS)
                     : pawl_mutex_acquire(m, PAWL_FOREVER);
 
+    pawl_must_lock_end(must);
     pawl_uninterruptible_end(calm);
     return err;
 }
@@ -681,6 +700,7 @@ int pawl_mutex_init(pawl_mutex *m, unsigned flags)
         return -EINVAL;
     /* relaxed: nobody else uses it yet; how the others learn of it orders. */
     pawl_store64_relaxed(&m->word_, (uint64_t)flags << 32);
+    pawl_lock_changes(m);
     if (pawl_tsan_on() && (flags & PAWL_OWNERLESS) == 0)
         pawl_tsan_created(m);
     return 0;
@@ -694,6 +714,7 @@ int pawl_mutex_destroy(pawl_mutex *m)
 
     if (is_locked(m, seen))
         return -EBUSY;
+    pawl_lock_changes(m);
     if (pawl_tsan_on() && (seen & PAWL_M_OWNERLESS) == 0)
         pawl_tsan_destroyed(m);
     return 0;

@@ -63,6 +63,8 @@
 #include "atomic/ops.h"
 #include "base/single.h"
 #include "base/tsan.h"
+#include "futex/deadlock.h"
+#include "futex/lock_names.h"
 #include "futex/realm.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
@@ -258,6 +260,17 @@ static void bury(void *object, uint32_t dead_id)
         }
     }
 }
+
+/* For the walk of deadlock.c.  Who is named holds it for writing. */
+static uint32_t newest_writer(void *rw)
+{
+    /* seq_cst: pairs with the acquire of writers: see deadlock.c. */
+    uint32_t writer = pawl_add_seq(&((pawl_rwlock *)rw)->writer_, 0);
+
+    return is_nobody(writer) ? 0 : writer;
+}
+
+static const struct pawl_lock_kind lock_kind = {bury, newest_writer};
 
 /* Before setting WRITE (I6):
  *
@@ -655,8 +668,9 @@ static int sleep_on(const struct contender *c, uint64_t word, uint32_t channels)
         return sleep_in_region(c, word);
     if (c->shared)
         return pawl_futex_wait(half, (uint32_t)word, c->until, true, channels);
-    pawl_wait_begins(rw, bury);
-    if (!is_orphaned(rw, word, writer_id(rw)))
+    if (pawl_lock_wait_begins(rw, &lock_kind, newest_writer(rw), c->until) != 0)
+        err = -EDEADLK;
+    else if (!is_orphaned(rw, word, writer_id(rw)))
         err = pawl_futex_wait(half, (uint32_t)word, c->until, false, channels);
     pawl_wait_ends();
     return err;
@@ -805,7 +819,7 @@ static int await_read(struct contender *c)
             !pawl_cas64_relaxed(&c->rw->word_, &seen, seen | RSLEEP))
             continue;
         err = sleep_on(c, seen | RSLEEP, CHANNEL_READERS);
-        if (err == -ETIMEDOUT)
+        if (err == -ETIMEDOUT || err == -EDEADLK)
             return leave_readers(c) ? 0 : err;
     }
 }
@@ -995,8 +1009,9 @@ static int leave(const struct contender *c, uint64_t *seen, int err)
     return err;
 }
 
-/* The deadline has passed: take the lock if it is ours to take, else leave. */
-static int give_up(struct contender *c, uint64_t *seen)
+/* The wait is over, for this reason: take the lock if it is ours to take, else
+ * leave. */
+static int give_up(struct contender *c, uint64_t *seen, int reason)
 {
     for (;;) {
         int err = take_write(c, seen);
@@ -1012,7 +1027,7 @@ static int give_up(struct contender *c, uint64_t *seen)
                                departed(c, settled(*seen, c->shared),
                                         &channels))) {
             wake(c->rw, channels, c->shared);
-            return err == -EAGAIN ? -ETIMEDOUT : err;
+            return err == -EAGAIN ? reason : err;
         }
     }
 }
@@ -1117,8 +1132,8 @@ static int await_write(struct contender *c, uint64_t *seen)
         *seen = pawl_load64_relaxed(&c->rw->word_); /* relaxed: a hint */
         if (err == -EOWNERDEAD)
             return leave(c, seen, err);
-        if (err == -ETIMEDOUT || err == -ENOTRECOVERABLE)
-            return give_up(c, seen);
+        if (err == -ETIMEDOUT || err == -ENOTRECOVERABLE || err == -EDEADLK)
+            return give_up(c, seen, err);
     }
 }
 
@@ -1301,6 +1316,7 @@ int pawl_rwlock_init(pawl_rwlock *rw, unsigned flags)
     rw->mode_ = flags;
     pawl_store_relaxed(&rw->writer_, 0); /* relaxed: nobody uses it yet */
     pawl_store64_relaxed(&rw->word_, 0); /* relaxed: as above */
+    pawl_lock_changes(rw);
     if (pawl_tsan_on())
         pawl_tsan_created(rw);
     return 0;
@@ -1314,6 +1330,7 @@ int pawl_rwlock_destroy(pawl_rwlock *rw)
     seen = settled(seen, is_shared(rw));
     if ((seen & (WRITE | READERS | RWAITS | WWAITS)) != 0)
         return -EBUSY;
+    pawl_lock_changes(rw);
     if (pawl_tsan_on())
         pawl_tsan_destroyed(rw);
     return 0;

@@ -34,6 +34,7 @@
 #include "base/tsan.h"
 #include "futex/doorbell.h"
 #include "futex/realm.h"
+#include "futex/record.h"
 
 #define SLOT_BITS 15
 #define SLOTS (UINT32_C(1) << SLOT_BITS)
@@ -51,23 +52,9 @@
  * late at most.  Any delay is one of nanoseconds. */
 #define LATE_GENERATIONS 64
 
-/* An announcement that a dying thread is looking at. */
-#define PINNED UINT64_C(1)
-
-struct pawl_record {
-    pawl_u32 id;         /* [| ENDED [| CLAIMED]]; 0 when never used */
-    pawl_u32 tid;        /* the kernel's id */
-    uint32_t generation; /* by the claimer */
-    pawl_u32 ticket;     /* written under the mutex of `line` */
-    pawl_u64 line;       /* the condition waited on, or 0 */
-    pawl_u64 waiting;    /* the object slept on [| PINNED], or 0 */
-    pawl_u64 bury;       /* its pawl_bury_fn; valid while `waiting` is not 0 */
-    pawl_u64 cpu;        /* where the kernel keeps its CPU number, or 0 */
-    pawl_u64 peeking;    /* the record whose `cpu` it is reading, or 0 */
-} __attribute__((aligned(2 * PAWL_CACHE_LINE))); /* lines come in pairs */
-
 _Thread_local struct pawl_self pawl_self_;
 uint32_t pawl_fork_count_;
+pawl_u32 pawl_walking_;
 
 static struct pawl_record first_chunk[CHUNK];
 static pawl_u64 chunks[SLOTS / CHUNK]; /* addresses; [0] is first_chunk */
@@ -121,7 +108,7 @@ static struct pawl_record *record_at(uint32_t slot, bool create)
     return (struct pawl_record *)(uintptr_t)chunk + slot % CHUNK;
 }
 
-static struct pawl_record *record_of(uint32_t local_id)
+struct pawl_record *pawl_record_of(uint32_t local_id)
 {
     if ((local_id & NO_RECORD) != 0)
         return NULL;
@@ -155,30 +142,32 @@ static void bury_holdings(uint32_t id)
 {
     for (uint32_t i = 0; i < window(); i++) {
         struct pawl_record *r = record_at(i, false);
-        uint64_t object = 0;
+        uint64_t seen = 0;
         uint64_t bury;
+        void *object;
 
         if (r != NULL)
             /* seq_cst: D of the drawing in self.h. */
-            object = pawl_load64_seq(&r->waiting);
+            seen = pawl_load64_seq(&r->waiting);
         /* acquire: pairs with the swap in pawl_wait_begins, for `bury`. */
-        while (object != 0 &&
-               ((object & PINNED) != 0 ||
-                !pawl_cas64_acquire(&r->waiting, &object, object | PINNED))) {
-            if ((object & PINNED) != 0)
-                sched_yield(); /* another thread dies too */
+        while (seen != 0 &&
+               ((seen & PAWL_PINNED) != 0 ||
+                !pawl_cas64_acquire(&r->waiting, &seen, seen | PAWL_PINNED))) {
+            if ((seen & PAWL_PINNED) != 0)
+                sched_yield(); /* another thread dies too, or walks */
             /* relaxed: the CAS acquires; what is announced after D sees E. */
-            object = pawl_load64_relaxed(&r->waiting);
+            seen = pawl_load64_relaxed(&r->waiting);
         }
-        if (object == 0)
+        if (seen == 0)
             continue;
+        object = pawl_announced(seen);
         /* relaxed: ordered by the pin. */
         bury = pawl_load64_relaxed(&r->bury);
-        pawl_tsan_signalling((void *)(uintptr_t)object, true);
-        ((pawl_bury_fn)(uintptr_t)bury)((void *)(uintptr_t)object, id);
-        pawl_tsan_signalling((void *)(uintptr_t)object, false);
+        pawl_tsan_signalling(object, true);
+        ((pawl_bury_fn)(uintptr_t)bury)(object, id);
+        pawl_tsan_signalling(object, false);
         /* release: pairs with pawl_wait_ends: we are done with the object. */
-        pawl_store64_release(&r->waiting, object);
+        pawl_store64_release(&r->waiting, seen);
     }
 }
 
@@ -258,6 +247,7 @@ static void child_begins(void)
         pawl_store64_relaxed(&r->waiting, 0);
         pawl_store64_relaxed(&r->peeking, 0);
         pawl_store64_relaxed(&r->line, 0);
+        r->is_walked = false;
         if (r != me) {
             uint32_t id = pawl_load_relaxed(&r->id); /* relaxed: alone */
 
@@ -268,6 +258,7 @@ static void child_begins(void)
                 pawl_store_relaxed(&r->id, (id | ENDED) & ~CLAIMED);
         }
     }
+    pawl_store_relaxed(&pawl_walking_, 0); /* relaxed: alone */
     pawl_self_.shared_id = 0;
     pawl_self_.near = (struct pawl_near){0};
     pawl_self_.deferred.mutex = NULL;
@@ -443,7 +434,7 @@ bool pawl_thread_alive(uint32_t local_id)
 
     if (local_id >= PAWL_ID_SPECIAL || (local_id & NO_RECORD) != 0)
         return true;
-    r = record_of(local_id);
+    r = pawl_record_of(local_id);
     /* No chunk yet: as with an older generation.  acquire: pairs with the
      * release in thread_ends; B of the drawing in self.h. */
     return r == NULL || !is_over(pawl_load_acquire(&r->id), local_id);
@@ -451,7 +442,7 @@ bool pawl_thread_alive(uint32_t local_id)
 
 uint32_t pawl_thread_tid(uint32_t local_id)
 {
-    const struct pawl_record *r = record_of(local_id);
+    const struct pawl_record *r = pawl_record_of(local_id);
     uint32_t tid;
 
     if (r == NULL)
@@ -474,7 +465,7 @@ bool pawl_thread_is_here(uint32_t local_id)
 
     if (me == NULL || local_id >= PAWL_ID_SPECIAL)
         return false;
-    r = record_of(local_id);
+    r = pawl_record_of(local_id);
     /* acquire: pairs with the release in fill: the thread and its CPU number
      * exist.  Also false for 0, a holder that is not known yet. */
     if (r == NULL || pawl_load_acquire(&r->id) != local_id)
@@ -497,7 +488,7 @@ bool pawl_thread_is_here(uint32_t local_id)
     return here;
 }
 
-void pawl_wait_begins(void *object, pawl_bury_fn bury)
+void pawl_announce(uint64_t waiting, pawl_bury_fn bury)
 {
     struct pawl_record *me = pawl_self_.record;
 
@@ -505,9 +496,15 @@ void pawl_wait_begins(void *object, pawl_bury_fn bury)
         return;
     /* relaxed: published by the swap. */
     pawl_store64_relaxed(&me->bury, (uintptr_t)bury);
-    /* seq_cst: A and F of the drawing in self.h; pairs with bury_holdings. */
-    pawl_swap64_seq(&me->waiting, (uintptr_t)object);
+    /* seq_cst: A and F of the drawing in self.h; pairs with bury_holdings, and
+     * with the walks of deadlock.c. */
+    pawl_swap64_seq(&me->waiting, waiting);
     (void)pawl_load_seq(&ends);
+}
+
+void pawl_wait_begins(void *object, pawl_bury_fn bury)
+{
+    pawl_announce((uintptr_t)object, bury);
 }
 
 void pawl_wait_ends(void)
@@ -518,11 +515,11 @@ void pawl_wait_ends(void)
     if (me == NULL)
         return;
     /* relaxed: our own announcement, but for the pin, which the CAS sees. */
-    seen = pawl_load64_relaxed(&me->waiting) & ~PINNED;
+    seen = pawl_load64_relaxed(&me->waiting) & ~PAWL_PINNED;
     /* acquire: pairs with the release in bury_holdings. */
     while (!pawl_cas64_acquire(&me->waiting, &seen, 0)) {
         sched_yield(); /* pinned: a few instructions, unless preempted */
-        seen &= ~PINNED;
+        seen &= ~PAWL_PINNED;
     }
 }
 

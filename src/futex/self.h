@@ -117,6 +117,7 @@ struct pawl_self {
     uint32_t turn; /* where a wait set begins to look: see wait.c */
     uint32_t interruptible; /* calls that a stop ends, one in another */
     bool interrupted;       /* ... and it has: their sleep reported a time-out */
+    bool must_lock;         /* its wait for a lock cannot fail: see deadlock.h */
     struct pawl_interrupt *interrupt; /* not NULL if interruptible */
 };
 

@@ -39,6 +39,7 @@ void model_self_restore(enum model_past past)
 {
     memset(&window_, 0, sizeof window_);
     memset(&ends, 0, sizeof ends);
+    memset(&pawl_walking_, 0, sizeof pawl_walking_);
     pawl_fork_count_ = 0;
     /* What threads have taken that were another's before. */
     if (cursor.v_ > MODEL_THREADS)
@@ -86,6 +87,7 @@ const char *model_self_name(const void *word, char *buffer, size_t size)
         {offsetof(struct pawl_record, line), "line"},
         {offsetof(struct pawl_record, waiting), "waiting"},
         {offsetof(struct pawl_record, bury), "bury"},
+        {offsetof(struct pawl_record, kind), "kind"},
         {offsetof(struct pawl_record, cpu), "cpu"},
         {offsetof(struct pawl_record, peeking), "peeking"},
     };
@@ -95,7 +97,8 @@ const char *model_self_name(const void *word, char *buffer, size_t size)
     } words[] = {{&cursor, "self.cursor"},
                  {&key_plus_1, "self.key"},
                  {&forks_watched, "self.forks_watched"},
-                 {&ends, "self.ends"}};
+                 {&ends, "self.ends"},
+                 {&pawl_walking_, "walking"}};
     size_t at = (size_t)((const char *)word - (const char *)first_chunk);
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {

@@ -17,6 +17,7 @@
 #ifndef PAWL_TEST_SEAM_H
 #define PAWL_TEST_SEAM_H
 
+#include "futex/deadlock.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
 #include "visitor.h"
@@ -73,6 +74,14 @@ static inline void seam_wait_begins(void *object, pawl_bury_fn bury)
 {
     stop_here(&stop_before_announcement);
     pawl_wait_begins(object, bury);
+}
+
+static inline int seam_lock_wait_begins(void *lock,
+                                        const struct pawl_lock_kind *kind,
+                                        uint32_t holder, pawl_deadline until)
+{
+    stop_here(&stop_before_announcement);
+    return pawl_lock_wait_begins(lock, kind, holder, until);
 }
 
 static inline int seam_wait(pawl_u32 *word, uint32_t expected,
@@ -143,6 +152,7 @@ static inline void seam_spin_ends(struct pawl_spin *s, bool paid)
 #define pawl_futex_wait_any seam_wait_any
 #define pawl_futex_can_wait_any seam_can_wait_any
 #define pawl_wait_begins seam_wait_begins
+#define pawl_lock_wait_begins seam_lock_wait_begins
 #define pawl_thread_is_here seam_thread_is_here
 #define pawl_spin_begins seam_spin_begins
 #define pawl_spin_again seam_spin_again
