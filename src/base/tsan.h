@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tsan.h - what ThreadSanitizer is told.
+ * tsan.h - what ThreadSanitizer is told, and whoever else watches locks.
  *
  * A program built with ThreadSanitizer and linked with an ordinary build of
  * pawl would see false races: the sanitizer does not see our atomics.  So the
@@ -55,11 +55,26 @@ enum {
  * lock; it does not look for races there anyway. */
 extern bool pawl_tsan_muted_; /* written in a fork's child, when alone */
 
+/* Not NULL: there is a sanitizer, or a watcher.  Written when alone. */
+extern void (*pawl_tsan_listens_)(void *addr, unsigned flags);
+
 static inline bool pawl_tsan_on(void)
 {
-    return PAWL_TSAN_HOOKS && pawl_unlikely(__tsan_mutex_pre_lock != NULL) &&
+    return PAWL_TSAN_HOOKS && pawl_unlikely(pawl_tsan_listens_ != NULL) &&
            !pawl_tsan_muted_;
 }
+
+/* Who else wants to know; see futex/lock_order.c. */
+struct pawl_lock_watcher {
+    /* The caller is going to wait for `wanted`, for ever, and holds `held`. */
+    void (*wants)(void *held, void *wanted);
+    /* A lock begins, or ends. */
+    void (*changes)(void *lock);
+};
+
+/* NULL: nobody.  Nobody else uses locks meanwhile.  Returns whether that is
+ * possible. */
+bool pawl_tsan_watch(const struct pawl_lock_watcher *watcher);
 
 /* Whether the next two do anything. */
 static inline bool pawl_tsan_hears(void)
