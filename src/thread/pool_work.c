@@ -96,13 +96,23 @@ static void tell_changes(pawl_pool *p, uint32_t state)
         pawl_eventcount_signal(&p->changes, UINT32_MAX);
 }
 
-void pawl_pool_call_off(pawl_pool *p)
+/* Give the token up.  Returns the state after that. */
+static uint32_t end_search(pawl_pool *p)
 {
     uint32_t state;
 
     pawl_line_drop_token(p);
-    state = pawl_load_seq(&p->state); /* seq_cst: B, as in may_wake; pairs */
+    /* seq_cst: B, as in may_wake; pairs with C: whoever fell asleep before this, and
+     * told it, was perhaps not believed because of the token. */
+    state = pawl_load_seq(&p->state);
     tell_changes(p, state);
+    return state;
+}
+
+void pawl_pool_call_off(pawl_pool *p)
+{
+    uint32_t state = end_search(p);
+
     /* Whoever is awake looks before he sleeps. */
     if ((state & SLEEPERS) != 0 && pawl_line_has_work(p))
         pawl_pool_look_after(p, 0);
@@ -245,9 +255,10 @@ static void go_to_bed(struct pawl_worker *w)
     pawl_mutex_unlock(&p->beds);
     if (w->searches) {
         w->searches = false;
-        pawl_line_drop_token(p);
+        end_search(p);
+    } else {
+        tell_changes(p, state);
     }
-    tell_changes(p, state);
 }
 
 /* Out of bed, called or not. */

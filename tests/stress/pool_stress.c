@@ -8,6 +8,7 @@
 
 #include <pawl/error.h>
 #include <pawl/pool.h>
+#include <pawl/thread.h>
 
 #include "team.h"
 #include "test.h"
@@ -276,5 +277,37 @@ TEST(pool_stress.shutdown_from_all_sides_loses_nothing)
         team_of_threads(4, besiege, &s);
         CHECK_EQ(atomic_load(&s.ran) + atomic_load(&s.refused), 4 * 30);
         CHECK_OK(pawl_pool_free(s.pool));
+    }
+}
+
+static int count_run(pawl_task *t, void *ran)
+{
+    (void)t;
+    atomic_fetch_add((_Atomic int *)ran, 1);
+    return 0;
+}
+
+/* Invariant: who drains returns, whichever worker falls asleep last, and whichever
+ * of them was looking for a task. */
+TEST(pool_stress.drain_comes_to_its_end)
+{
+    pawl_pool_options o = {.max_workers = 3, .prestart = 2};
+    int rounds = test_iterations(1500);
+    _Atomic int ran = 0;
+
+    (void)pawl_thread_cache(0); /* new threads come late */
+
+    for (int i = 0; i < rounds; i++) {
+        pawl_pool *pool = NULL;
+        pawl_task t[6];
+
+        CHECK_OK(pawl_pool_create(&pool, &o));
+        for (int k = 0; k < 6; k++) {
+            pawl_task_init(&t[k], count_run, &ran);
+            CHECK_OK(pawl_pool_submit(pool, &t[k]));
+        }
+        CHECK_OK(pawl_pool_drain(pool));
+        CHECK_EQ(atomic_load(&ran), 6 * (i + 1));
+        CHECK_OK(pawl_pool_end(pool));
     }
 }
