@@ -116,7 +116,8 @@ PAWL_API int pawl_future_set(pawl_future *f, int status, void *value);
  */
 PAWL_API int pawl_future_cancel(pawl_future *f);
 
-/* Cancel it, or, if it runs, ask who does the work to stop.
+/* Cancel it, or, if it runs, ask who does the work to stop.  The task of a pool is
+ * woken, too, where it waits in a call that a stop ends: see pawl_task_fn.
  *
  * Returns    0 cancelled, or asked;  -EALREADY it is finished.
  * Order      release: pairs with the acquire of stop_requested.
@@ -211,7 +212,10 @@ enum pawl_future_when {
 };
 
 /* Wait until so many of entries[0..n) are done.  Where several entries have the
- * same future they count as one.  0 at once if n is 0.
+ * same future they count as one.  0 at once if n is 0.  A worker of a pool that
+ * helps, waiting for tasks of that pool, runs others meanwhile; so it does in
+ * as_completed_next.  In a wait set (PAWL_WAIT_FUTURE) it does not: what it waits
+ * for there may be for no task to bring about.
  *
  * In each entry, `done` says whether its future is: written on 0, -ETIMEDOUT and
  * -EAGAIN.

@@ -57,8 +57,13 @@ typedef struct pawl_pool pawl_pool;
 struct pawl_task;
 
 /* What a task does.  Returns its status: 0, or how it failed.  May set
- * task->value; pawl_future_stop_requested(&task->future) says whether somebody
- * wants it to stop. */
+ * task->value.
+ *
+ * pawl_future_request_stop(&task->future) asks it to stop while it runs.  It finds
+ * out by pawl_future_stop_requested(&task->future); and as long as it runs, the
+ * thread's own stop_requested, PAWL_WAIT_STOP() and PAWL_INTERRUPTIBLE
+ * (pawl/thread.h) are the task's: they know of requests to this task, not of those
+ * to the thread, to one that it runs while it waits (`helps`), or to the next. */
 typedef int (*pawl_task_fn)(struct pawl_task *task, void *arg);
 
 /* One task, in memory of the caller's. */
@@ -71,6 +76,7 @@ typedef struct pawl_task {
     pawl_u64 pool_;          /* to which it was given */
     pawl_u32 held_;          /* a pool refers to it: see pool.c */
     pawl_u32 refs_;          /* of one that pawl_pool_call has made */
+    pawl_u64 interrupt_[2];  /* how it is called off its waits */
 } pawl_task;
 
 #define PAWL_TASK_INIT(fn, arg)                                                \
@@ -81,7 +87,8 @@ typedef struct pawl_task {
      NULL,                                                                     \
      {0},                                                                      \
      {0},                                                                      \
-     {0}}
+     {0},                                                                      \
+     {{0}, {0}}}
 
 /* Make *task one that will call fn(task, arg), once.  Needed again for another
  * turn, when it has settled. */
@@ -120,8 +127,8 @@ typedef struct pawl_pool_options {
     void *context;
     size_t capacity;   /* as many stand in line at most; 0: any number */
     bool caller_runs;  /* if the line is full, submit runs the task */
-    bool helps;        /* a worker that waits for a task of its own pool runs
-                         others meanwhile */
+    bool helps;        /* a worker that waits for tasks of its own pool (their
+                         results, futures, a map) runs others meanwhile */
     bool pins;         /* each worker to a CPU of its own, in turn */
     int64_t idle_ns;   /* after so long without work a worker ends, but for the
                          last one; 0: none does */

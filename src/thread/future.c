@@ -309,6 +309,8 @@ int pawl_future_request_stop(pawl_future *f)
                  !pawl_cas_release(&f->word_, &seen, seen | STOP));
         if (pawl_future_owner_of(f) != NULL)
             pawl_future_owner_of(f)->stop(f);
+        if (state == PAWL_FUTURE_RUNNING && pawl_future_is_task(f))
+            pawl_task_stop(f);
     }
     return state == PAWL_FUTURE_FINISHED ? -EALREADY : 0;
 }
@@ -381,27 +383,34 @@ static PAWL_COLD int wait_slow(pawl_future *f, pawl_deadline until)
 {
     int err = until <= 0 ? -ETIMEDOUT : 0;
     bool spins = err == 0;
+    struct pawl_worker *helper = NULL;
     uint32_t as;
 
     if (spins && pawl_future_is_task(f)) {
-        err = pawl_task_wait_begins(f, until, &spins);
+        err = pawl_task_wait_begins(f, &spins);
         if (err != 0)
             return pawl_future_is_done(f) ? 0 : err;
+        helper = pawl_task_helper(f);
     } else if (spins && pawl_future_owner_of(f) != NULL) {
         err = pawl_future_owner_of(f)->wait_begins(f, &spins);
         if (err != 0)
             return pawl_future_is_done(f) ? 0 : err;
     }
-    if (spins && spin(f))
+    if (spins && helper == NULL && spin(f))
         return 0;
-    while (!pawl_future_is_done(f)) {
-        if (err == -ETIMEDOUT)
-            return err;
-        if (mark(f, &as))
+    while (!pawl_future_is_done(f) && err != -ETIMEDOUT) {
+        if (!mark(f, &as))
+            continue;
+        if (helper != NULL)
+            err = pawl_help(helper, &(struct pawl_watch){&f->word_, as, false},
+                            until);
+        else
             err = pawl_futex_wait(&f->word_, as, until,
                                   pawl_future_is_shared(f), END_CHANNEL);
     }
-    return 0;
+    if (helper != NULL)
+        pawl_help_ends(helper);
+    return pawl_future_is_done(f) ? 0 : -ETIMEDOUT;
 }
 
 int pawl_future_result_until(pawl_future *f, int *status, void **value,

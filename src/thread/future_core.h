@@ -7,6 +7,8 @@
 
 #include <pawl/future.h>
 
+#include "futex/sys.h"
+
 /* As pawl_future_add_callback, before all callbacks that are there, and of a
  * local future.  fn has to come to its end soon: it calls nothing of the user.
  *
@@ -32,14 +34,28 @@ static inline bool pawl_future_is_task(const pawl_future *f)
     return (f->mode_ & PAWL_FUTURE_TASK_) != 0;
 }
 
-/* Somebody is about to sleep until such a one is done.  A worker of its pool may
- * run other tasks first.
+/* Somebody is about to sleep until such a one is done.
  *
  * spins    made false if spinning would keep its workers from their CPUs.
  *
- * Returns    0: sleep;  -EDEADLK, -ECHILD: it would be for ever;  -ETIMEDOUT.
- *            It may be done now. */
-int pawl_task_wait_begins(pawl_future *f, pawl_deadline until, bool *spins);
+ * Returns    0: sleep;  -EDEADLK, -ECHILD: it would be for ever. */
+int pawl_task_wait_begins(const pawl_future *f, bool *spins);
+
+/* The worker that the calling thread is, if it runs other tasks while it waits for
+ * *f: it is one of the pool that has *f, and that pool helps.  NULL: no. */
+struct pawl_worker *pawl_task_helper(const pawl_future *f);
+/* Whether that can be, for any future. */
+bool pawl_task_may_help(void);
+/* Instead of a sleep on *w until then: run a task, or sleep until there is one, or
+ * that.
+ *
+ * Returns    as pawl_futex_wait. */
+int pawl_help(struct pawl_worker *helper, const struct pawl_watch *w,
+              pawl_deadline until);
+void pawl_help_ends(struct pawl_worker *helper);
+
+/* It runs, and has been asked to stop. */
+void pawl_task_stop(pawl_future *f);
 
 /* What the owner of a future is asked, who alone sets it.  The future is followed by
  * a pointer to these; NULL: none yet. */

@@ -17,6 +17,7 @@
 #include "atomic/ops.h"
 #include "base/compiler.h"
 #include "base/tsan.h"
+#include "futex/self.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
 #include "thread/future_core.h"
@@ -32,6 +33,29 @@ static int check(const pawl_future_entry *entries, size_t n)
             return -EOPNOTSUPP;
     }
     return 0;
+}
+
+/* Of those that are not done, one for which the caller helps; NULL: none. */
+static struct pawl_worker *helper_among(const pawl_future_entry *entries,
+                                        size_t n)
+{
+    struct pawl_worker *helper = NULL;
+
+    for (size_t i = 0; i < n && helper == NULL && pawl_task_may_help(); i++)
+        if (!entries[i].done && pawl_future_is_task(entries[i].future))
+            helper = pawl_task_helper(entries[i].future);
+    return helper;
+}
+
+/* A helper runs other tasks instead, as long as there are some. */
+static int sleep_on(pawl_u32 *word, uint32_t expected, pawl_deadline until,
+                    struct pawl_worker *helper)
+{
+    struct pawl_watch w = {word, expected, false};
+
+    if (helper != NULL)
+        return pawl_help(helper, &w, until);
+    return pawl_futex_wait(word, expected, until, false, PAWL_CHANNEL_ANY);
 }
 
 /* -- Waiting until enough are done --------------------------------------------
@@ -106,11 +130,12 @@ static bool spin_for(const struct tally *t, uint32_t wanted, bool or_failure)
 }
 
 static int await(struct tally *t, uint32_t wanted, bool or_failure,
-                 pawl_deadline until)
+                 pawl_deadline until, struct pawl_worker *helper)
 {
     int err = 0;
 
-    if (has(t, wanted, or_failure) || spin_for(t, wanted, or_failure))
+    if (has(t, wanted, or_failure) ||
+        (helper == NULL && spin_for(t, wanted, or_failure)))
         return 0;
     while (err != -ETIMEDOUT) {
         uint64_t seen = pawl_load64_relaxed(&t->word); /* relaxed: a hint */
@@ -121,8 +146,7 @@ static int await(struct tally *t, uint32_t wanted, bool or_failure,
         /* relaxed: publishes nothing.  The kernel compares the low half under
          * its queue lock: it sees another count, or who counts sees `wanted`. */
         if (seen == as || pawl_cas64_relaxed(&t->word, &seen, as))
-            err = pawl_futex_wait(pawl_low_half(&t->word), (uint32_t)as, until,
-                                  false, PAWL_CHANNEL_ANY);
+            err = sleep_on(pawl_low_half(&t->word), (uint32_t)as, until, helper);
     }
     return has(t, wanted, or_failure) ? 0 : -ETIMEDOUT;
 }
@@ -169,6 +193,8 @@ static uint32_t link_all(struct tally *t, pawl_future_entry *entries, size_t n)
 static void unlink_all(struct tally *t, pawl_future_entry *entries, size_t n,
                        uint32_t linked)
 {
+    uint32_t calm = pawl_uninterruptible_begin();
+
     if (!has(t, linked, false)) {
         for (size_t i = 0; i < n; i++) {
             pawl_future_entry *e = &entries[i];
@@ -176,8 +202,9 @@ static void unlink_all(struct tally *t, pawl_future_entry *entries, size_t n,
             if (e->linked_ && pawl_future_unlink(e->future, &e->link_))
                 linked--;
         }
-        await(t, linked, false, PAWL_FOREVER);
+        await(t, linked, false, PAWL_FOREVER, NULL);
     }
+    pawl_uninterruptible_end(calm);
 }
 
 int pawl_future_wait_until(pawl_future_entry *entries, size_t n,
@@ -186,6 +213,7 @@ int pawl_future_wait_until(pawl_future_entry *entries, size_t n,
     bool heeds_failure = when == PAWL_FUTURE_FIRST_FAILED;
     struct tally t = {.heeds_failure = heeds_failure};
     int err = check(entries, n);
+    struct pawl_worker *helper;
     uint32_t linked;
 
     if (err != 0)
@@ -198,8 +226,11 @@ int pawl_future_wait_until(pawl_future_entry *entries, size_t n,
     if (until <= 0)
         return -ETIMEDOUT;
     linked = link_all(&t, entries, n);
+    helper = helper_among(entries, n);
     await(&t, when == PAWL_FUTURE_FIRST_COMPLETED ? 1 : linked, heeds_failure,
-          until);
+          until, helper);
+    if (helper != NULL)
+        pawl_help_ends(helper);
     unlink_all(&t, entries, n, linked);
     return are_enough(entries, n, when) ? 0 : -ETIMEDOUT;
 }
@@ -293,12 +324,13 @@ static bool spin_for_arrival(const pawl_as_completed *c)
 
 /* As take_arrived, but wait until there is something.  NULL: time is up. */
 static pawl_future_entry *await_arrival(pawl_as_completed *c,
-                                        pawl_deadline until)
+                                        pawl_deadline until,
+                                        struct pawl_worker *helper)
 {
     int err = until <= 0 ? -ETIMEDOUT : 0;
     pawl_future_entry *e = take_arrived(c);
 
-    if (e == NULL && err == 0 && spin_for_arrival(c))
+    if (e == NULL && err == 0 && helper == NULL && spin_for_arrival(c))
         e = take_arrived(c);
     while (e == NULL && err != -ETIMEDOUT) {
         uint64_t seen = 0;
@@ -306,8 +338,8 @@ static pawl_future_entry *await_arrival(pawl_as_completed *c,
         /* relaxed: publishes nothing.  The kernel compares the low half under
          * its queue lock: it sees an arrival, or the arrival sees ASLEEP. */
         if (pawl_cas64_relaxed(&c->arrived_, &seen, ASLEEP) || seen == ASLEEP)
-            err = pawl_futex_wait(pawl_low_half(&c->arrived_), ASLEEP, until,
-                                  false, PAWL_CHANNEL_ANY);
+            err =
+                sleep_on(pawl_low_half(&c->arrived_), ASLEEP, until, helper);
         e = take_arrived(c);
     }
     return e;
@@ -400,12 +432,17 @@ int pawl_as_completed_begin(pawl_as_completed *c, pawl_future_entry *entries,
 int pawl_as_completed_next_until(pawl_as_completed *c, size_t *which,
                                  pawl_deadline until)
 {
+    struct pawl_worker *helper;
     pawl_future_entry *e;
 
     if (c->left_ == 0)
         return -ESHUTDOWN;
-    if (c->ready_ == NULL)
-        c->ready_ = await_arrival(c, until);
+    if (c->ready_ == NULL) {
+        helper = until > 0 ? helper_among(c->entries_, c->n_) : NULL;
+        c->ready_ = await_arrival(c, until, helper);
+        if (helper != NULL)
+            pawl_help_ends(helper);
+    }
     e = c->ready_;
     if (e == NULL)
         return -ETIMEDOUT;
@@ -439,7 +476,8 @@ void pawl_as_completed_end(pawl_as_completed *c)
             coming++;
     }
     while (coming > 0)
-        for (pawl_future_entry *e = await_arrival(c, PAWL_FOREVER); e != NULL;
+        for (pawl_future_entry *e = await_arrival(c, PAWL_FOREVER, NULL);
+             e != NULL;
              e = e->next_)
             coming--;
     *c = (pawl_as_completed){0};

@@ -75,9 +75,9 @@ enum {
     PAWL_TASK_AWAITED = 2, /* and somebody sleeps until it does not */
 };
 
-/* A task that a worker runs, and below it those that wait for it. */
+/* A task that a thread runs, and below it those that wait for it. */
 struct pawl_task_frame {
-    const pawl_task *task;
+    pawl_task *task;
     struct pawl_task_frame *below;
 };
 
@@ -92,7 +92,6 @@ struct pawl_worker {
     bool is_there;  /* under `beds`: counted as a worker */
     bool searches;  /* its own, as is what follows: it has the token */
     uint32_t turns;
-    struct pawl_task_frame *frame;
     pawl_thread thread;
 } __attribute__((aligned(2 * PAWL_CACHE_LINE)));
 
@@ -215,6 +214,8 @@ void pawl_pool_call_all(pawl_pool *p);
 /* Call the task's function and give the outcome away.  w: the worker, or NULL;
  * is_free: it will look for another one then, as it is within no task. */
 void pawl_pool_run(struct pawl_worker *w, pawl_task *t, bool is_free);
+/* The same within a call, which perhaps a stop ends: not so the task's. */
+void pawl_pool_run_within(struct pawl_worker *w, pawl_task *t);
 
 /* A task that was cancelled: nobody of the pool touches it after this. */
 void pawl_task_let_go(pawl_task *t);

@@ -98,9 +98,11 @@ int pawl_pool_for(pawl_pool *pool, size_t begin, size_t end, size_t grain,
     pawl_task helper[HELPERS_MAX];
     size_t helpers = 0;
     int err = pawl_pool_may_submit(pool);
+    uint32_t calm;
 
     if (err != 0)
         return err;
+    calm = pawl_uninterruptible_begin(); /* the helpers are on this stack */
     l.threads = n > 0 ? threads_for(pool, n, l.grain) : 1;
     for (; helpers + 1 < l.threads; helpers++) {
         pawl_task_init(&helper[helpers], help_loop, &l);
@@ -109,6 +111,7 @@ int pawl_pool_for(pawl_pool *pool, size_t begin, size_t end, size_t grain,
     }
     run_parts(&l);
     end_helpers(helper, helpers);
+    pawl_uninterruptible_end(calm);
     if (status != NULL)
         *status = (int)pawl_load_relaxed(&l.status); /* relaxed: it has ended */
     return 0;
@@ -277,13 +280,14 @@ int pawl_map_try_next(pawl_map *map, int *status, void **value)
 
 void pawl_map_free(pawl_map *map)
 {
-    if (map == NULL)
-        return;
-    for (size_t i = 0; i < map->parts; i++)
+    uint32_t calm = pawl_uninterruptible_begin();
+
+    for (size_t i = 0; map != NULL && i < map->parts; i++)
         if (map->part[i].is_submitted)
             (void)pawl_future_cancel(&map->part[i].task.future);
-    for (size_t i = 0; i < map->parts; i++)
+    for (size_t i = 0; map != NULL && i < map->parts; i++)
         if (map->part[i].is_submitted)
             (void)pawl_task_settle(&map->part[i].task);
+    pawl_uninterruptible_end(calm);
     free(map);
 }

@@ -193,7 +193,7 @@ static int submit(pawl_pool *p, pawl_task *t, pawl_deadline until)
         return err;
     if (err == 1) {
         hold(p, t);
-        pawl_pool_run(pawl_worker_here(p), t, false);
+        pawl_pool_run_within(pawl_worker_here(p), t);
         return 0;
     }
     return hold_in_line(p, t);

@@ -16,18 +16,20 @@
 #include "futex/sys.h"
 #include "thread/future_core.h"
 #include "thread/pool_core.h"
+#include "thread/stop.h"
 
 #define SLEEPER PAWL_POOL_SLEEPER
 #define SLEEPERS PAWL_POOL_SLEEPERS
 #define WORKER PAWL_POOL_WORKER
 #define WORKERS PAWL_POOL_WORKERS
 
-/* pawl_worker.word.  CALLED: it has the token; NUDGED: see help. */
-enum { AWAKE, ASLEEP, CALLED, NUDGED };
+/* pawl_worker.word.  CALLED: it has the token. */
+enum { AWAKE, ASLEEP, CALLED };
 
 #define DEQUE_CAPACITY 1024
 
 static _Thread_local struct pawl_worker *self;
+static _Thread_local struct pawl_task_frame *top; /* what the thread runs */
 
 struct pawl_worker *pawl_worker_here(const pawl_pool *p)
 {
@@ -176,7 +178,7 @@ void pawl_pool_run(struct pawl_worker *w, pawl_task *t, bool is_free)
 {
     bool on_heap =
         pawl_load_relaxed(&t->refs_) != 0; /* relaxed: ours keeps it */
-    struct pawl_task_frame frame = {.task = t};
+    struct pawl_task_frame frame = {t, top};
     pawl_future_callback *callbacks;
     int status;
 
@@ -185,16 +187,11 @@ void pawl_pool_run(struct pawl_worker *w, pawl_task *t, bool is_free)
         pawl_task_let_go(t);
         return;
     }
-    if (w != NULL) {
-        frame.below = w->frame;
-        w->frame = &frame;
-    }
+    top = &frame;
     status = t->fn_(t, t->arg_);
-    if (w != NULL) {
-        w->frame = frame.below;
-        if (is_free && !pawl_line_has_more(w))
-            w->searches = pawl_line_take_token_if_empty(w->pool);
-    }
+    top = frame.below;
+    if (w != NULL && is_free && !pawl_line_has_more(w))
+        w->searches = pawl_line_take_token_if_empty(w->pool);
     /* release: who settles it then sees that it runs. */
     pawl_store_release(&t->held_, 0);
     callbacks = pawl_future_set_task(&t->future, status, t->value);
@@ -207,11 +204,26 @@ void pawl_pool_run(struct pawl_worker *w, pawl_task *t, bool is_free)
         pawl_task_release(t);
 }
 
+void pawl_pool_run_within(struct pawl_worker *w, pawl_task *t)
+{
+    struct pawl_interrupt *in = pawl_self_.interrupt;
+    bool interrupted = pawl_self_.interrupted;
+    uint32_t calm = pawl_uninterruptible_begin();
+
+    pawl_pool_run(w, t, false);
+    pawl_uninterruptible_end(calm);
+    pawl_self_.interrupted = interrupted;
+    pawl_self_.interrupt = in;
+}
+
 static void take_up(struct pawl_worker *w, pawl_task *t, bool is_free)
 {
     begin_work(w);
     pawl_line_left(w->pool);
-    pawl_pool_run(w, t, is_free);
+    if (is_free)
+        pawl_pool_run(w, t, true);
+    else
+        pawl_pool_run_within(w, t);
 }
 
 /* -- Looking for one ------------------------------------------------------------------- */
@@ -250,7 +262,7 @@ static void go_to_bed(struct pawl_worker *w)
         w->next->link = &w->next;
     p->sleepers = w;
     w->is_asleep = true;
-    pawl_swap_seq(&w->word, ASLEEP); /* seq_cst: pairs with nudge: 3 */
+    pawl_store_relaxed(&w->word, ASLEEP); /* relaxed: under the lock */
     state = pawl_add_seq(&p->state, SLEEPER) + SLEEPER; /* seq_cst: C, pairs */
     pawl_mutex_unlock(&p->beds);
     if (w->searches) {
@@ -514,102 +526,121 @@ bool pawl_pool_is_quiet(pawl_pool *p)
 
 /* -- Waiting within a task -------------------------------------------------------------- */
 
-/* A worker that waits for a future, and may be called for other work. */
-struct nudge {
-    struct pawl_worker *worker;
-    pawl_future_callback link;
-    pawl_u32 arrived;
-};
+/* Where the kernel cannot wait for two words: so often the other one is looked
+ * at. */
+#define LOOK_OFTEN_MS 2
 
-/* A pawl_future_fn: the future is done.
- *
- *   nudge                        worker
- *   arrived = 1      (1)         word = ASLEEP, in go_to_bed   (3)
- *   word: ASLEEP?    (2)         arrived?                      (4)
- *
- * seq_cst: it cannot be that 2 misses 3 and 4 misses 1. */
-static void nudge(pawl_future *f, void *context)
+bool pawl_task_may_help(void)
 {
-    struct nudge *n = context;
-    struct pawl_worker *w = n->worker;
-    uint32_t seen = ASLEEP;
-
-    (void)f;
-    pawl_tsan_release(w);
-    pawl_swap_seq(&n->arrived, 1); /* seq_cst: 1, pairs with 4 */
-    /* seq_cst, also when it fails: 2, pairs with 3.  It may sleep for another
-     * reason by now. */
-    if (pawl_cas_seq_always(&w->word, &seen, NUDGED))
-        pawl_futex_wake(&w->word, 1, false, PAWL_CHANNEL_ANY);
+    return self != NULL && self->pool->options.helps;
 }
 
-static bool has_arrived(const struct nudge *n)
+static const pawl_pool *pool_of(const pawl_future *f)
 {
-    bool arrived = pawl_load_seq(&n->arrived) != 0; /* seq_cst: 4, pairs */
+    /* The first member of a pawl_task. */
+    const pawl_task *t = (const pawl_task *)(const void *)f;
 
-    pawl_tsan_acquire(n->worker);
-    return arrived;
+    /* relaxed: whose worker has submitted it finds it. */
+    return (const pawl_pool *)(uintptr_t)pawl_load64_relaxed(&t->pool_);
 }
 
-/* Sleep until there is work, or *n has arrived. */
-static int doze(struct pawl_worker *w, const struct nudge *n,
+struct pawl_worker *pawl_task_helper(const pawl_future *f)
+{
+    return pawl_task_may_help() && pool_of(f) == self->pool ? self : NULL;
+}
+
+/* Sleep until there is work, or it is time to look at *watch. */
+static int doze(struct pawl_worker *w, const struct pawl_watch *watch,
                 pawl_deadline until)
 {
+    struct pawl_watch both[2] = {{&w->word, ASLEEP, false}, *watch};
+    pawl_deadline look_at = pawl_after_ms(LOOK_OFTEN_MS);
+    int err = -ENOSYS;
+
+    if (pawl_futex_can_wait_any())
+        err = pawl_futex_wait_any(both, 2, until);
+    if (err != -ENOSYS)
+        return err;
+    err = pawl_futex_wait(&w->word, ASLEEP, look_at < until ? look_at : until,
+                          false, PAWL_CHANNEL_ANY);
+    return err == -ETIMEDOUT && look_at < until && !pawl_self_.interrupted
+               ? 0
+               : err;
+}
+
+/* Whether the caller of the call for which *w helps wants it back. */
+static bool is_called_off(pawl_deadline until)
+{
+    if (pawl_self_.interruptible != 0 && pawl_thread_stop_requested()) {
+        pawl_self_.interrupted = true;
+        return true;
+    }
+    return until != PAWL_FOREVER && until <= pawl_now();
+}
+
+int pawl_help(struct pawl_worker *w, const struct pawl_watch *watch,
+              pawl_deadline until)
+{
+    pawl_task *t;
     int err = 0;
 
+    if (is_called_off(until))
+        return -ETIMEDOUT;
+    t = pawl_line_take(w);
+    if (t != NULL) {
+        take_up(w, t, false);
+        return 0;
+    }
     go_to_bed(w);
     /* acquire: pairs with the release in call_one. */
-    while (pawl_load_acquire(&w->word) == ASLEEP && !has_arrived(n) &&
-           !pawl_line_has_work(w->pool) && err != -ETIMEDOUT)
-        err = pawl_futex_wait(&w->word, ASLEEP, until, false, PAWL_CHANNEL_ANY);
+    if (pawl_load_acquire(&w->word) == ASLEEP && !pawl_line_has_work(w->pool))
+        err = doze(w, watch, until);
     get_up(w);
     return err;
 }
 
-/* Run what there is until *f is done. */
-static int help(struct pawl_worker *w, pawl_future *f, pawl_deadline until)
+void pawl_help_ends(struct pawl_worker *w)
 {
-    struct nudge n = {.worker = w};
-    int err = 0;
-
-    if (!pawl_future_link(f, &n.link, nudge, &n))
-        return 0;
-    while (!has_arrived(&n) && err != -ETIMEDOUT) {
-        pawl_task *t = pawl_line_take(w);
-
-        if (t != NULL)
-            take_up(w, t, false);
-        else
-            err = doze(w, &n, until);
-    }
-    if (!has_arrived(&n) && !pawl_future_unlink(f, &n.link))
-        while (!has_arrived(&n))
-            sched_yield(); /* it is about to */
-    begin_work(w);         /* the caller's */
-    return has_arrived(&n) ? 0 : -ETIMEDOUT;
+    begin_work(w); /* the caller's */
 }
 
-int pawl_task_wait_begins(pawl_future *f, pawl_deadline until, bool *spins)
+int pawl_task_wait_begins(const pawl_future *f, bool *spins)
 {
-    /* The first member of a pawl_task. */
-    const pawl_task *t = (const pawl_task *)(const void *)f;
-    /* relaxed: whose worker has submitted it finds it. */
-    const pawl_pool *p =
-        (const pawl_pool *)(uintptr_t)pawl_load64_relaxed(&t->pool_);
-    struct pawl_worker *w = p != NULL ? pawl_worker_here(p) : NULL;
+    const pawl_pool *p = pool_of(f);
 
-    if (p != NULL && !pawl_pool_is_of_this_process(p))
+    if (p == NULL)
+        return 0;
+    if (!pawl_pool_is_of_this_process(p))
         return -ECHILD;
-    if (w == NULL) {
-        if (p != NULL && awake_of(p) >= pawl_spin_cpus())
+    for (const struct pawl_task_frame *frame = top; frame != NULL;
+         frame = frame->below)
+        if (&frame->task->future == f)
+            return -EDEADLK;
+    if (pawl_worker_here(p) == NULL) {
+        if (awake_of(p) >= pawl_spin_cpus())
             *spins = false;
         return 0;
     }
-    for (struct pawl_task_frame *frame = w->frame; frame != NULL;
-         frame = frame->below)
-        if (frame->task == t)
-            return -EDEADLK;
-    if (p->options.helps)
-        return help(w, f, until);
-    return p->options.max_workers == 1 ? -EDEADLK : 0;
+    return p->options.helps || p->options.max_workers > 1 ? 0 : -EDEADLK;
+}
+
+/* -- Being asked to stop ---------------------------------------------------------------- */
+
+_Static_assert(sizeof(struct pawl_interrupt) ==
+                   sizeof(((pawl_task *)NULL)->interrupt_),
+               "interrupt_ is a pawl_interrupt, whose members are words");
+
+static struct pawl_interrupt *interrupt_of(pawl_task *t)
+{
+    return (struct pawl_interrupt *)(void *)t->interrupt_;
+}
+
+struct pawl_interrupt *pawl_task_heeds(void)
+{
+    return top != NULL ? interrupt_of(top->task) : NULL;
+}
+
+void pawl_task_stop(pawl_future *f)
+{
+    pawl_interrupt_raise(interrupt_of((pawl_task *)(void *)f), 0);
 }

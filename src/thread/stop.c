@@ -3,7 +3,8 @@
  * stop.c - asking a thread to stop.
  *
  * The word is in the carrier: serial << 1 | PAWL_STOP.  A request swaps that bit
- * in for one serial only, so it cannot reach the next thread there.
+ * in for one serial only, so it cannot reach the next thread there.  A task of a
+ * pool has a word of its own, which the thread heeds while it runs the task.
  */
 #include <pawl/error.h>
 #include <pawl/thread.h>
@@ -16,6 +17,7 @@
 #include "futex/waitable.h"
 #include "thread/carrier.h"
 #include "thread/registry.h"
+#include "thread/stop.h"
 
 /* Attempts to wake somebody who is just going to sleep; after that he finds out by
  * himself, a little later: see sys.c. */
@@ -42,16 +44,17 @@ static void wake(struct pawl_interrupt *in)
     }
 }
 
-static void ask(struct pawl_carrier *c, uint64_t serial)
+void pawl_interrupt_raise(struct pawl_interrupt *in, uint64_t calm)
 {
-    uint64_t seen = serial << 1;
+    uint64_t seen = calm;
 
+    pawl_tsan_release(in);
     /* seq_cst: A of the drawing; a release, which pairs with the acquire in
-     * pawl_thread_stop_requested. */
-    if (!pawl_cas64_seq(&c->interrupt.stop, &seen, seen | PAWL_STOP))
+     * is_asked. */
+    if (!pawl_cas64_seq(&in->stop, &seen, seen | PAWL_STOP))
         return; /* it has been asked, or has ended */
-    pawl_watchers_wake(pawl_low_half(&c->interrupt.stop), false);
-    wake(&c->interrupt);
+    pawl_watchers_wake(pawl_low_half(&in->stop), false);
+    wake(in);
 }
 
 int pawl_thread_request_stop(pawl_thread *t)
@@ -59,7 +62,6 @@ int pawl_thread_request_stop(pawl_thread *t)
     struct pawl_carrier *c = NULL;
     int err = 0;
 
-    pawl_tsan_release(t);
     pawl_registry_enter();
     switch (pawl_thread_phase(t)) {
     case PAWL_T_NEW:
@@ -81,24 +83,31 @@ int pawl_thread_request_stop(pawl_thread *t)
         break;
     }
     if (c != NULL)
-        ask(c, t->serial_);
+        pawl_interrupt_raise(&c->interrupt, t->serial_ << 1);
     pawl_registry_leave();
     return err;
 }
 
-static bool is_asked(const struct pawl_carrier *c)
+/* The requests that count for the calling thread; NULL: without a handle, nobody
+ * can ask. */
+static struct pawl_interrupt *heeded(void)
 {
-    /* acquire: pairs with the CAS in ask. */
-    return (pawl_load64_acquire(&c->interrupt.stop) & PAWL_STOP) != 0;
+    struct pawl_interrupt *in = pawl_task_heeds();
+    struct pawl_carrier *c = pawl_carrier_self_;
+
+    if (in == NULL && c != NULL)
+        in = &c->interrupt;
+    return in;
 }
 
 bool pawl_thread_stop_requested(void)
 {
-    const struct pawl_carrier *c = pawl_carrier_self_;
+    const struct pawl_interrupt *in = heeded();
 
-    if (c == NULL || !is_asked(c))
-        return false; /* without a handle, nobody can ask */
-    pawl_tsan_acquire(c->thread);
+    /* acquire: pairs with the CAS in pawl_interrupt_raise. */
+    if (in == NULL || (pawl_load64_acquire(&in->stop) & PAWL_STOP) == 0)
+        return false;
+    pawl_tsan_acquire(in);
     return true;
 }
 
@@ -106,22 +115,19 @@ bool pawl_thread_stop_requested(void)
 
 static int look(pawl_wait_item *item, bool first)
 {
-    const struct pawl_carrier *c = item->object_;
-
     (void)first;
-    if (c != pawl_carrier_self_)
+    if (item->object_ == NULL || item->object_ != heeded())
         return -EINVAL; /* no memory for a handle, or another thread's item */
     return pawl_thread_stop_requested() ? 0 : -EAGAIN;
 }
 
 static bool watch(const pawl_wait_item *item, struct pawl_watch *w)
 {
-    struct pawl_carrier *c = item->object_;
+    struct pawl_interrupt *in = item->object_;
     /* relaxed: the kernel compares it again. */
-    uint64_t seen = pawl_load64_relaxed(&c->interrupt.stop);
+    uint64_t seen = pawl_load64_relaxed(&in->stop);
 
-    *w = (struct pawl_watch){pawl_low_half(&c->interrupt.stop), (uint32_t)seen,
-                             false};
+    *w = (struct pawl_watch){pawl_low_half(&in->stop), (uint32_t)seen, false};
     return (seen & PAWL_STOP) == 0;
 }
 
@@ -129,19 +135,20 @@ pawl_wait_item pawl_thread_stop_wait_item(void)
 {
     static const struct pawl_waitable how = {.look = look, .watch = watch};
 
-    return pawl_waitable_item(pawl_carrier_self(), &how);
+    (void)pawl_carrier_self();
+    return pawl_waitable_item(heeded(), &how);
 }
 
 /* -- One call -------------------------------------------------------------------- */
 
 void pawl_thread_interruptible_begin_(void)
 {
-    struct pawl_carrier *c = pawl_carrier_self_;
+    struct pawl_interrupt *in = heeded();
 
     pawl_self_.interrupted = false;
-    if (c == NULL)
-        return; /* without a handle, nobody can ask */
-    pawl_self_.interrupt = &c->interrupt;
+    if (in == NULL)
+        return;
+    pawl_self_.interrupt = in;
     pawl_self_.interruptible++;
 }
 

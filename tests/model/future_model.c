@@ -45,13 +45,45 @@ static void setup_shared(void)
 }
 
 /* Of the pool: none of these futures is a task of one. */
-int pawl_task_wait_begins(pawl_future *f, pawl_deadline until, bool *spins)
+int pawl_task_wait_begins(const pawl_future *f, bool *spins)
 {
     (void)f;
-    (void)until;
     (void)spins;
     CHECK(!"a task");
     return 0;
+}
+
+bool pawl_task_may_help(void)
+{
+    return false;
+}
+
+struct pawl_worker *pawl_task_helper(const pawl_future *f)
+{
+    (void)f;
+    CHECK(!"a task");
+    return NULL;
+}
+
+int pawl_help(struct pawl_worker *helper, const struct pawl_watch *w,
+              pawl_deadline until)
+{
+    (void)helper;
+    (void)w;
+    (void)until;
+    CHECK(!"a task");
+    return 0;
+}
+
+void pawl_help_ends(struct pawl_worker *helper)
+{
+    (void)helper;
+}
+
+void pawl_task_stop(pawl_future *f)
+{
+    (void)f;
+    CHECK(!"a task");
 }
 
 /* ---- outcomes --------------------------------------------------------------- */
