@@ -241,7 +241,9 @@ typedef struct pawl_map_options {
 
 /* Have fn called for 0 .. n - 1 by the workers, to get the results in that order.
  *
- * Returns    0;  -EINVAL;  -ENOMEM;  -ESHUTDOWN, -ENOTRECOVERABLE, -ECHILD. */
+ * Returns    0;  -EINVAL;  -ENOMEM;  -ESHUTDOWN, -ENOTRECOVERABLE, -ECHILD;  what
+ *            pawl_thread_start returns, if there is no worker and none can be
+ *            started. */
 PAWL_API int pawl_map_create(pawl_map **map, pawl_pool *pool, size_t n,
                              pawl_map_fn fn, void *context,
                              const pawl_map_options *options);

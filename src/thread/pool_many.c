@@ -100,8 +100,8 @@ int pawl_pool_for(pawl_pool *pool, size_t begin, size_t end, size_t grain,
     int err = pawl_pool_may_submit(pool);
     uint32_t calm;
 
-    if (err != 0)
-        return err;
+    if (err == -ESHUTDOWN || err == -ENOTRECOVERABLE || err == -ECHILD)
+        return err; /* else there is no worker, and none to be had */
     calm = pawl_uninterruptible_begin(); /* the helpers are on this stack */
     l.threads = n > 0 ? threads_for(pool, n, l.grain) : 1;
     for (; helpers + 1 < l.threads; helpers++) {
