@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include <pawl/base.h>
+#include <pawl/mutex.h>
 
 PAWL_BEGIN_DECLS
 
@@ -26,6 +27,17 @@ typedef void (*pawl_fork_fn)(void *context);
  * Returns    0;  -ENOMEM. */
 PAWL_API int pawl_at_fork(pawl_fork_fn before, pawl_fork_fn in_parent,
                           pawl_fork_fn in_child, void *context);
+
+/* Guard what *m protects: from now on every fork takes *m before, and both sides
+ * release it afterwards, so that the child finds it free, and what it protects
+ * whole, whichever thread was inside.  Several are taken in reverse order of their
+ * registration.  A thread that forks while it holds *m keeps it, on both sides.
+ *
+ * There is no way back: *m is to stay.
+ *
+ * Returns    0;  -EINVAL *m is shared, so it stays the parent's, or ownerless;
+ *            -ENOMEM. */
+PAWL_API int pawl_fork_guard(pawl_mutex *m);
 
 /* Fork, when what stdout and stderr have buffered is written: otherwise it would
  * be written twice.  Flush other streams before, if they need it: here they are

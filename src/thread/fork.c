@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "atomic/ops.h"
+#include "futex/mutex_core.h"
 
 struct hook {
     pawl_fork_fn before, in_parent, in_child;
@@ -123,4 +124,54 @@ pid_t pawl_fork(void)
         pid = -errno;
     errno = saved;
     return pid;
+}
+
+/* -- Guarded locks ------------------------------------------------------------ */
+
+struct guarded {
+    pawl_mutex *mutex;
+    int err; /* of the lock for this fork: under *mutex */
+};
+
+PAWL_NO_TSA_ static void take(void *context)
+{
+    struct guarded *g = context;
+    uint32_t calm = pawl_uninterruptible_begin();
+    int err = pawl_mutex_lock(g->mutex);
+
+    pawl_uninterruptible_end(calm);
+    if (err != -ENOTRECOVERABLE)
+        g->err = err;
+}
+
+/* In the child too: the thread that forked holds there what it held. */
+PAWL_NO_TSA_ static void give(void *context)
+{
+    const struct guarded *g = context;
+
+    if (!pawl_mutex_is_mine(g->mutex))
+        return; /* nobody will ever have it again */
+    if (g->err == -EOWNERDEAD)
+        pawl_mutex_put_back(g->mutex); /* the next holder is told */
+    else if (g->err == 0)
+        pawl_mutex_unlock(g->mutex);
+}
+
+int pawl_fork_guard(pawl_mutex *m)
+{
+    /* relaxed: the mode is constant. */
+    uint32_t mode = pawl_load_high_relaxed(&m->word_);
+    struct guarded *g;
+    int err;
+
+    if ((mode & (PAWL_SHARED | PAWL_OWNERLESS)) != 0)
+        return -EINVAL;
+    g = malloc(sizeof *g);
+    if (g == NULL)
+        return -ENOMEM;
+    *g = (struct guarded){.mutex = m};
+    err = pawl_at_fork(take, give, give, g);
+    if (err != 0)
+        free(g);
+    return err;
 }

@@ -365,3 +365,89 @@ TEST(thread_fork.checked_fork_warns)
     pawl_event_set(&go);
     CHECK_OK(pawl_thread_join(&t, NULL));
 }
+
+/* ---- guards (K-02) ---------------------------------------------------------- */
+
+static struct {
+    pawl_mutex first;
+    pawl_mutex second;
+    int pair[2]; /* equal, unless somebody is inside */
+    atomic_bool ends;
+} guarded;
+
+/* Inside of both for most of the time. */
+static int change_the_pair(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&guarded.ends)) {
+        CHECK_OK(pawl_mutex_lock(&guarded.second));
+        CHECK_OK(pawl_mutex_lock(&guarded.first));
+        guarded.pair[0]++;
+        sched_yield();
+        guarded.pair[1]++;
+        CHECK_OK(pawl_mutex_unlock(&guarded.first));
+        CHECK_OK(pawl_mutex_unlock(&guarded.second));
+    }
+    return 0;
+}
+
+/* K-02: the child finds what is guarded whole, and its locks free. */
+TEST(thread_fork.guarded_locks_are_free_in_the_child)
+{
+    pawl_mutex shared = PAWL_MUTEX_INIT_FLAGS(PAWL_SHARED);
+    pawl_mutex ownerless = PAWL_MUTEX_INIT_FLAGS(PAWL_OWNERLESS);
+    pawl_thread t[2];
+
+    CHECK_ERR(pawl_fork_guard(&shared), -EINVAL);
+    CHECK_ERR(pawl_fork_guard(&ownerless), -EINVAL);
+    CHECK_OK(pawl_fork_guard(&guarded.first)); /* taken last */
+    CHECK_OK(pawl_fork_guard(&guarded.second));
+    for (int i = 0; i < 2; i++)
+        begin(&t[i], change_the_pair, NULL);
+    for (int i = 0; i < test_iterations(100); i++) {
+        if (in_child()) {
+            CHECK_OK(pawl_mutex_try_lock(&guarded.second));
+            CHECK_OK(pawl_mutex_try_lock(&guarded.first));
+            CHECK_EQ(guarded.pair[0], guarded.pair[1]);
+            _exit(0);
+        }
+        CHECK(!pawl_mutex_is_mine(&guarded.first));
+        CHECK(!pawl_mutex_is_mine(&guarded.second));
+    }
+    atomic_store(&guarded.ends, true);
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(pawl_thread_join(&t[i], NULL));
+}
+
+static int hold_and_end(void *m)
+{
+    return pawl_mutex_lock(m);
+}
+
+/* K-02: who forks inside stays inside, on both sides; what a dead thread has left
+ * is told to the next holder, not to the fork. */
+TEST(thread_fork.guard_leaves_what_the_forking_thread_holds)
+{
+    pawl_thread t;
+
+    CHECK_OK(pawl_fork_guard(&guarded.first));
+    CHECK_OK(pawl_mutex_lock(&guarded.first));
+    if (in_child()) {
+        CHECK_OK(pawl_mutex_unlock(&guarded.first));
+        _exit(0);
+    }
+    CHECK_OK(pawl_mutex_unlock(&guarded.first));
+
+    begin(&t, hold_and_end, &guarded.first);
+    CHECK_OK(pawl_thread_join(&t, NULL));
+    if (in_child()) {
+        CHECK_ERR(pawl_mutex_lock(&guarded.first), -EOWNERDEAD);
+        _exit(0);
+    }
+    CHECK_ERR(pawl_mutex_lock(&guarded.first), -EOWNERDEAD);
+    CHECK_OK(pawl_mutex_unlock(&guarded.first)); /* lost */
+    if (in_child()) {
+        CHECK_ERR(pawl_mutex_lock(&guarded.first), -ENOTRECOVERABLE);
+        _exit(0);
+    }
+}
