@@ -273,6 +273,12 @@ PAWL_API pawl_wait_item pawl_thread_stop_wait_item(void);
 PAWL_API void pawl_thread_interruptible_begin_(void);
 PAWL_API int pawl_thread_interruptible_end_(int err);
 
+/* Send the main thread a signal, such as SIGINT, as if it had come from outside:
+ * if it has a handler, that runs there.
+ *
+ * Returns    0;  -EINVAL no such signal;  -ESRCH it has ended. */
+PAWL_API int pawl_thread_interrupt_main(int signal);
+
 /* ---- questions ----------------------------------------------------------- */
 
 /* Whether it has been started and has not ended, its destructors of thread-local

@@ -10,6 +10,8 @@
 #include <pawl/thread.h>
 
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/compiler.h"
 #include "base/tsan.h"
@@ -109,6 +111,19 @@ bool pawl_thread_stop_requested(void)
         return false;
     pawl_tsan_acquire(in);
     return true;
+}
+
+int pawl_thread_interrupt_main(int signal)
+{
+    int saved = errno; /* pawl never changes errno */
+    int err = 0;
+
+    if (signal <= 0) /* 0 is none: it would only ask whether there is somebody */
+        return -EINVAL;
+    if (syscall(SYS_tgkill, getpid(), getpid(), signal) != 0)
+        err = -errno;
+    errno = saved;
+    return err;
 }
 
 /* -- In a wait set ------------------------------------------------------------ */

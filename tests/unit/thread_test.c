@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -917,4 +918,67 @@ TEST(thread.readers_of_the_registry_may_end)
         CHECK_OK(pawl_thread_join(&t, &status));
         CHECK_EQ(status, 0);
     }
+}
+
+/* ---- odds and ends ------------------------------------------------------------ */
+
+static pawl_thread *called_by;
+
+static int note_caller(void *unused)
+{
+    (void)unused;
+    called_by = pawl_thread_current();
+    return 5;
+}
+
+/* T-03: called directly, the function of a thread is a function: no other thread
+ * runs it, and the object is as it was. */
+TEST(thread.function_can_be_called_directly)
+{
+    pawl_thread t;
+    int status = 0;
+
+    CHECK_OK(pawl_thread_init(&t, note_caller, NULL, NULL));
+    CHECK_EQ(note_caller(NULL), 5);
+    CHECK(called_by == pawl_thread_main());
+    CHECK_ERR(pawl_thread_try_join(&t, NULL), -ESRCH);
+    CHECK_OK(pawl_thread_start(&t));
+    CHECK_OK(pawl_thread_join(&t, &status));
+    CHECK_EQ(status, 5);
+    CHECK(called_by == &t);
+}
+
+static volatile sig_atomic_t interrupted_tid;
+
+static void note_interruption(int signal)
+{
+    (void)signal;
+    interrupted_tid = (sig_atomic_t)gettid();
+}
+
+static int interrupt(void *go)
+{
+    CHECK_ERR(pawl_thread_interrupt_main(0), -EINVAL);
+    CHECK_ERR(pawl_thread_interrupt_main(-1), -EINVAL);
+    CHECK_ERR(pawl_thread_interrupt_main(4000), -EINVAL);
+    CHECK_OK(pawl_thread_interrupt_main(SIGINT));
+    while (interrupted_tid == 0)
+        sched_yield();
+    pawl_event_set(go);
+    return 0;
+}
+
+/* T-19: the handler runs in the main thread, whose wait goes on. */
+TEST(thread.main_can_be_interrupted)
+{
+    struct sigaction action = {.sa_handler = note_interruption};
+    pawl_event go = PAWL_EVENT_INIT;
+    pawl_thread t;
+
+    CHECK_EQ(sigaction(SIGINT, &action, NULL), 0);
+    CHECK_OK(pawl_thread_init(&t, interrupt, &go, NULL));
+    CHECK_OK(pawl_thread_start(&t));
+    CHECK_OK(pawl_event_wait(&go));
+    CHECK_EQ(interrupted_tid, getpid());
+    CHECK_OK(pawl_thread_join(&t, NULL));
 }
