@@ -242,17 +242,20 @@ static void equip(struct pawl_carrier *c, pawl_thread *t,
 
 /* -- The end of a thread ------------------------------------------------------ */
 
-/* Tell all who wait for it. */
-static void publish(pawl_thread *t, int status)
+/* Tell all who wait for it.  Returns whether its OS thread will be joined. */
+static bool publish(pawl_thread *t, int status)
 {
     pawl_u32 *state = &t->state_;
+    uint32_t seen;
 
     t->status_ = status;
     pawl_tsan_release(t);
     /* seq_cst: a release, which pairs with the acquire in the joins.  The object
      * may be gone after this. */
-    if ((pawl_swap_seq(state, PAWL_T_ENDED) & PAWL_T_SLEEPERS) != 0)
+    seen = pawl_swap_seq(state, PAWL_T_ENDED);
+    if ((seen & PAWL_T_SLEEPERS) != 0)
         pawl_watchers_wake(state, false);
+    return (seen & PAWL_T_AWAITED) != 0;
 }
 
 /* A thread has ended: what ends with it.  Not if the program ends and does not
@@ -286,6 +289,7 @@ static void thread_ends(void *round)
 {
     struct pawl_carrier *c = pawl_carrier_self_;
     uintptr_t n = (uintptr_t)round;
+    bool is_awaited = false;
     pawl_thread *t;
 
     if (c == NULL)
@@ -301,9 +305,11 @@ static void thread_ends(void *round)
             /* relaxed: nobody waits for it. */
             pawl_store_relaxed(&t->state_, PAWL_T_ENDED);
         else
-            publish(t, c->status);
+            is_awaited = publish(t, c->status);
         pawl_exit_notice();
     }
+    if (c->is_joinable && !is_awaited)
+        pthread_detach(pthread_self());
     pawl_carrier_self_ = NULL;
     if (c == main_now) /* stays, for who asks for it */
         main_is_gone();
@@ -702,14 +708,16 @@ int pawl_thread_exit(int status)
 
 /* -- Starting ------------------------------------------------------------------ */
 
-static int make_attr(pthread_attr_t *attr, const pawl_thread *t, size_t size)
+static int make_attr(pthread_attr_t *attr, const pawl_thread *t, size_t size,
+                     bool is_joinable)
 {
     struct sched_param param = {.sched_priority = t->priority_};
     int err = pthread_attr_init(attr);
 
     if (err != 0)
         return err;
-    pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
+    if (!is_joinable)
+        pthread_attr_setdetachstate(attr, PTHREAD_CREATE_DETACHED);
     if (t->stack_ != NULL)
         err = pthread_attr_setstack(attr, t->stack_, size);
     else if (size != 0)
@@ -754,7 +762,8 @@ struct pawl_carrier *pawl_carrier_make(void)
 
 int pawl_carrier_for(const pawl_thread *t, struct pawl_carrier **found)
 {
-    bool is_special = (t->flags_ & PAWL_T_NO_CACHE) != 0;
+    bool is_special =
+        (t->flags_ & PAWL_T_NO_CACHE) != 0 || !pawl_cache_is_on();
     struct pawl_carrier *c;
 
     if (!is_prepared() || pawl_exit_add(NULL) != 0)
@@ -795,19 +804,24 @@ static void go_parked(struct pawl_carrier *c, pawl_thread *t,
 static int go_fresh(struct pawl_carrier *c, pawl_thread *t,
                     struct pawl_gate *gate, uint64_t *ident)
 {
+    bool is_joinable = c->is_special && (t->flags_ & PAWL_T_DAEMON) == 0;
+    uint64_t serial = t->serial_;
     pthread_attr_t attr;
     pthread_t thread;
     int err;
 
+    c->is_joinable = is_joinable;
     announce(c, t);
     equip(c, t, gate);
     pawl_registry_add(c);
     pawl_tsan_release(c);
-    err = make_attr(&attr, t, c->stack_size);
+    err = make_attr(&attr, t, c->stack_size, is_joinable);
     if (err == 0) {
         err = pthread_create(&thread, &attr, carrier_main, c);
         pthread_attr_destroy(&attr);
     }
+    if (err == 0 && is_joinable)
+        pawl_join_remember(serial, thread);
     if (err == 0 && ident != NULL)
         *ident = (uint64_t)(uintptr_t)thread;
     if (err != 0) {

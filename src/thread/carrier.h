@@ -43,6 +43,7 @@ enum {
     PAWL_T_PHASE = 7,
 };
 #define PAWL_T_SLEEPERS (UINT32_C(1) << 31)
+#define PAWL_T_AWAITED (UINT32_C(1) << 30) /* see join.c */
 
 /* In tid_ of a pawl_thread: somebody waits until the thread says who it is. */
 #define PAWL_T_ASKED (UINT32_C(1) << 31)
@@ -113,6 +114,7 @@ struct pawl_carrier {
     struct pawl_carrier *prev;
     bool is_noticed; /* a pthread key notices its end */
     bool is_special; /* not to be parked */
+    bool is_joinable; /* as a pthread, until it has said that it has ended */
 
     /* Its own. */
     int status __attribute__((

@@ -2,6 +2,13 @@
  *
  * join.c - waiting for the end of threads; the word is drawn in thread.c.
  *
+ * Most of what a thread costs that gets an OS thread of its own is the birth and
+ * the death of that.  Who is told of the end by a wake, and then starts the next
+ * one, does so beside a thread that is still dying: with one CPU for both, that
+ * took twice as long.  So who has started it, and waits for ever, leaves AWAITED
+ * and sleeps in pthread_join; without AWAITED the thread detaches itself when it
+ * tells its end.
+ *
  * I1  t->joining_ is u  =>  t's thread is in a join of u without deadline, and
  *     has not decided to return; so *u is valid.
  */
@@ -127,6 +134,51 @@ static int sleep_on(pawl_thread *t, pawl_deadline until)
     return seen != 0 ? seen : err;
 }
 
+/* -- The OS thread -------------------------------------------------------------- */
+
+/* The last ones that the calling thread has started. */
+#define STARTED 8
+
+static _Thread_local struct {
+    uint64_t serial; /* 0: none */
+    pthread_t thread;
+} started[STARTED];
+
+void pawl_join_remember(uint64_t serial, pthread_t thread)
+{
+    started[serial % STARTED].serial = serial;
+    started[serial % STARTED].thread = thread;
+}
+
+/* Say in the word that the OS thread will be joined; false: it does not run. */
+static bool mark_awaited(pawl_thread *t)
+{
+    /* relaxed: a hint; the CAS decides. */
+    uint32_t seen = pawl_load_relaxed(&t->state_);
+
+    do
+        if ((seen & PAWL_T_PHASE) != PAWL_T_RUNNING)
+            return false;
+    /* relaxed: publishes nothing; the thread looks at it when it ends. */
+    while (!pawl_cas_relaxed(&t->state_, &seen, seen | PAWL_T_AWAITED));
+    return true;
+}
+
+/* Sleep until *t's OS thread is gone, if that is known and can be waited for. */
+static void await_os_thread(pawl_thread *t)
+{
+    size_t i = t->serial_ % STARTED;
+    int cancel;
+
+    if (started[i].serial != t->serial_ || pawl_self_.interruptible != 0 ||
+        !mark_awaited(t))
+        return;
+    started[i].serial = 0;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    pthread_join(started[i].thread, NULL);
+    pthread_setcancelstate(cancel, NULL);
+}
+
 static PAWL_COLD int join_slow(pawl_thread *t, pawl_deadline until)
 {
     struct pawl_carrier *c;
@@ -147,6 +199,8 @@ static PAWL_COLD int join_slow(pawl_thread *t, pawl_deadline until)
         if (!has_edge)
             return -EDEADLK;
     }
+    if (until == PAWL_FOREVER)
+        await_os_thread(t);
     err = sleep_on(t, until);
     if (has_edge)
         remove_edge(c->thread);

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * join.h - what a fork does to those who wait for threads.
+ * join.h - what those who wait for threads have to know.
  */
 #ifndef PAWL_THREAD_JOIN_H
 #define PAWL_THREAD_JOIN_H
+
+#include <pthread.h>
 
 #include <pawl/thread.h>
 
 /* In a forked child: only this thread is left; NULL: it has no handle. */
 void pawl_join_in_child(pawl_thread *left);
+
+/* The calling thread has started the one with this serial in an OS thread of its
+ * own, which is joinable until its end. */
+void pawl_join_remember(uint64_t serial, pthread_t thread);
 
 #endif /* PAWL_THREAD_JOIN_H */

@@ -903,6 +903,62 @@ static int list_threads(void *arg)
     return pawl_thread_enumerate(infos, 4) >= 2 ? 0 : 1;
 }
 
+enum way { BY_STARTER, WITH_DEADLINE, BY_ANOTHER, BY_BOTH, BY_NOBODY, WAYS };
+
+static void start_and_wait(enum way way)
+{
+    pawl_thread_options o = {.size = sizeof o, .stack_size = (size_t)8 << 20};
+    pawl_event go = PAWL_EVENT_INIT;
+    pawl_thread t;
+    pawl_thread other;
+    bool is_joined = way == BY_ANOTHER || way == BY_BOTH;
+
+    CHECK_OK(pawl_thread_init(&t, wait_for, &go, &o));
+    CHECK_OK(pawl_thread_start(&t));
+    if (is_joined) {
+        CHECK_OK(pawl_thread_init(&other, join_it, &t, NULL));
+        CHECK_OK(pawl_thread_start(&other));
+    }
+    pawl_event_set(&go);
+    if (way == BY_STARTER || way == BY_BOTH)
+        CHECK_OK(pawl_thread_join(&t, NULL));
+    if (way == WITH_DEADLINE)
+        CHECK_OK(pawl_thread_join_until(&t, pawl_after_ms(60000), NULL));
+    if (is_joined)
+        CHECK_OK(pawl_thread_join(&other, NULL));
+    while (way == BY_NOBODY && pawl_thread_is_alive(&t))
+        sched_yield();
+}
+
+static size_t mapped_bytes(void)
+{
+    FILE *f = fopen("/proc/self/statm", "r");
+    size_t pages = 0;
+
+    CHECK(f != NULL);
+    CHECK_EQ(fscanf(f, "%zu", &pages), 1);
+    fclose(f);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* T-05: an OS thread of its own goes with the thread, whoever joins that, and
+ * however, or nobody. */
+TEST(thread.os_thread_goes_whoever_joins_it)
+{
+    enum { THREADS = 100 };
+
+    setenv("PAWL_SPIN", "0", 1); /* who joins sleeps */
+    for (int way = 0; way < WAYS; way++) {
+        size_t before;
+
+        start_and_wait((enum way)way);
+        before = mapped_bytes();
+        for (int i = 0; i < THREADS; i++)
+            start_and_wait((enum way)way);
+        CHECK(mapped_bytes() < before + THREADS / 2 * ((size_t)8 << 20));
+    }
+}
+
 /* Readers of the registry that have ended are not waited for, nor looked at, when
  * carriers are freed: after every 32 ends. */
 TEST(thread.readers_of_the_registry_may_end)
