@@ -42,7 +42,7 @@
  * The end     main's return, or exit(), waits for all threads that are not
  *   daemons: see "the end of the program" below.
  * OS threads  one that has run a thread is parked for a while and runs the next,
- *   which makes start and join some hundred times as fast as with a new one.  The
+ *   which makes start and join ten to twenty times as fast as with a new one.  The
  *   next thread finds the signal mask, the CPUs, the scheduling and the name of a
  *   new one, and locks that the last one held are ownerless; pawl_local values
  *   are destroyed.  But plain _Thread_local variables, values of pthread keys,

@@ -143,6 +143,9 @@ struct pawl_map {
     size_t parts;     /* room for so many at once */
     size_t submitted; /* elements, of which ... */
     size_t yielded;   /* ... so many have been */
+    size_t at;        /* the part of the next one */
+    bool is_over;     /* ... has been waited for, and ... */
+    int outcome;      /* ... 0 or -ECANCELED */
     struct element *elements;
     struct part part[];
 };
@@ -240,29 +243,53 @@ int pawl_map_create(pawl_map **map, pawl_pool *pool, size_t n, pawl_map_fn fn,
     return 0;
 }
 
-int pawl_map_next_until(pawl_map *map, int *status, void **value,
-                        pawl_deadline until)
+/* Wait for the part of the next element. */
+static int await_part(pawl_map *m, pawl_deadline until)
 {
-    struct part *p = &map->part[map->yielded / map->chunk % map->parts];
-    const struct element *e;
+    struct part *p = &m->part[m->at];
     int err = -ECANCELED;
 
-    if (map->yielded == map->n)
-        return -ESHUTDOWN;
     if (p->is_submitted)
         err = pawl_future_result_until(&p->task.future, NULL, NULL, until);
     if (err != 0 && err != -ECANCELED)
         return err;
+    m->is_over = true;
+    m->outcome = err;
+    return 0;
+}
+
+/* All of it has been yielded. */
+static void leave_part(pawl_map *m)
+{
+    (void)pawl_task_settle(&m->part[m->at].task);
+    (void)submit_next(m);
+    m->at = m->at + 1 < m->parts ? m->at + 1 : 0;
+    m->is_over = false;
+}
+
+int pawl_map_next_until(pawl_map *map, int *status, void **value,
+                        pawl_deadline until)
+{
+    const struct part *p = &map->part[map->at];
+    const struct element *e;
+    int err = map->outcome;
+
+    if (map->yielded == map->n)
+        return -ESHUTDOWN;
+    if (pawl_unlikely(!map->is_over)) {
+        err = await_part(map, until);
+        if (err != 0)
+            return err;
+        err = map->outcome;
+    }
     e = &p->element[map->yielded - p->first];
     if (err == 0 && status != NULL)
         *status = e->status;
     if (err == 0 && value != NULL)
         *value = e->value;
     map->yielded++;
-    if (map->yielded == p->first + p->n) {
-        (void)pawl_task_settle(&p->task);
-        (void)submit_next(map);
-    }
+    if (pawl_unlikely(map->yielded == p->first + p->n))
+        leave_part(map);
     return err;
 }
 
