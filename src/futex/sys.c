@@ -333,7 +333,7 @@ int pawl_futex_doze(pawl_u32 *word, uint32_t expected, pawl_deadline until,
     if (until <= next)
         return pawl_futex_wait(word, expected, until, shared, channels);
     err = pawl_futex_wait(word, expected, next, shared, channels);
-    return err == -ETIMEDOUT ? -EAGAIN : err;
+    return err == -ETIMEDOUT && !pawl_self_.interrupted ? -EAGAIN : err;
 }
 
 int pawl_futex_wait_any(const struct pawl_watch *watch, size_t n,

@@ -149,6 +149,7 @@ static inline void seam_spin_ends(struct pawl_spin *s, bool paid)
 }
 
 #define pawl_futex_wait seam_wait
+#define pawl_futex_doze seam_wait
 #define pawl_futex_wait_any seam_wait_any
 #define pawl_futex_can_wait_any seam_can_wait_any
 #define pawl_wait_begins seam_wait_begins

@@ -29,7 +29,9 @@ static int noting_wake(pawl_u32 *word, int count, bool shared,
 }
 
 #undef pawl_futex_wait
+#undef pawl_futex_doze
 #define pawl_futex_wait noting_wait
+#define pawl_futex_doze noting_wait
 #define pawl_futex_wake noting_wake
 #include "futex/eventcount.c"
 

@@ -102,6 +102,12 @@ int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
     return 0;
 }
 
+int pawl_futex_doze(pawl_u32 *word, uint32_t expected, pawl_deadline until,
+                    bool shared, uint32_t channels)
+{
+    return pawl_futex_wait(word, expected, until, shared, channels);
+}
+
 int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels)
 {
     int woken = 0;

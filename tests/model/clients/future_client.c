@@ -11,13 +11,35 @@ static int made; /* published by the set */
 static int cancelled;
 
 /* Of the pool: this future is no task of one. */
-int pawl_task_wait_begins(pawl_future *future, pawl_deadline until, bool *spins)
+int pawl_task_wait_begins(const pawl_future *future, bool *spins)
 {
     (void)future;
-    (void)until;
     (void)spins;
     assert(!"a task");
     return 0;
+}
+
+struct pawl_worker *pawl_task_helper(const pawl_future *future)
+{
+    (void)future;
+    assert(!"a task");
+    return NULL;
+}
+
+int pawl_help(struct pawl_worker *helper, const struct pawl_watch *w,
+              pawl_deadline until)
+{
+    (void)helper;
+    (void)w;
+    (void)until;
+    assert(!"a worker");
+    return 0;
+}
+
+void pawl_task_stop(pawl_future *future)
+{
+    (void)future;
+    assert(!"a task");
 }
 
 static void set_it(void)
