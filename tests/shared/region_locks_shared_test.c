@@ -199,6 +199,32 @@ TEST(region_locks.a_waiter_is_woken_by_the_death_not_by_a_look)
     pawl_region_free(region);
 }
 
+static uint64_t word_of(const pawl_mutex *m)
+{
+    return __atomic_load_n(&m->word_.v_, __ATOMIC_RELAXED);
+}
+
+/* NAMED, and not SPINNING: it starves. */
+TEST(region_locks.what_the_dead_have_marked_is_not_reserved)
+{
+    struct scene *s = scene_make(3);
+    pid_t waiter = test_spawn_child(lock_and_pause, s);
+
+    until_stage(s, 1);
+    kill_child(waiter);
+    CHECK_ERR(pawl_mutex_lock(&s->mutex), -EOWNERDEAD);
+    CHECK_OK(pawl_mutex_consistent(&s->mutex));
+    waiter = test_spawn_child(lock_and_pause, s);
+    while ((word_of(&s->mutex) >> 36 & 3) != 2)
+        sched_yield();
+    kill_child(waiter);
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+    CHECK_OK(pawl_mutex_try_lock(&s->mutex));
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+    CHECK_EQ((int)(word_of(&s->mutex) >> 36 & 3), 0);
+    pawl_region_free(region);
+}
+
 /* ---- threads -------------------------------------------------------------------- */
 
 static void thread_locks(void *arg)
