@@ -7,11 +7,11 @@
  *   shared_queue/flow1024
  *   shared_queue/echo64      a record there and one back
  *
- * One record is one call at each end.  Each process has a CPU of its own.
+ * One record is one call at each end.  The scheduler decides where they run: a process
+ * that may use one CPU only does not spin.
  */
 #include <fcntl.h>
 #include <mqueue.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -203,51 +203,26 @@ static size_t bytes_of(const struct bench_spec *spec)
     return spec->cs_ns; /* a parameter that locks use otherwise */
 }
 
-static void stay_on(int cpu)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET((size_t)cpu, &set);
-    sched_setaffinity(0, sizeof set, &set);
-}
-
-static bool two_cpus(int cpu[2], cpu_set_t *before)
-{
-    int n = 0;
-
-    if (sched_getaffinity(0, sizeof *before, before) != 0)
-        return false;
-    for (int i = 0; i < CPU_SETSIZE && n < 2; i++)
-        if (CPU_ISSET((size_t)i, before))
-            cpu[n++] = i;
-    return n == 2;
-}
-
 static void flow(bench_state *b, const struct bench_spec *spec)
 {
     const struct medium *m = medium_of(spec);
     size_t bytes = bytes_of(spec);
     char record[RECORD_MAX] = {0};
-    cpu_set_t before;
     struct lane l;
     uint64_t n = 0;
     uint64_t begin;
     uint64_t end;
-    int cpu[2];
     pid_t pid;
 
-    if (!two_cpus(cpu, &before) || !m->open(&l, bytes)) {
+    if (bench_cpus() < 2 || !m->open(&l, bytes)) {
         bench_skip(b, "not on this machine");
         return;
     }
     pid = fork();
     if (pid == 0) {
-        stay_on(cpu[1]);
         for (;;)
             m->put(&l, record, bytes);
     }
-    stay_on(cpu[0]);
     for (int i = 0; i < 1000; i++)
         m->get(&l, record, bytes);
     begin = bench_ticks();
@@ -261,7 +236,6 @@ static void flow(bench_state *b, const struct bench_spec *spec)
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     m->close(&l);
-    sched_setaffinity(0, sizeof before, &before);
     bench_result(b, (double)(end - begin) * bench_ns_per_tick / (double)n);
 }
 
@@ -270,29 +244,25 @@ static void echo(bench_state *b, const struct bench_spec *spec)
     const struct medium *m = medium_of(spec);
     size_t bytes = bytes_of(spec);
     char record[RECORD_MAX] = {0};
-    cpu_set_t before;
     struct lane there;
     struct lane back;
     uint64_t n = 0;
     uint64_t begin;
     uint64_t end;
-    int cpu[2];
     pid_t pid;
 
-    if (!two_cpus(cpu, &before) || !m->open(&there, bytes)) {
+    if (bench_cpus() < 2 || !m->open(&there, bytes)) {
         bench_skip(b, "not on this machine");
         return;
     }
     BENCH_CHECK(m->open(&back, bytes));
     pid = fork();
     if (pid == 0) {
-        stay_on(cpu[1]);
         for (;;) {
             m->get(&there, record, bytes);
             m->put(&back, record, bytes);
         }
     }
-    stay_on(cpu[0]);
     begin = bench_ticks();
     do {
         for (int i = 0; i < 10; i++) {
@@ -307,7 +277,6 @@ static void echo(bench_state *b, const struct bench_spec *spec)
     waitpid(pid, NULL, 0);
     m->close(&there);
     m->close(&back);
-    sched_setaffinity(0, sizeof before, &before);
     bench_result(b, (double)(end - begin) * bench_ns_per_tick / (double)n);
 }
 

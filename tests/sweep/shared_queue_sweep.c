@@ -74,6 +74,12 @@ static uint64_t get(void)
     return n;
 }
 
+static void fill(void)
+{
+    for (uint64_t n = 1; n <= plan.fill; n++)
+        put(n);
+}
+
 /* A participant that ends with a task in its hand. */
 static void get_and_end(void *unused)
 {
@@ -109,8 +115,8 @@ static void prepare(void *object)
                                      .tasks = plan.tasks}));
     s->at = pawl_shared_queue_offset(q);
     CHECK_OK(pawl_memory_keep(region_of(s), s->at));
-    for (uint64_t n = 1; n <= plan.fill; n++)
-        put(n);
+    if (plan.what != GET)
+        fill();
     if (plan.what == GET_ORPHAN || plan.what == RECOVER)
         test_join(test_thread(get_and_end, NULL));
 }
@@ -122,11 +128,23 @@ static void warm(void *object)
     uint64_t n = 99;
 
     hold(s);
-    if (plan.what == DONE)
+    switch (plan.what) {
+    case GET:
+        /* What it had in its hand before is no longer there: a record that is done,
+         * and one that was refused. */
+        put(n);
+        CHECK_EQ(get(), n);
+        fill();
+        if (plan.fill == CAPACITY)
+            CHECK_ERR(pawl_shared_queue_try_put(q, &n, sizeof n), -EAGAIN);
+        break;
+    case DONE:
         CHECK_EQ(pawl_shared_queue_try_get_task(q, &n, sizeof n, &s->task),
                  sizeof n);
-    else
+        break;
+    default:
         CHECK_ERR(pawl_shared_queue_try_put(q, &n, sizeof n + 1), -EMSGSIZE);
+    }
 }
 
 static void victim(void *object)
@@ -331,7 +349,8 @@ static void sweep_kind(enum pawl_shared_queue_kind kind, const char *name)
         {PUT, PAWL_TASKS_AGAIN, 3, "put into a full one"},
         {GET, PAWL_TASKS_NONE, 2, "get"},
         {GET, PAWL_TASKS_GONE, 2, "get, gone"},
-        {GET, PAWL_TASKS_AGAIN, 3, "get, again"},
+        {GET, PAWL_TASKS_AGAIN, 2, "get, again"},
+        {GET, PAWL_TASKS_AGAIN, 3, "get, again, after a refusal"},
         {GET, PAWL_TASKS_AGAIN, 0, "get from an empty one"},
         {DONE, PAWL_TASKS_AGAIN, 2, "task done"},
         {GET_ORPHAN, PAWL_TASKS_AGAIN, 1, "get of a dead one's"},

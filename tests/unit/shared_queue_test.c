@@ -262,9 +262,8 @@ TEST(shared_queue.tasks_are_counted_until_done)
     CHECK_EQ(pawl_shared_queue_unfinished(q), 0);
 }
 
-TEST(shared_queue.a_task_is_done_once)
+static void check_tickets(pawl_shared_queue *q)
 {
-    pawl_shared_queue *q = with_tasks(PAWL_TASKS_AGAIN);
     char buffer[SIZE];
     pawl_shared_task one;
     pawl_shared_task two;
@@ -276,11 +275,22 @@ TEST(shared_queue.a_task_is_done_once)
     CHECK_EQ(pawl_shared_queue_get_task(q, buffer, SIZE, &two), 2);
     CHECK_OK(pawl_shared_queue_task_done(q, &one));
     CHECK_ERR(pawl_shared_queue_task_done(q, &one), -EOVERFLOW); /* W-48 */
+    put(q, "d");
     get(q, "c");
+    get(q, "d");
     CHECK_ERR(pawl_shared_queue_task_done(q, &one), -EOVERFLOW);
     CHECK_OK(pawl_shared_queue_task_done(q, &two));
     CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
     CHECK_OK(pawl_shared_queue_try_join(q));
+}
+
+TEST(shared_queue.a_task_is_done_once)
+{
+    check_tickets(with_tasks(PAWL_TASKS_AGAIN));
+    check_tickets(
+        make(OPTIONS(.capacity = 3, .record_size = SIZE,
+                     .kind = PAWL_SHARED_DEQUE, .tasks = PAWL_TASKS_AGAIN)));
 }
 
 TEST(shared_queue.without_tasks_has_none)
