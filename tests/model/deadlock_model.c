@@ -186,6 +186,14 @@ MODEL(deadlock.none_with_a_link_that_is_gone, .setup = setup,
 /* A circle, and one more who comes between its members. */
 MODEL(deadlock.two_and_one_that_passes, .setup = setup,
       .threads = {ab, ba, only_b}, .check = one_at_most, .bounds = {2, 1, 0})
+/* B changes hands while the first one sleeps on; the walker must see the new
+ * holder. */
+static const char *const old_holder[] = {"B2A2A18A1A14B13A1B14AA2A8A1A46A",
+                                         NULL};
+
+MODEL(deadlock.three_and_one_that_passes, .setup = setup,
+      .threads = {ab_3, bc_3, ca_3, only_b}, .check = one_at_most, .spin = 2,
+      .bounds = {2, 1, 0}, .no_stray = true, .regressions = old_holder)
 
 /* -- Deadlines -------------------------------------------------------------------- */
 

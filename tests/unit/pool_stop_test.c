@@ -225,15 +225,21 @@ static struct {
     pawl_task last; /* never begun */
     pawl_event inner_runs;
     pawl_event asked;
-    int inner_status;
+    _Atomic pid_t tid;
 } nest;
 
 static int run_within(pawl_task *t, void *unused)
 {
+    pawl_deadline until = pawl_after_ms(30);
+
     (void)t;
     (void)unused;
+    nest.tid = gettid();
     pawl_event_set(&nest.inner_runs);
-    CHECK_OK(pawl_event_wait(&nest.asked)); /* called off by nobody */
+    /* Called off by nobody. */
+    CHECK_ERR(pawl_event_wait_until(&scene.never, until), -ETIMEDOUT);
+    CHECK(pawl_now() >= until);
+    CHECK_OK(pawl_event_wait(&nest.asked));
     CHECK(!pawl_thread_stop_requested());
     CHECK_ERR(PAWL_INTERRUPTIBLE(
                   pawl_event_wait_until(&scene.never, pawl_after_ms(1))),
@@ -249,7 +255,7 @@ static int wait_outside(pawl_task *t, void *unused)
     return PAWL_INTERRUPTIBLE(pawl_future_result(&nest.last.future, NULL, NULL));
 }
 
-TEST(pool_stop.request_is_not_for_what_runs_within)
+static void ask_the_outer(bool late)
 {
     pawl_pool *pool =
         make(&(pawl_pool_options){.max_workers = 2, .helps = true});
@@ -265,13 +271,29 @@ TEST(pool_stop.request_is_not_for_what_runs_within)
         sched_yield();
     CHECK_OK(pawl_pool_submit(pool, &nest.outer));
     CHECK_OK(pawl_event_wait(&nest.inner_runs));
-    CHECK_OK(pawl_future_request_stop(&nest.outer.future));
+    test_until_asleep(nest.tid);
+    if (!late)
+        CHECK_OK(pawl_future_request_stop(&nest.outer.future));
     pawl_event_set(&nest.asked);
     CHECK_EQ(status_of(&nest.inner), 7);
+    if (late) { /* for the outer one, it waits as before */
+        test_until_asleep(nest.tid);
+        CHECK_OK(pawl_future_request_stop(&nest.outer.future));
+    }
     CHECK_ERR(status_of(&nest.outer), -ECANCELED);
     CHECK_OK(pawl_future_request_stop(&nest.last.future));
     CHECK_ERR(status_of(&nest.last), -ECANCELED);
     CHECK_OK(pawl_pool_end(pool));
+}
+
+TEST(pool_stop.request_is_not_for_what_runs_within)
+{
+    ask_the_outer(false);
+}
+
+TEST(pool_stop.request_reaches_who_has_run_another_within)
+{
+    ask_the_outer(true);
 }
 
 /* A submit that a stop may end runs the task itself, which is not ended. */
@@ -320,9 +342,11 @@ static _Atomic int parts_done;
 
 static int be_a_part(size_t begin, size_t end, void *unused)
 {
+    pawl_deadline until = pawl_after_us(200);
+
     (void)unused;
-    CHECK_ERR(pawl_event_wait_until(&scene.never, pawl_after_us(200)),
-              -ETIMEDOUT);
+    CHECK_ERR(pawl_event_wait_until(&scene.never, until), -ETIMEDOUT);
+    CHECK(pawl_now() >= until);
     atomic_fetch_add(&parts_done, (int)(end - begin));
     return 0;
 }
