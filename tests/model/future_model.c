@@ -533,3 +533,30 @@ MODEL(future_many.as_completed_ended_early, .setup = setup,
       .threads = {take_some, set_0, set_1}, .bounds = {2, 0, 1})
 MODEL(future_many.as_completed_ended_early_of_one, .setup = setup,
       .threads = {take_some, set_both})
+
+/* ---- asking a task to stop ----------------------------------------------------- */
+
+static void ask_to_stop(void)
+{
+    MODEL_SET(s.data[1], 1);
+    CHECK_OK(pawl_future_request_stop(&s.f[0]));
+}
+
+static void work_until_asked(void)
+{
+    int err = pawl_future_begin(&s.f[0]);
+
+    CHECK(err == 0 || err == -ECANCELED);
+    if (err != 0)
+        return;
+    while (!pawl_future_stop_requested(&s.f[0]))
+        model_yield();
+    CHECK(MODEL_GET(s.data[1]) == 1);
+    set_0();
+}
+
+MODEL(future.asked_to_stop, .setup = setup,
+      .threads = {work_until_asked, ask_to_stop})
+MODEL(future.asked_to_stop_and_awaited, .setup = setup,
+      .threads = {work_until_asked, ask_to_stop, result},
+      .bounds = {2, 1, 0})
