@@ -203,9 +203,8 @@ static void fill_queue(enum pawl_queue_kind kind)
     pawl_queue *q;
     uint64_t item;
     int accepted = 0;
-    pawl_queue_options o = {.kind = kind,
-                            .element_size = sizeof item,
-                            .flags = PAWL_UNBOUNDED};
+    pawl_queue_options o = {
+        .kind = kind, .element_size = sizeof item, .flags = PAWL_UNBOUNDED};
 
     if (!may_fail(pawl_queue_create(&q, &o)))
         return;

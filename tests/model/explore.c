@@ -110,7 +110,7 @@ void model_register(struct model_scenario *scenario)
     struct model_scenario **last = &first;
 
     while (*last != NULL)
-        last = (struct model_scenario **)(uintptr_t)&(*last)->next;
+        last = (struct model_scenario **)(uintptr_t) & (*last)->next;
     *last = scenario;
 }
 
@@ -718,7 +718,8 @@ int main(int argc, char **argv)
     if (count == 0)
         usage(argv[0]);
     start = seconds_now() - start;
-    printf("%d scenarios, %d proved, %llu schedules in %.1f s (%.2f million per second), "
+    printf("%d scenarios, %d proved, %llu schedules in %.1f s (%.2f million "
+           "per second), "
            "seed %llu, %d failed\n",
            count, proved, (unsigned long long)all_runs, start,
            (double)all_runs / start * 1e-6, (unsigned long long)seed, failures);

@@ -33,10 +33,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <time.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <pawl/ring.h>
@@ -53,7 +53,7 @@
 #define HISTORY 16
 #define VIEWS (UINT32_C(1) << 24) /* words of what messages carry: a run's */
 #define CELLS 128                 /* plain data */
-#define SLOTS 512 /* of the tables of addresses: a power of two */
+#define SLOTS 512         /* of the tables of addresses: a power of two */
 #define STACK (256 << 10) /* only what is touched takes memory */
 #define REGIONS 96
 #define KEYS 6
@@ -168,7 +168,7 @@ static struct machine {
     struct pawl_self registered[MODEL_THREADS]; /* what threads have at first */
     uint32_t keys;
     uint32_t handlers;
-    uint32_t count;   /* threads */
+    uint32_t count;       /* threads */
     uint32_t of_scenario; /* of these, the first ones */
     uint32_t current;
     uint32_t ready;  /* bits: can run */
@@ -189,11 +189,11 @@ static struct machine {
     pawl_u32 fds[FDS]; /* what has been written and not read */
     struct view fd_views[FDS];
     uint32_t fds_used;
-    uint32_t rcu_readers; /* bits */
+    uint32_t rcu_readers;  /* bits */
     struct view rcu_begun; /* what writers knew as they began to wait */
     struct view rcu_left;  /* what readers knew as they left */
-    bool skipping;  /* steps in the trace */
-    bool exploring; /* threads run: otherwise memory is plain */
+    bool skipping;         /* steps in the trace */
+    bool exploring;        /* threads run: otherwise memory is plain */
 } M;
 
 bool model_tracing;
@@ -1401,9 +1401,8 @@ long model_syscall(long number, ...)
         if (op == FUTEX_WAIT_BITSET)
             result = kernel_wait(word, value, deadline_of(time), shared, last);
         else if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET)
-            result =
-                kernel_wake(word, (int)value, shared,
-                            op == FUTEX_WAKE ? PAWL_CHANNEL_ANY : last);
+            result = kernel_wake(word, (int)value, shared,
+                                 op == FUTEX_WAKE ? PAWL_CHANNEL_ANY : last);
         else if (op == FUTEX_CMP_REQUEUE)
             result = kernel_requeue(word, last, (int)value, to,
                                     (int)(uintptr_t)time, shared);
@@ -1839,9 +1838,8 @@ static void allocate_once(void)
 {
     if (M.carried != NULL)
         return;
-    M.carried =
-        mmap(NULL, VIEWS * sizeof *M.carried, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    M.carried = mmap(NULL, VIEWS * sizeof *M.carried, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     for (uint32_t i = 0; i < MODEL_THREADS; i++) {
         char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -128,11 +128,9 @@ static void one_task(void)
 MODEL(pool.one_task, .setup = setup_one, .threads = {one_task}, .check = check,
       .bounds = {2, 0, 0})
 MODEL(pool.one_task_and_who_waits, .setup = setup_started,
-      .threads = {one_task}, .check = check,
-      .bounds = {2, 0, 0})
+      .threads = {one_task}, .check = check, .bounds = {2, 0, 0})
 MODEL(pool.one_task_and_who_spins, .setup = setup_started,
-      .threads = {one_task}, .check = check, .spin = 1,
-      .bounds = {2, 0, 0})
+      .threads = {one_task}, .check = check, .spin = 1, .bounds = {2, 0, 0})
 
 /* The worker goes to bed while the second one comes. */
 static void one_after_the_other(void)
@@ -246,8 +244,8 @@ static void submit_chain(void)
 
 MODEL(pool.chain, .setup = setup_started, .threads = {submit_chain},
       .check = check, .bounds = {1, 1, 0})
-MODEL(pool.chain_for_two, .setup = setup_two_started,
-      .threads = {submit_chain}, .check = check, .bounds = {1, 0, 0})
+MODEL(pool.chain_for_two, .setup = setup_two_started, .threads = {submit_chain},
+      .check = check, .bounds = {1, 0, 0})
 
 /* Nobody has to run at the same time as another: with one that blocks, the other
  * one has to come.  A task that needs another is run beside it. */
@@ -310,8 +308,7 @@ static void drain(void)
 }
 
 MODEL(pool.drained_by_another, .setup = setup_started,
-      .threads = {submit_0_and_end, drain}, .check = check,
-      .bounds = {1, 1, 0})
+      .threads = {submit_0_and_end, drain}, .check = check, .bounds = {1, 1, 0})
 
 /* ---- the end -------------------------------------------------------------------------- */
 
@@ -323,8 +320,7 @@ static void shut_down_at_once(void)
 }
 
 MODEL(pool.ended_with_work, .setup = setup_one, .threads = {shut_down_at_once},
-      .check = check,
-      .bounds = {2, 0, 0})
+      .check = check, .bounds = {2, 0, 0})
 MODEL(pool.ended_with_work_for_two, .setup = setup_two_started,
       .threads = {shut_down_at_once}, .check = check, .bounds = {1, 0, 0})
 
@@ -338,8 +334,8 @@ MODEL(pool.ended_idle, .setup = setup_started, .threads = {only_end},
       .check = check)
 MODEL(pool.ended_idle_with_two, .setup = setup_two_started,
       .threads = {only_end}, .check = check, .bounds = {2, 0, 0})
-MODEL(pool.ended_by_two, .setup = setup_started, .threads = {only_end, only_end},
-      .check = check, .bounds = {1, 1, 0})
+MODEL(pool.ended_by_two, .setup = setup_started,
+      .threads = {only_end, only_end}, .check = check, .bounds = {1, 1, 0})
 
 /* What comes too late is refused, the rest is run. */
 static void submit_or_be_refused(void)
@@ -384,8 +380,7 @@ static void shut_down_and_cancel(void)
 }
 
 MODEL(pool.ended_and_cancelled, .setup = setup_started,
-      .threads = {shut_down_and_cancel}, .check = check,
-      .bounds = {1, 1, 1})
+      .threads = {shut_down_and_cancel}, .check = check, .bounds = {1, 1, 1})
 
 /* ---- cancelling -------------------------------------------------------------------------- */
 
@@ -446,8 +441,8 @@ static void submit_tree(void)
     end_pool();
 }
 
-MODEL(pool.stolen, .setup = setup_own, .threads = {submit_tree},
-      .check = check, .bounds = {1, 0, 0})
+MODEL(pool.stolen, .setup = setup_own, .threads = {submit_tree}, .check = check,
+      .bounds = {1, 0, 0})
 MODEL(pool.stolen_by_one_that_sleeps, .setup = setup_own_started,
       .threads = {submit_tree}, .check = check, .bounds = {1, 0, 0})
 
@@ -582,8 +577,8 @@ static int wait_briefly(pawl_task *t, void *arg)
     int i = (int)(t - s.t);
 
     if (i == 0) {
-        int err = pawl_future_result_until(&s.t[1].future, NULL, NULL,
-                                           model_soon());
+        int err =
+            pawl_future_result_until(&s.t[1].future, NULL, NULL, model_soon());
 
         CHECK(err == 0 || err == -ETIMEDOUT);
     }
@@ -618,10 +613,10 @@ MODEL(pool.room_for_one, .setup = setup_narrow, .threads = {submit_two},
 
 static void setup_by_caller(void)
 {
-    make(
-        &(pawl_pool_options){
-            .max_workers = 1, .capacity = 1, .caller_runs = true},
-        run);
+    make(&(pawl_pool_options){.max_workers = 1,
+                              .capacity = 1,
+                              .caller_runs = true},
+         run);
 }
 
 MODEL(pool.run_by_the_caller, .setup = setup_by_caller, .threads = {submit_two},
@@ -647,10 +642,10 @@ MODEL(pool.ended_while_one_waits_for_room, .setup = setup_narrow,
 /* Idle workers end, but for the last one. */
 static void setup_idle(void)
 {
-    make(
-        &(pawl_pool_options){
-            .max_workers = 2, .prestart = 2, .idle_ns = 1000000},
-        run);
+    make(&(pawl_pool_options){.max_workers = 2,
+                              .prestart = 2,
+                              .idle_ns = 1000000},
+         run);
 }
 
 MODEL(pool.idle_ones_end, .setup = setup_idle, .threads = {one_task},
@@ -687,8 +682,7 @@ static void submit_to_broken(void)
 }
 
 MODEL(pool.broken, .setup = setup_broken, .threads = {submit_to_broken},
-      .check = check,
-      .bounds = {1, 1, 1})
+      .check = check, .bounds = {1, 1, 1})
 
 /* ---- tasks on the heap, loops, maps --------------------------------------------------------- */
 
@@ -718,11 +712,9 @@ static void call_and_release(void)
     end_pool();
 }
 
-
 static void setup_heap(void)
 {
     setup_one();
-
 }
 
 static void check_heap(void)
@@ -731,11 +723,9 @@ static void check_heap(void)
 }
 
 MODEL(pool.called_and_forgotten, .setup = setup_heap,
-      .threads = {call_and_forget}, .check = check_heap,
-      .bounds = {2, 0, 0})
+      .threads = {call_and_forget}, .check = check_heap, .bounds = {2, 0, 0})
 MODEL(pool.called_and_released, .setup = setup_heap,
-      .threads = {call_and_release}, .check = check_heap,
-      .bounds = {2, 0, 0})
+      .threads = {call_and_release}, .check = check_heap, .bounds = {2, 0, 0})
 
 static int do_part(size_t begin, size_t end, void *context)
 {

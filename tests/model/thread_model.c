@@ -25,7 +25,7 @@ static struct {
     int data[THREADS]; /* written before the start */
     int made[THREADS]; /* ... and by the thread */
     int parked[CARRIERS];
-    pawl_u32 begun;   /* bits: starts that have succeeded */
+    pawl_u32 begun;    /* bits: starts that have succeeded */
     pawl_u32 is_ready; /* whoever sees it sees what came before */
     int refused;
     int stopped;
@@ -91,7 +91,6 @@ static void start(int i)
     CHECK_OK(pawl_thread_start(&s.t[i]));
     say_begun(i);
 }
-
 
 static void has_ended(int i, int status)
 {
@@ -764,9 +763,9 @@ static void enumerate(void)
     for (size_t i = 0; i < n; i++) {
         CHECK(infos[i].thread == pawl_thread_main() ||
               infos[i].thread == &s.t[0]);
-        CHECK(strcmp(infos[i].name, infos[i].thread == &s.t[0]
-                                        ? "somebody"
-                                        : "MainThread") == 0);
+        CHECK(strcmp(infos[i].name,
+                     infos[i].thread == &s.t[0] ? "somebody" : "MainThread") ==
+              0);
     }
 }
 

@@ -137,8 +137,8 @@ static void start_and_wait_in_a_set(void)
     join(0);
 }
 
-MODEL(timer.in_a_wait_set, .setup = setup,
-      .threads = {start_and_wait_in_a_set}, .services = true)
+MODEL(timer.in_a_wait_set, .setup = setup, .threads = {start_and_wait_in_a_set},
+      .services = true)
 MODEL(timer.in_a_wait_set_without_waitv, .setup = setup,
       .threads = {start_and_wait_in_a_set}, .services = true,
       .waitv = MODEL_WAITV_MISSES)
@@ -166,8 +166,8 @@ static void start_late_and_soon(void)
     CHECK(s.calls[1] == 0);
 }
 
-MODEL(timer.before_a_later_one, .setup = setup, .threads = {start_late_and_soon},
-      .services = true)
+MODEL(timer.before_a_later_one, .setup = setup,
+      .threads = {start_late_and_soon}, .services = true)
 
 /* ---- cancelling ------------------------------------------------------------------ */
 

@@ -60,8 +60,8 @@ static void take_two(void)
 
 int main(void)
 {
-    int err = pawl_ring_init(&r, memory, sizeof memory, 1,
-                             sizeof(struct element), 4);
+    int err =
+        pawl_ring_init(&r, memory, sizeof memory, 1, sizeof(struct element), 4);
 
     assert(err == 0);
     CLIENT_RUN(put_1, take_two, put_2);
