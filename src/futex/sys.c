@@ -321,21 +321,6 @@ int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
     return wait_alone(word, expected, until, shared, channels);
 }
 
-/* The longest sleep between processes without a look. */
-#define LOOK_AGAIN_MS 50
-
-int pawl_futex_doze(pawl_u32 *word, uint32_t expected, pawl_deadline until,
-                    bool shared, uint32_t channels)
-{
-    pawl_deadline next = shared ? pawl_after_ms(LOOK_AGAIN_MS) : PAWL_FOREVER;
-    int err;
-
-    if (until <= next)
-        return pawl_futex_wait(word, expected, until, shared, channels);
-    err = pawl_futex_wait(word, expected, next, shared, channels);
-    return err == -ETIMEDOUT && !pawl_self_.interrupted ? -EAGAIN : err;
-}
-
 int pawl_futex_wait_any(const struct pawl_watch *watch, size_t n,
                         pawl_deadline until)
 {

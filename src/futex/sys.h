@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include <pawl/base.h>
+#include <pawl/error.h>
 #include <pawl/time.h>
 
 /* Sleepers carry a set of channels; a wake reaches those that share one. */
@@ -43,10 +44,28 @@
 int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
                     bool shared, uint32_t channels);
 
-/* The same; but between processes it ends after 50 ms with -EAGAIN, so that the caller
- * looks again: whoever had to wake it, or was woken instead of it, may be dead. */
-int pawl_futex_doze(pawl_u32 *word, uint32_t expected, pawl_deadline until,
-                    bool shared, uint32_t channels);
+/* Whether this thread is to stop, and in a call that this ends; then its sleeps, also
+ * those that are not on a word, say that their deadline has passed. */
+bool pawl_futex_is_stopped(void);
+
+/* The longest sleep between processes without a look. */
+enum { PAWL_DOZE_MS = 50 };
+
+/* The same; but between processes it ends after PAWL_DOZE_MS with -EAGAIN, so that the
+ * caller looks again: whoever had to wake it, or was woken instead of it, may be dead. */
+static inline int pawl_futex_doze(pawl_u32 *word, uint32_t expected,
+                                  pawl_deadline until, bool shared,
+                                  uint32_t channels)
+{
+    pawl_deadline next =
+        shared ? pawl_now() + PAWL_DOZE_MS * 1000000 : PAWL_FOREVER;
+    int err = pawl_futex_wait(word, expected, until < next ? until : next,
+                              shared, channels);
+
+    return err == -ETIMEDOUT && next < until && !pawl_futex_is_stopped()
+               ? -EAGAIN
+               : err;
+}
 
 /* A word to watch among several, and what is expected there. */
 struct pawl_watch {
@@ -84,10 +103,6 @@ int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels);
  */
 bool pawl_futex_requeue(pawl_u32 *from, uint32_t expected, int wake,
                         pawl_u32 *to, int move, bool shared);
-
-/* For sleeps that are not on a word: whether this thread is to stop, and in a call
- * that this ends; then the sleep says that its deadline has passed. */
-bool pawl_futex_is_stopped(void);
 
 /* Read PAWL_FALLBACK, which the first wait does otherwise. */
 void pawl_futex_read_environment(void);

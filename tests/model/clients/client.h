@@ -102,10 +102,9 @@ int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
     return 0;
 }
 
-int pawl_futex_doze(pawl_u32 *word, uint32_t expected, pawl_deadline until,
-                    bool shared, uint32_t channels)
+bool pawl_futex_is_stopped(void)
 {
-    return pawl_futex_wait(word, expected, until, shared, channels);
+    return false;
 }
 
 int pawl_futex_wake(pawl_u32 *word, int count, bool shared, uint32_t channels)
