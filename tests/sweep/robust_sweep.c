@@ -655,3 +655,33 @@ TEST(robust.locks_in_a_region_survive_two_victims)
     for (int i = 0; i < 2; i++)
         sweep(&two[i], SWEEP_KILL);
 }
+
+/* -- Stopped, not killed: nobody is taken for dead -------------------------------- */
+
+static void rwlock_try_only(void *object)
+{
+    struct scene *s = object;
+
+    for (int i = 0; i < 2; i++) {
+        int err = pawl_rwlock_try_write_lock(&s->rwlock);
+
+        CHECK(err == 0 || err == -EAGAIN);
+        if (err == 0)
+            CHECK_OK(pawl_rwlock_write_unlock(&s->rwlock));
+    }
+}
+
+static const struct sweep_case stopped_writer = {
+    .name = "robust rwlock, write",
+    .size = sizeof(struct scene),
+    .prepare = make,
+    .warm = warm,
+    .victim = write_victim,
+    .others = rwlock_try_only,
+};
+
+TEST(robust.a_writer_that_is_stopped_is_not_dead)
+{
+    put_all_in_a_region();
+    sweep(&stopped_writer, SWEEP_FREEZE);
+}
