@@ -35,7 +35,8 @@
  *   drain                waits     waits       waits        waits             0
  *   join                 -EBUSY    waits       waits        waits             0
  *   free                 -EBUSY    -EBUSY      -EBUSY       -EBUSY            0
- *   in a callback: join, drain, the wait for a task: -EDEADLK
+ *   in a callback: join, drain, the wait for a task: -EDEADLK (the wait for several
+ *   futures does not notice)
  *
  * Death       A worker that dies, by SIGKILL or by what its task does, is replaced.
  *   Its task, of a map: its element, has the status -EOWNERDEAD, and task->pid and

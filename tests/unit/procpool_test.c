@@ -324,6 +324,10 @@ TEST(procpool.result_is_not_there_yet)
                                         0, NULL),
               -ETIMEDOUT);
     CHECK_EQ(n, 5);
+    /* Longer than anybody looks after an offer: its end is told. */
+    CHECK_ERR(
+        pawl_future_result_until(&t.future, &status, NULL, pawl_after_ms(150)),
+        -ETIMEDOUT);
     pawl_event_set(&s->go);
     CHECK_EQ(status_of(&t), 0);
     CHECK_OK(pawl_procpool_apply_until(p, square, &n, sizeof n, &n, sizeof n,
