@@ -28,6 +28,8 @@
  * Two formats, chosen by init: elements of up to 8 bytes lie in the slot itself
  * where the CPU can compare and swap 16 bytes (all of today's do); otherwise the
  * slot names a block, and each thread owns a block that it swaps for the slot's.
+ * In the first, a push of several puts up to eight of them by one swap, of a block
+ * again, and a pop of several takes them so.
  *
  * Progress    lock-free: whatever threads are stopped wherever they are, the
  *   others' calls end.  (With blocks: as long as a block is left for each, see
@@ -43,15 +45,16 @@
  *   returned is delivered once; at most the element in the dead one's hand is
  *   affected, and the capacity remains.  With blocks, see pawl_ring_recover.
  * Bounds      laps are compared modulo 2^(62-b), where 2^b >= capacity + blocks of
- *   the threads (b = log2 of the capacity if there are none).  Passing that
- *   number is harmless.  A thread would have to be stopped between a load and
- *   the compare-and-swap after it for exactly so many laps, at 10 ns each more
- *   than 30 years for capacity 1 and 16 participants, 600 for capacity 1000.
- * Memory      up to 8 bytes: 16 a slot.  Else 8 a slot and a block for each slot
- *   and thread; a block is the element rounded up to 8 bytes, from 9 bytes to 16,
- *   from 49 bytes to 64.  In both cases 384 bytes, and 64 for each thread with
- *   a block.
- * Cost        one locked instruction a push and one a pop.
+ *   the threads, or 2 * capacity + 144 up to 8 bytes.  Passing that number is
+ *   harmless.  A thread would have to be stopped between a load and the
+ *   compare-and-swap after it for exactly so many laps, at 10 ns each more than 30
+ *   years for capacity 1 and 16 participants, 300 for capacity 1000.
+ * Memory      up to 8 bytes: 16 a slot, 64 for each eight, and 8 times 128.  Else 8
+ *   a slot and a block for each slot and thread, 64 more for each thread; a
+ *   block is the element rounded up to 8 bytes, from 9 bytes to 16, from 49 bytes
+ *   to 64.  In both cases 384 bytes.
+ * Cost        one locked instruction a push and one a pop; for elements of up to 8
+ *   bytes, one for up to eight pushed, or popped, at once, and one more a call.
  *
  * Since 0.1.
  */
@@ -134,7 +137,10 @@ PAWL_API PAWL_NODISCARD int pawl_ring_pop(pawl_ring *ring, void *element);
 /* ---- several ------------------------------------------------------------ */
 
 /* Push up to n elements that lie one after the other, in order.  Others' may
- * come between them; each is there, and may be popped, as soon as it is in.
+ * come between them; each is there, and may be popped, as soon as it is in.  Of
+ * elements of up to 8 bytes, up to eight go in at once, at every eighth place of
+ * the ring, unless that is nearly full; so there is no limit, but batches of many
+ * are cheaper, and those of multiples of eight are cheapest.
  *
  * Returns    how many were pushed: fewer than n if the ring became full, closed,
  *            or out of blocks;  the errors of push if none was.  0 if n is 0.

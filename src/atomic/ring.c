@@ -3,13 +3,21 @@
  * ring.c - the lock-free bounded queue: see pawl/ring.h, and ring_core.h for the
  * words.
  *
- * A slot has *passed* position p for producers when it is full at p's lap or
- * beyond, for consumers when it is empty at the next lap or beyond.
+ * A position has *passed* for producers when its slot is full at its lap or
+ * beyond, for consumers when that is empty at the next lap or beyond; or when a
+ * run covers it, and has been put, or taken so far.
+ *
+ * Runs: a push of several elements puts up to eight at once, into a block that it
+ * swaps for that of an *anchor*, the slot of every eighth position.  The run covers
+ * the positions from the anchor on; their slots are left out, and stay as they
+ * are.  Only the anchor's word tells how far the run has been taken; it is *open*
+ * until the last element is.  Meanwhile the anchor may be filled again, alone.
  *
  * I1  A slot only moves on: empty at lap L, full at L, empty at L + 1, each step
- *     one compare-and-swap of its word.  The closed bit is set once, on the way.
+ *     one compare-and-swap of its word; while a run is open at an anchor, its
+ *     count moves on as well.  The closed bit is set once, on the way.
  * I2  Positions are filled in order, and taken in order: who works on p has seen
- *     p - 1 passed, by its slot or by a hint, and I1 keeps it so.
+ *     p - 1 passed, by its slot, its run or a hint, and I1 keeps it so.
  * I3  By I2, a slot that has not passed p proves, at the instant of its load,
  *     that p is the end on that side.  There the answer is exact: a push that
  *     finds the slot full at the lap before finds the ring full; a pop that
@@ -17,7 +25,13 @@
  * I4  A hint is a position before which all have passed: written after that was
  *     seen, with release, and read with acquire.
  * I5  Every block is in one slot or in one record's hand.  Whoever holds a block
- *     alone may touch its bytes.
+ *     alone may touch its bytes.  A run is read while its block is in the slot, and
+ *     counts if the slot's word has not changed since.
+ * I6  The tail's hint is never a position that a run covers: each was found not to
+ *     have passed after the one before it had, and from then on the anchor's word
+ *     has decided.  So a push may trust a slot that is empty at its own lap.  Empty
+ *     at an older lap, it was left out in the lap before, and is free if the run
+ *     was taken so far.
  *
  * Why slots are loaded and swapped in one order with all seq_cst operations:
  * with two rings that are empty,
@@ -42,6 +56,12 @@
 #include "base/tsan.h"
 
 #define CLOSED UINT64_C(1)
+
+/* In the word of an anchor; see ring_core.h. */
+#define TAKEN (UINT64_C(7) << 1)
+#define OPEN (UINT64_C(1) << 4)
+
+enum { BLOCK_SHIFT = 1, RUN_BLOCK_SHIFT = 5 };
 
 typedef struct pawl_ring_record record;
 
@@ -80,9 +100,40 @@ static inline uint64_t next_to(const pawl_ring *r, uint64_t position)
     return lap + (r->full << 1);
 }
 
+static inline bool has_values(const pawl_ring *r)
+{
+    return pawl_likely(r->format == PAWL_RING_VALUE);
+}
+
+static inline uint64_t one_lap(const pawl_ring *r)
+{
+    return r->full << 1;
+}
+
 static inline uint32_t block_of(const pawl_ring *r, uint64_t word)
 {
-    return (uint32_t)((word & (r->full - 1)) >> 1);
+    return (uint32_t)((word & (r->full - 1)) >> BLOCK_SHIFT);
+}
+
+static inline uint32_t run_block_of(const pawl_ring *r, uint64_t word)
+{
+    return (uint32_t)((word & (r->full - 1)) >> RUN_BLOCK_SHIFT);
+}
+
+/* How many elements of the open run have been taken. */
+static inline uint64_t taken_of(uint64_t word)
+{
+    return (word & TAKEN) >> 1;
+}
+
+static inline bool is_anchor(uint64_t position)
+{
+    return position % PAWL_RING_RUN == 0;
+}
+
+static inline uint64_t anchor_of(uint64_t position)
+{
+    return position - position % PAWL_RING_RUN;
 }
 
 static inline void *bytes_at(const pawl_ring *r, uint64_t offset)
@@ -132,35 +183,112 @@ static inline bool has_passed(const pawl_ring *r, uint64_t position,
     return (int64_t)(word - lap_of(r, position)) >= (int64_t)side;
 }
 
-static inline bool passed(const pawl_ring *r, uint64_t position, uint64_t side)
+/* The length of the run of that lap in a block; 0: it has another. */
+static inline uint64_t run_length(const pawl_ring *r, const pawl_u64 *block,
+                                  uint64_t lap)
+{
+    /* acquire: pairs with put_run; a run of later says that the anchor has
+     * changed. */
+    uint64_t run = pawl_load64_acquire(&block[0]);
+
+    return lap_of(r, run) == lap ? index_of(r, run) : 0;
+}
+
+/* Whether a position that a run covers has been taken, by the word of its anchor:
+ * the run is not begun, open, or closed, and the next may be there already. */
+static inline bool is_taken(const pawl_ring *r, uint64_t position,
+                            uint64_t word)
+{
+    uint64_t since = word - lap_of(r, position);
+
+    if (!(word & OPEN) || since >= 2 * one_lap(r))
+        return true;
+    if (taken_of(word) == 0) /* not yet begun */
+        return since >= one_lap(r);
+    return taken_of(word) > position % PAWL_RING_RUN;
+}
+
+/* Whether a position whose slot has not passed has done so in a run. */
+static bool is_run_passed(const pawl_ring *r, uint64_t position, uint64_t side)
+{
+    const pawl_u64 *anchor = slot_at(r, anchor_of(position));
+    uint64_t lap = lap_of(r, position);
+    uint64_t word;
+
+    if (!has_values(r) || is_anchor(position))
+        return false;
+    /* seq_cst: pairs with put_run and take_run. */
+    word = pawl_load64_seq(anchor);
+    for (;;) {
+        uint64_t seen = word;
+        bool covered;
+        /* seq_cst: as in passed.  After the anchor: if that is of a later lap, this
+         * one was filled by then, alone or in a run. */
+        uint64_t own = pawl_load64_seq(slot_at(r, position));
+
+        if (has_passed(r, position, own, producers(r)))
+            return has_passed(r, position, own, side);
+        if (!has_passed(r, position, seen, producers(r)))
+            return false;
+        covered = has_passed(r, position, seen, r->full + one_lap(r)) ||
+                  run_length(r, block_at(r, run_block_of(r, seen)), lap) >
+                      position % PAWL_RING_RUN;
+        /* seq_cst: as above: was it still the block of that anchor? */
+        word = pawl_load64_seq(anchor);
+        if (word == seen)
+            return covered &&
+                   (side == producers(r) || is_taken(r, position, seen));
+    }
+}
+
+static inline bool passed(const pawl_ring *r, uint64_t position, uint64_t side,
+                          uint64_t *word)
 {
     /* seq_cst: pairs with the swaps in put and take; see the head of this
      * file. */
-    uint64_t word = pawl_load64_seq(slot_at(r, position));
-
-    return has_passed(r, position, word, side);
+    *word = pawl_load64_seq(slot_at(r, position));
+    return has_passed(r, position, *word, side) ||
+           is_run_passed(r, position, side);
 }
 
-/* The first position after `at` whose slot has not passed, where that of `at`,
- * seen as `word`, has.  A hint may be as old as it likes: the lap of its slot
- * leads to within one lap of the end, steps that double and are halved again do
- * the rest.  Goes on only while others do. */
+/* A position within a lap of the end that has passed, where `at` has, seen as
+ * `word`: the lap of its slot, or of its anchor, which no lap leaves out. */
+static uint64_t last_lap_of(const pawl_ring *r, uint64_t at, uint64_t word,
+                            uint64_t side)
+{
+    if (has_values(r)) {
+        /* seq_cst: as in passed. */
+        word = pawl_load64_seq(slot_at(r, anchor_of(at)));
+        if (!has_passed(r, at, word, side + one_lap(r)))
+            return at;
+        at = anchor_of(at);
+    }
+    return at + lap_of(r, word - lap_of(r, at) - side);
+}
+
+/* The first position after `at` that has not passed, where `at` has, seen as
+ * `word`.  A hint may be as old as it likes: from within one lap of the end, steps
+ * that double and are halved again do the rest.  Goes on only while others do. */
 static uint64_t first_after(const pawl_ring *r, uint64_t at, uint64_t word,
                             uint64_t side)
 {
-    uint64_t step = 1;
+    at = last_lap_of(r, at, word, side);
+    do {
+        uint64_t step = 1;
 
-    at += lap_of(r, word - lap_of(r, at) - side);
-    while (passed(r, add(r, at, step), side)) {
-        at = add(r, at, step);
-        step = step * 2 < r->capacity ? step * 2 : r->capacity;
-    }
-    while (step > 1) {
-        step /= 2;
-        if (passed(r, add(r, at, step), side))
+        while (passed(r, add(r, at, step), side, &word)) {
             at = add(r, at, step);
-    }
-    return next_to(r, at);
+            step = step * 2 < r->capacity ? step * 2 : r->capacity;
+        }
+        while (step > 1) {
+            step /= 2;
+            if (passed(r, add(r, at, step), side, &word))
+                at = add(r, at, step);
+        }
+        at = next_to(r, at);
+        /* It had not passed, but was not the first then: once more (I6). */
+    } while (passed(r, at, side, &word));
+    return at;
 }
 
 /* The end, found from its hint, and the word of its slot when it was there. */
@@ -170,19 +298,29 @@ static uint64_t find_end(const pawl_ring *r, const pawl_u64 *hint,
     /* acquire: pairs with the stores of hints (I4). */
     uint64_t at = pawl_load64_acquire(hint);
 
-    for (;;) {
-        /* seq_cst: pairs with the swaps in put and take (I3). */
-        *word = pawl_load64_seq(slot_at(r, at));
-        if (!has_passed(r, at, *word, side))
-            return at;
+    while (passed(r, at, side, word))
         at = first_after(r, at, *word, side);
-    }
+    return at;
 }
 
 /* A slot seen as `word` waits for the element of `at`. */
 static inline bool is_vacant(const pawl_ring *r, uint64_t at, uint64_t word)
 {
     return word - lap_of(r, at) < r->full && !(word & CLOSED);
+}
+
+/* The same if runs have left the slot out in the laps before: then it is as some
+ * earlier pop left it, and free as soon as the last of them is taken so far. */
+static bool is_left_out(const pawl_ring *r, uint64_t at, uint64_t word)
+{
+    uint64_t anchor;
+
+    if (is_anchor(at) || (word & (r->full | CLOSED)) ||
+        (int64_t)(word - lap_of(r, at)) >= 0)
+        return false;
+    /* seq_cst: pairs with take_run (I3). */
+    anchor = pawl_load64_seq(slot_at(r, anchor_of(at)));
+    return is_taken(r, at - one_lap(r), anchor);
 }
 
 /* A slot seen as `word` holds the element of `at`. */
@@ -250,17 +388,16 @@ struct outlook {
     int64_t err;
 };
 
-/* The slot of `at` was seen as `word`, with which nothing could be done, or the
- * swap was lost.  `done` is what the call has done before, `looked` whether it has
- * been here. */
+/* Nothing could be done with the slot of `at`, seen as `word`: for somebody
+ * else was faster (`lost`), or it has passed, or it is the end.  `done` is what the
+ * call has done before, `looked` whether it has been here. */
 PAWL_COLD static struct outlook look_on(pawl_ring *r, uint64_t side,
                                         uint64_t at, uint64_t word, size_t done,
-                                        bool looked)
+                                        bool looked, bool lost)
 {
     pawl_u64 *hint = side == producers(r) ? &r->tail : &r->head;
-    bool behind = has_passed(r, at, word, side);
-    bool lost =
-        side == producers(r) ? is_vacant(r, at, word) : is_filled(r, at, word);
+    bool behind =
+        !lost && (has_passed(r, at, word, side) || is_run_passed(r, at, side));
 
     if (!behind && !lost) { /* the end (I3) */
         if (word & CLOSED)
@@ -309,6 +446,13 @@ static inline void start_at_head(struct walk *w, const pawl_ring *r)
     *w = (struct walk){.side = consumers(r), .at = at};
 }
 
+/* n <= capacity */
+static inline void step_over(struct walk *w, const pawl_ring *r, uint64_t n)
+{
+    w->at = add(r, w->at, n);
+    w->done += n;
+}
+
 static inline void step(struct walk *w, const pawl_ring *r)
 {
     w->at = next_to(r, w->at);
@@ -316,9 +460,10 @@ static inline void step(struct walk *w, const pawl_ring *r)
 }
 
 /* Nothing could be done with the slot of w->at. */
-static inline void look(struct walk *w, pawl_ring *r, uint64_t word)
+static inline void look(struct walk *w, pawl_ring *r, uint64_t word, bool lost)
 {
-    struct outlook o = look_on(r, w->side, w->at, word, w->done, w->looked);
+    struct outlook o =
+        look_on(r, w->side, w->at, word, w->done, w->looked, lost);
 
     w->at = o.at;
     w->err = o.err;
@@ -386,16 +531,17 @@ static inline bool put_value(pawl_ring *r, uint64_t at, uint64_t value,
                              uint64_t *word)
 {
     pawl_pair *slot = pair_at(r, at);
-    struct pawl_pair_value v = {lap_of(r, at) | r->full, value};
     struct pawl_pair_value seen;
 
     /* seq_cst: pairs with the swaps of all others (I3). */
     seen.first = *word = pawl_load64_seq(&slot->first);
     /* relaxed: counts only if the swap finds both words so. */
     seen.second = pawl_load64_relaxed(&slot->second);
+    if (pawl_unlikely((seen.first ^ lap_of(r, at)) & r->vacant))
+        return false;
     /* seq_cst: pairs with take_value, which takes the element. */
-    return pawl_likely(seen.first == lap_of(r, at)) &&
-           pawl_likely(pawl_cas_pair_seq(slot, seen, v));
+    return pawl_likely(pawl_cas_pair_seq(
+        slot, seen, (struct pawl_pair_value){seen.first | r->full, value}));
 }
 
 /* Take the element of `at`, if the slot there, of which *word is seen, holds
@@ -404,64 +550,39 @@ static inline bool take_value(pawl_ring *r, uint64_t at, uint64_t *value,
                               uint64_t *word)
 {
     pawl_pair *slot = pair_at(r, at);
-    uint64_t filled = lap_of(r, at) + r->full;
-    uint64_t closed;
+    uint64_t seen;
 
     /* seq_cst: pairs with put_value (I3). */
-    *word = pawl_load64_seq(&slot->first);
-    closed = *word - filled;
+    seen = *word = pawl_load64_seq(&slot->first);
     /* relaxed: both words were written at once, and if the swap finds the first
      * unchanged, so is the second (I1). */
     *value = pawl_load64_relaxed(&slot->second);
-    if (pawl_unlikely(closed > CLOSED))
+    if (pawl_unlikely(((seen ^ lap_of(r, at)) & r->filled) != r->full))
         return false;
-    filled += closed;
     /* seq_cst: pairs with put_value, of this lap and the next. */
-    return pawl_likely(pawl_cas64_seq(&slot->first, &filled, filled + r->full));
+    return pawl_likely(pawl_cas64_seq(&slot->first, &seen, seen + r->full));
 }
 
-/* The next n elements, or as many as there is room for. */
-static int64_t put_values(pawl_ring *r, const char *elements, size_t n)
+/* The same for a slot that runs have left out; *lost: somebody else was faster. */
+PAWL_NOINLINE static bool put_left_out(pawl_ring *r, uint64_t at,
+                                       uint64_t value, uint64_t *word,
+                                       bool *lost)
 {
-    struct walk w;
+    pawl_pair *slot = pair_at(r, at);
+    struct pawl_pair_value seen;
 
-    start_at_tail(&w, r);
-    pawl_tsan_release(r);
-    do {
-        uint64_t word;
-
-        if (pawl_likely(put_value(r, w.at, read_element(r, elements), &word))) {
-            step(&w, r);
-            elements += r->element_size;
-        } else {
-            look(&w, r, word);
-        }
-    } while (w.done < n && w.err == 0);
-    return arrive(&w, &r->tail);
+    /* seq_cst: pairs with the swaps of all others (I3). */
+    seen.first = *word = pawl_load64_seq(&slot->first);
+    /* relaxed: counts only if the swap finds both words so. */
+    seen.second = pawl_load64_relaxed(&slot->second);
+    *lost = ((seen.first ^ lap_of(r, at)) & r->vacant) == 0;
+    if (*lost || !is_left_out(r, at, seen.first))
+        return false;
+    /* seq_cst: pairs with take_value, which takes the element. */
+    *lost = !pawl_cas_pair_seq(
+        slot, seen, (struct pawl_pair_value){lap_of(r, at) | r->full, value});
+    return !*lost;
 }
-
-static int64_t take_values(pawl_ring *r, char *elements, size_t n)
-{
-    struct walk w;
-
-    start_at_head(&w, r);
-    do {
-        uint64_t value;
-        uint64_t word;
-
-        if (pawl_likely(take_value(r, w.at, &value, &word))) {
-            step(&w, r);
-            write_element(r, elements, value);
-            elements += r->element_size;
-        } else {
-            look(&w, r, word);
-        }
-    } while (w.done < n && w.err == 0);
-    pawl_tsan_acquire(r);
-    return arrive(&w, &r->head);
-}
-
-/* ---- elements in blocks -------------------------------------------------- */
 
 enum use {
     IDLE,      /* kept by its owner, who is outside */
@@ -500,6 +621,204 @@ static void set_free(record *c)
     pawl_store64_release(&c->owner, 0);
 }
 
+/* A record for one operation. */
+static record *pass_through(pawl_ring *r, uint32_t from)
+{
+    uint64_t id = pawl_ring_identity();
+
+    for (uint32_t i = 0; i < r->records; i++) {
+        uint32_t k = from + i < r->records ? from + i : from + i - r->records;
+        record *c = record_at(r, k);
+
+        if (claim(c, id != 0 ? id : PAWL_RING_ANONYMOUS)) {
+            pawl_store_relaxed(&c->use, PASSING); /* relaxed: our own */
+            pawl_order_for_signals();
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static inline uint32_t own_block(const record *c)
+{
+    /* relaxed: our own. */
+    return own_of(pawl_load64_relaxed(&c->hand));
+}
+
+/* The length of a run of up to n elements that may be put at `at`, an anchor seen
+ * as *seen: no older run is open there, and the last one's place is free.  0 if
+ * there can be none. */
+static uint64_t run_that_fits(const pawl_ring *r, uint64_t at, size_t n,
+                              struct pawl_pair_value *seen)
+{
+    const pawl_pair *slot = pair_at(r, at);
+    uint64_t lap = lap_of(r, at);
+    uint64_t k = r->capacity - index_of(r, at);
+    uint64_t last;
+
+    k = k < PAWL_RING_RUN ? k : PAWL_RING_RUN;
+    k = k < n ? k : n;
+    if (k < 2)
+        return 0;
+    /* seq_cst: pairs with the swaps of all others (I3). */
+    seen->first = pawl_load64_seq(&slot->first);
+    /* relaxed: counts only if the swap finds both words so. */
+    seen->second = pawl_load64_relaxed(&slot->second);
+    if (((seen->first ^ lap) & (r->vacant | OPEN)) != 0)
+        return 0;
+    /* seq_cst: pairs with take_value. */
+    last = pawl_load64_seq(slot_at(r, at + k - 1));
+    return (last & r->full) && lap_of(r, last + one_lap(r)) == lap ? 0 : k;
+}
+
+/* Put up to n elements as a run, if one fits at `at`, an anchor.  How many. */
+static size_t put_run(pawl_ring *r, record **c, uint64_t at,
+                      const char *elements, size_t n)
+{
+    uint64_t lap = lap_of(r, at);
+    struct pawl_pair_value seen;
+    struct pawl_pair_value v;
+    uint64_t k = run_that_fits(r, at, n, &seen);
+    uint32_t taking;
+    uint32_t own;
+    pawl_u64 *block;
+    bool stored;
+
+    if (k == 0 || (*c == NULL && (*c = pass_through(r, 0)) == NULL))
+        return 0;
+    taking = run_block_of(r, seen.first);
+    own = own_block(*c);
+    block = block_at(r, own);
+    /* release: pairs with run_length and take_run: who sees this too early finds
+     * that the anchor has changed, from which the block came here. */
+    pawl_store64_release(&block[0], lap | k);
+    for (uint64_t i = 1; i < k; i++)
+        /* release: as above. */
+        pawl_store64_release(&block[i],
+                             read_element(r, elements + i * r->element_size));
+    v.first = lap | r->full | OPEN | (uint64_t)own << RUN_BLOCK_SHIFT;
+    v.second = read_element(r, elements);
+    /* relaxed: for recover, as in swap_block. */
+    pawl_store64_relaxed(&(*c)->hand, hand(own, taking));
+    /* seq_cst: pairs with take_run, which takes the elements. */
+    stored = pawl_cas_pair_seq(pair_at(r, at), seen, v);
+    /* relaxed: as above. */
+    pawl_store64_relaxed(&(*c)->hand,
+                         hand(stored ? taking : own, PAWL_RING_NONE));
+    return stored ? k : 0;
+}
+
+/* Take up to n elements from `at` on, whose slot was seen as `word`, if they are
+ * the next of a run.  How many; *lost: somebody else was faster. */
+static size_t take_run(pawl_ring *r, uint64_t at, uint64_t word, char *elements,
+                       size_t n, bool *lost)
+{
+    uint64_t first = at % PAWL_RING_RUN;
+    pawl_pair *anchor = pair_at(r, anchor_of(at));
+    uint64_t begun = r->full;
+    uint64_t values[PAWL_RING_RUN];
+    const pawl_u64 *block;
+    uint64_t next;
+    uint64_t k;
+    uint64_t end;
+
+    *lost = false;
+    if (first != 0) {
+        /* seq_cst: pairs with put_run (I3). */
+        word = pawl_load64_seq(&anchor->first);
+        begun = one_lap(r);
+    }
+    if (!(word & OPEN) || taken_of(word) != first ||
+        word - lap_of(r, at) - begun >= begun)
+        return 0;
+    block = block_at(r, run_block_of(r, word));
+    k = run_length(r, block, lap_of(r, at));
+    *lost = k <= first;
+    if (*lost)
+        return 0;
+    end = n < k - first ? first + n : k;
+    /* relaxed: written with the first word, as in take_value. */
+    values[0] = pawl_load64_relaxed(&anchor->second);
+    for (uint64_t i = first != 0 ? first : 1; i < end; i++)
+        /* acquire: what is of a later run says that the anchor has changed. */
+        values[i] = pawl_load64_acquire(&block[i]);
+    next = first == 0 ? word + r->full : word;
+    next &= ~(TAKEN | OPEN);
+    if (end != k)
+        next |= end << 1 | OPEN;
+    /* seq_cst: pairs with put_run, and with put_value, for which it makes room. */
+    *lost = !pawl_cas64_seq(&anchor->first, &word, next);
+    if (*lost)
+        return 0;
+    for (uint64_t i = first; i < end; i++) {
+        write_element(r, elements, values[i]);
+        elements += r->element_size;
+    }
+    return end - first;
+}
+
+/* The next n elements, or as many as there is room for. */
+static int64_t put_values(pawl_ring *r, const char *elements, size_t n)
+{
+    record *c = NULL;
+    struct walk w;
+
+    start_at_tail(&w, r);
+    pawl_tsan_release(r);
+    do {
+        uint64_t word;
+        bool lost = false;
+        size_t k = 0;
+
+        if (n - w.done > 1 && is_anchor(w.at))
+            k = put_run(r, &c, w.at, elements, n - w.done);
+        if (k == 0)
+            k = put_value(r, w.at, read_element(r, elements), &word) ||
+                put_left_out(r, w.at, read_element(r, elements), &word, &lost);
+        if (pawl_likely(k != 0)) {
+            step_over(&w, r, k);
+            elements += k * r->element_size;
+        } else {
+            look(&w, r, word, lost);
+        }
+    } while (w.done < n && w.err == 0);
+    if (c != NULL)
+        set_free(c);
+    return arrive(&w, &r->tail);
+}
+
+static int64_t take_values(pawl_ring *r, char *elements, size_t n)
+{
+    struct walk w;
+
+    start_at_head(&w, r);
+    do {
+        uint64_t value;
+        uint64_t word;
+
+        if (pawl_likely(take_value(r, w.at, &value, &word))) {
+            step(&w, r);
+            write_element(r, elements, value);
+            elements += r->element_size;
+        } else {
+            bool lost = ((word ^ lap_of(r, w.at)) & r->filled) == r->full;
+            size_t k =
+                lost ? 0 : take_run(r, w.at, word, elements, n - w.done, &lost);
+
+            if (k != 0) {
+                step_over(&w, r, k);
+                elements += k * r->element_size;
+            } else {
+                look(&w, r, word, lost);
+            }
+        }
+    } while (w.done < n && w.err == 0);
+    pawl_tsan_acquire(r);
+    return arrive(&w, &r->head);
+}
+
+/* ---- elements in blocks -------------------------------------------------- */
+
 /* A record that has the caller for its owner, or that it may keep. */
 static record *find_own(pawl_ring *r, uint64_t id, struct pawl_ring_seat *seat)
 {
@@ -532,19 +851,11 @@ PAWL_COLD static record *enter_slowly(pawl_ring *r)
     }
     if (id == 0 && seat->ring == r && seat->record < r->records)
         from = seat->record;
-    for (uint32_t i = 0; i < r->records; i++) {
-        uint32_t k = from + i < r->records ? from + i : from + i - r->records;
-
-        c = record_at(r, k);
-        if (claim(c, id != 0 ? id : PAWL_RING_ANONYMOUS)) {
-            pawl_store_relaxed(&c->use, PASSING); /* relaxed: our own */
-            pawl_order_for_signals();
-            if (id == 0)
-                *seat = (struct pawl_ring_seat){.ring = r, .record = k};
-            return c;
-        }
-    }
-    return NULL;
+    c = pass_through(r, from);
+    if (c != NULL && id == 0)
+        *seat = (struct pawl_ring_seat){
+            .ring = r, .record = (uint32_t)(c - record_at(r, 0))};
+    return c;
 }
 
 /* Get hold of a block.  NULL if none is left. */
@@ -577,12 +888,6 @@ static inline void leave(record *c)
     } else {
         set_free(c);
     }
-}
-
-static inline uint32_t own_block(const record *c)
-{
-    /* relaxed: our own. */
-    return own_of(pawl_load64_relaxed(&c->hand));
 }
 
 /* Swap the caller's block for that of a slot seen as `word`, which becomes
@@ -628,7 +933,7 @@ static inline bool put_block(pawl_ring *r, record *c, struct walk *w,
                 return true;
             }
         }
-        look(w, r, word);
+        look(w, r, word, is_vacant(r, w->at, word));
     } while (w->err == 0);
     return false;
 }
@@ -650,7 +955,7 @@ static inline bool take_block(pawl_ring *r, record *c, struct walk *w)
                 return true;
             }
         }
-        look(w, r, word);
+        look(w, r, word, is_filled(r, w->at, word));
     } while (w->err == 0);
     return false;
 }
@@ -688,11 +993,6 @@ static inline int64_t take_blocks(pawl_ring *r, char *elements, size_t n)
 }
 
 /* ---- push and pop -------------------------------------------------------- */
-
-static inline bool has_values(const pawl_ring *r)
-{
-    return pawl_likely(r->format == PAWL_RING_VALUE);
-}
 
 /* Elements lie in the slots, and no sanitizer wants to be told. */
 static inline bool is_quick(const pawl_ring *r)
@@ -934,17 +1234,17 @@ uint64_t pawl_ring_pushed(const pawl_ring *r)
 bool pawl_ring_is_empty(const pawl_ring *r)
 {
     uint64_t word;
+    uint64_t at = find_end(r, &r->head, consumers(r), &word);
 
-    find_end(r, &r->head, consumers(r), &word);
-    return !(word & r->full); /* it is at this lap, full or not yet (I3) */
+    return !passed(r, at, producers(r), &word);
 }
 
 bool pawl_ring_is_full(const pawl_ring *r)
 {
     uint64_t word;
+    uint64_t at = find_end(r, &r->tail, producers(r), &word);
 
-    find_end(r, &r->tail, producers(r), &word);
-    return (word & r->full) != 0; /* still at the lap before (I3) */
+    return !passed(r, at - one_lap(r), consumers(r), &word);
 }
 
 size_t pawl_ring_capacity(const pawl_ring *r)
@@ -990,10 +1290,14 @@ enum { SEARCHES = 8 }; /* then the blocks move too fast: another time */
 static uint32_t find_held(const pawl_ring *r, const record *dead, uint32_t own,
                           uint32_t taking)
 {
+    uint64_t step = has_values(r) ? PAWL_RING_RUN : 1;
+
     for (int search = 0; search < SEARCHES; search++) {
-        for (uint64_t i = 0; i < r->capacity; i++) {
-            /* seq_cst: pairs with swap_block. */
-            uint32_t block = block_of(r, pawl_load64_seq(slot_at(r, i)));
+        for (uint64_t i = 0; i < r->capacity; i += step) {
+            /* seq_cst: pairs with swap_block and put_run. */
+            uint64_t word = pawl_load64_seq(slot_at(r, i));
+            uint32_t block =
+                has_values(r) ? run_block_of(r, word) : block_of(r, word);
 
             if (block == own || block == taking)
                 return block == own ? taking : own;
@@ -1242,7 +1546,7 @@ static size_t stride_of(size_t element_size)
 static int design(struct pawl_ring *r, enum pawl_ring_format format,
                   size_t capacity, size_t element_size, size_t participants)
 {
-    uint64_t blocks;
+    uint64_t numbers = (uint64_t)capacity;
 
     if (capacity == 0 || capacity > PAWL_RING_CAPACITY_MAX ||
         element_size == 0 || element_size > PAWL_RING_ELEMENT_MAX ||
@@ -1254,26 +1558,35 @@ static int design(struct pawl_ring *r, enum pawl_ring_format format,
         .capacity = (uint32_t)capacity,
         .element_size = (uint32_t)element_size,
     };
-    blocks = capacity;
-    r->slot_shift = 4;
-    if (format == PAWL_RING_SWAP) {
+    if (format == PAWL_RING_VALUE) {
+        r->slot_shift = 4;
+        r->stride = sizeof(uint64_t) * PAWL_RING_RUN;
+        r->records = capacity <= PAWL_RING_RUNNERS ? (uint32_t)capacity - 1
+                                                   : PAWL_RING_RUNNERS;
+        r->slot_blocks = (numbers + PAWL_RING_RUN - 1) / PAWL_RING_RUN;
+        numbers = (r->slot_blocks + r->records) << (RUN_BLOCK_SHIFT - 1);
+    } else {
         r->slot_shift = 3;
         r->participants = (uint32_t)participants;
         r->records = r->participants + PAWL_RING_SPARE;
         r->stride = stride_of(element_size);
-        blocks += r->records;
+        r->slot_blocks = numbers;
+        numbers += r->records;
     }
     r->shift = 1;
-    while (UINT64_C(1) << (r->shift - 1) < blocks)
+    while (UINT64_C(1) << (r->shift - 1) < numbers)
         r->shift++;
     r->full = UINT64_C(1) << r->shift;
     r->laps = ~UINT64_C(0) << r->shift << 1;
+    r->vacant = r->laps | r->full | CLOSED;
+    r->filled = r->laps | r->full | OPEN;
     /* Nothing here exceeds 2^64: 2^31 blocks of 2^32 bytes are the most. */
     r->records_at = pawl_round_up(
         sizeof *r + ((uint64_t)capacity << r->slot_shift), PAWL_CACHE_LINE);
     r->blocks_at = r->records_at + r->records * sizeof(record);
     r->bytes =
-        pawl_round_up(r->blocks_at + blocks * r->stride, PAWL_RING_ALIGN);
+        pawl_round_up(r->blocks_at + (r->slot_blocks + r->records) * r->stride,
+                      PAWL_RING_ALIGN);
     return r->bytes > PTRDIFF_MAX ? -EOVERFLOW : 0;
 }
 
@@ -1312,19 +1625,27 @@ int pawl_ring_init_as(enum pawl_ring_format format, pawl_ring **ring,
     pawl_store64_relaxed(&r->tail, first);
     pawl_store64_relaxed(&r->head, first);
     for (uint64_t i = 0; i < capacity; i++) {
-        bool values = format == PAWL_RING_VALUE;
+        uint64_t block = i << BLOCK_SHIFT;
 
-        /* relaxed: as above. */
-        pawl_store64_relaxed(slot_at(r, i), values ? first : first | i << 1);
-        if (values)
+        if (format == PAWL_RING_VALUE) {
+            block = is_anchor(i) ? i / PAWL_RING_RUN << RUN_BLOCK_SHIFT : 0;
+            /* relaxed: as above. */
             pawl_store64_relaxed(&pair_at(r, i)->second, 0);
+        }
+        /* relaxed: as above. */
+        pawl_store64_relaxed(slot_at(r, i), first | block);
     }
+    if (format == PAWL_RING_VALUE)
+        for (uint64_t i = 0; i < r->slot_blocks + r->records; i++)
+            /* relaxed: as above; a run of none. */
+            pawl_store64_relaxed(block_at(r, (uint32_t)i), 0);
     for (uint32_t i = 0; i < r->records; i++) {
         record *c = record_at(r, i);
 
         /* relaxed: as above. */
         pawl_store64_relaxed(&c->owner, 0);
-        pawl_store64_relaxed(&c->hand, hand(capacity + i, PAWL_RING_NONE));
+        pawl_store64_relaxed(&c->hand,
+                             hand(r->slot_blocks + i, PAWL_RING_NONE));
         pawl_store_relaxed(&c->use, IDLE);
     }
     /* release: pairs with attach. */

@@ -4,8 +4,9 @@
  *
  *     header      constants | tail | head, on lines of their own
  *     slots       16 bytes (value) or 8 bytes (swap) each
- *     records     one for each block that is not in a slot (swap)
- *     blocks      capacity + records (swap)
+ *     records     one for each block that is not in a slot
+ *     blocks      one for each record, and for each slot (swap), or for every
+ *                 eighth, an anchor (value)
  *
  * The word of a slot, and a hint, for a ring with shift s:
  *
@@ -26,6 +27,22 @@
  *     closed                 the push that would come next in this slot, and all
  *                            after it, are refused; never cleared
  *
+ * The `block` of an anchor holds more, for a run of elements that begins there:
+ *
+ *      s-1 ....... 5      4      3 .... 1
+ *     +-------------+----------+----------+
+ *     |    block    |   open   |   taken  |
+ *     +-------------+----------+----------+
+ *
+ *     word                        means, for the run of position p
+ *     full, lap, open, taken 0    its first element is here, in the second word, the
+ *                                 others are in the block
+ *     empty, lap + 1, open        so many of them, from the first on, are taken
+ *     full, lap + 1, open         the same, and the next lap's element is here
+ *     not open                    all are taken, or there was none
+ *
+ *      block:   run | element 1 | ... | element 7      run: lap of p | length
+ *
  * Here a `position` is what a hint holds.
  */
 #ifndef PAWL_ATOMIC_RING_CORE_H
@@ -39,13 +56,18 @@
 /* Blocks beyond those that participants keep. */
 enum { PAWL_RING_SPARE = 4 };
 
+/* The elements of a run, at most: all but the first fill a cache line. */
+enum { PAWL_RING_RUN = 8 };
+/* How many may put runs at once, at most; others put singly. */
+enum { PAWL_RING_RUNNERS = 8 };
+
 enum pawl_ring_format {
     PAWL_RING_VALUE = 1,
     PAWL_RING_SWAP = 2,
 };
 
 #define PAWL_RING_MAGIC UINT32_C(0x70726e67) /* "prng" */
-#define PAWL_RING_LAYOUT UINT32_C(1)
+#define PAWL_RING_LAYOUT UINT32_C(2)
 
 /* All but the hints are constant after init. */
 struct pawl_ring {
@@ -58,10 +80,13 @@ struct pawl_ring {
     uint32_t records;
     uint32_t slot_shift; /* log2 of the bytes a slot */
     uint32_t shift;
-    uint64_t full;       /* the bit of a slot */
-    uint64_t laps;       /* the bits of a slot and of a position */
-    uint64_t stride;     /* bytes a block */
-    uint64_t records_at; /* offsets from the ring */
+    uint64_t full;   /* the bit of a slot */
+    uint64_t laps;   /* the bits of a slot and of a position */
+    uint64_t vacant; /* the bits of a slot that a push of a value compares */
+    uint64_t filled; /* and that a pop does */
+    uint64_t stride; /* bytes a block */
+    uint64_t slot_blocks; /* blocks that are in slots */
+    uint64_t records_at;  /* offsets from the ring */
     uint64_t blocks_at;
     uint64_t bytes;
     /* A position before which everything has been filled, and one before which

@@ -202,27 +202,62 @@ static void get_two(void)
     get_any();
 }
 
-/* Two at a time, or as many as fit. */
-static void put_both(void)
+/* So many at a time, or as many as fit; of the caller's, from the first on. */
+static int64_t put_many(int first, size_t many)
 {
-    uint64_t values[2] = {(uint64_t)(4 * model_self()), 0};
+    uint64_t values[4];
     int64_t n;
 
-    values[1] = values[0] + 1;
-    n = pawl_ring_push_many(s.r[0], values, 2);
-    CHECK(n == 1 || n == 2 || n == -EAGAIN);
+    for (size_t i = 0; i < many; i++)
+        values[i] = (uint64_t)first + i;
+    n = pawl_ring_push_many(s.r[0], values, many);
+    CHECK((n > 0 && n <= (int64_t)many) || n == -EAGAIN || n == -ESHUTDOWN);
     for (int64_t i = 0; i < n; i++)
         s.put[values[i]]++;
+    return n;
+}
+
+static int64_t get_many(size_t many)
+{
+    uint64_t values[4];
+    int64_t n = pawl_ring_pop_many(s.r[0], values, many);
+
+    CHECK((n > 0 && n <= (int64_t)many) || n == -EAGAIN || n == -ESHUTDOWN);
+    for (int64_t i = 0; i < n; i++)
+        has_got((int)values[i]);
+    return n;
+}
+
+static void put_both(void)
+{
+    put_many(4 * model_self(), 2);
 }
 
 static void get_both(void)
 {
-    uint64_t values[2];
-    int64_t n = pawl_ring_pop_many(s.r[0], values, 2);
+    get_many(2);
+}
 
-    CHECK(n == 1 || n == 2 || n == -EAGAIN);
-    for (int64_t i = 0; i < n; i++)
-        has_got((int)values[i]);
+static void put_three(void)
+{
+    put_many(4 * model_self(), 3);
+}
+
+static void get_three(void)
+{
+    get_many(3);
+}
+
+static void put_both_twice(void)
+{
+    put_both();
+    put_many(4 * model_self() + 2, 2);
+}
+
+static void put_both_get_both(void)
+{
+    put_both();
+    get_both();
 }
 
 /* ---- scenarios ----------------------------------------------------------- */
@@ -445,6 +480,156 @@ MODEL(ring_values.close_capacity_1, .setup = one_value,
 MODEL(ring_values.close_capacity_2, .setup = two_values,
       .threads = {close_it, put_or_closed, get_or_closed},
       .check = whole_and_closed, .bounds = {3, 2, 0})
+
+/* ---- runs ------------------------------------------------------------------- */
+
+static void three_values(void)
+{
+    values_of(3, 0);
+}
+
+/* Some laps of runs, from the scenario's fourth thread; then a run of three of
+ * which so many have been taken. */
+static void run_begun(int taken)
+{
+    s.checking = 1;
+    for (int i = 0; i < 2; i++) {
+        CHECK(put_many(12, 3) == 3);
+        CHECK(get_many(3) == 3);
+        memset(s.last, 0, sizeof s.last);
+        memset(s.put, 0, sizeof s.put);
+        memset(s.got, 0, sizeof s.got);
+    }
+    CHECK(put_many(12, 3) == 3);
+    for (int i = 0; i < taken; i++)
+        CHECK_OK(get(0));
+    s.checking = 0;
+}
+
+static void run_of_three(void)
+{
+    three_values();
+    run_begun(0);
+}
+
+static void run_of_two_left(void)
+{
+    three_values();
+    run_begun(1);
+}
+
+static void run_of_one_left(void)
+{
+    three_values();
+    run_begun(2);
+}
+
+static void no_run_left(void)
+{
+    three_values();
+    run_begun(3);
+}
+
+static void no_run_left_hints_stale(void)
+{
+    no_run_left();
+    s.r[0]->tail.v_ = 0;
+    s.r[0]->head.v_ = 1; /* a head's may lie inside a run */
+}
+
+/* The last lap before they begin at 0 again. */
+static void wrapping_run(void)
+{
+    three_values_about_to_wrap();
+    s.checking = 1;
+    CHECK(put_many(12, 2) == 2);
+    CHECK_OK(get(0));
+    s.checking = 0;
+}
+
+MODEL(ring_runs.two_put_one_gets, .setup = three_values,
+      .threads = {put_three, put_both, get_three}, .check = whole,
+      .bounds = {2, 2, 0})
+MODEL(ring_runs.run_meets_single, .setup = three_values,
+      .threads = {put_three, put_two, get_two}, .check = whole,
+      .bounds = {2, 2, 0})
+MODEL(ring_runs.two_take_one_run, .setup = run_of_three,
+      .threads = {get_both, get_three, put_one}, .check = whole,
+      .bounds = {2, 2, 0})
+MODEL(ring_runs.single_puts_behind_an_open_run, .setup = run_of_two_left,
+      .threads = {put_two, get_two, get_any}, .check = whole,
+      .bounds = {2, 2, 0})
+MODEL(ring_runs.slots_left_out, .setup = run_of_one_left,
+      .threads = {put_two, put_both, get_two}, .check = whole,
+      .bounds = {2, 2, 0})
+MODEL(ring_runs.blocks_go_round, .setup = no_run_left,
+      .threads = {put_both_get_both, put_both_get_both, get_any},
+      .check = whole, .bounds = {2, 2, 0})
+MODEL(ring_runs.late_reader_of_a_block, .setup = run_of_one_left,
+      .threads = {put_both_twice, get_three, get_both}, .check = whole,
+      .bounds = {2, 2, 0})
+MODEL(ring_runs.stale_hints, .setup = no_run_left_hints_stale,
+      .threads = {put_both, put_one, get_both}, .check = whole,
+      .bounds = {2, 2, 0})
+/* Who searches for the tail must not find a place inside a run that is put
+ * meanwhile. */
+static void singles_with_a_stale_tail(void)
+{
+    three_values();
+    s.checking = 1;
+    for (int i = 12; i < 15; i++) {
+        CHECK_OK(put(0, i));
+        CHECK_OK(get(0));
+    }
+    s.r[0]->tail.v_ = 1;
+    s.checking = 0;
+}
+
+MODEL(ring_runs.search_meets_run, .setup = singles_with_a_stale_tail,
+      .threads = {put_one, put_three, get_any}, .check = whole,
+      .bounds = {2, 2, 0})
+MODEL(ring_runs.laps_wrap, .setup = wrapping_run,
+      .threads = {put_three, get_three, put_one}, .check = whole,
+      .bounds = {2, 2, 0})
+MODEL(ring_runs.close, .setup = run_of_one_left,
+      .threads = {close_it, put_both, get_both}, .check = whole_and_closed,
+      .bounds = {2, 2, 0})
+
+static void put_two_a_get_b(void)
+{
+    CHECK(put_many(0, 2) == 2);
+    s.empties[0] = get(1) == -EAGAIN;
+}
+
+static void put_one_b_get_a(void)
+{
+    CHECK_OK(put(1, 4));
+    s.empties[1] = get(0) == -EAGAIN;
+}
+
+MODEL(ring_runs.empty_is_in_one_order, .setup = three_values,
+      .threads = {put_two_a_get_b, put_one_b_get_a}, .check = not_both,
+      .bounds = {2, 2, 0})
+
+static void one_left_and_full(void)
+{
+    two_values();
+    s.checking = 1;
+    CHECK(put_many(12, 2) == 2);
+    CHECK_OK(put(1, 10));
+    CHECK_OK(put(1, 11));
+    s.checking = 0;
+}
+
+static void take_run_a_put_b(void)
+{
+    CHECK(get_many(1) == 1);
+    s.empties[0] = put(1, 0) == -EAGAIN;
+}
+
+MODEL(ring_runs.full_is_in_one_order, .setup = one_left_and_full,
+      .threads = {take_run_a_put_b, get_b_put_a}, .check = not_both,
+      .bounds = {2, 2, 0})
 
 /* ---- made by one, found by another ------------------------------------------ */
 

@@ -27,8 +27,14 @@ struct history_queue {
      * with history_queue_amount(value). */
     int (*put)(void *queue, uint64_t value);
     int (*get)(void *queue, uint64_t *value);
+    /* NULL: not in batches.  How many, or -EAGAIN; fewer than n: and then full, or
+     * empty. */
+    int64_t (*put_many)(void *queue, const uint64_t *values, size_t n);
+    int64_t (*get_many)(void *queue, uint64_t *values, size_t n);
     void (*end)(void *queue); /* NULL: it owns nothing */
 };
+
+enum { HISTORY_BATCH = 20 }; /* at most */
 
 enum history_members { HISTORY_THREADS, HISTORY_PROCESSES };
 
@@ -73,7 +79,41 @@ TEAM_INLINE int history_queue_get(struct history_rig *rig, int member)
     return err;
 }
 
-/* A third put, a third get, the others do both at random. */
+/* A recorded batch: an operation for each element, and one for the refusal of the
+ * next; all of them began when the first did.  How many operations. */
+TEAM_INLINE int history_queue_batch_(struct history_rig *rig, int member,
+                                     bool put, uint64_t *next, int n)
+{
+    struct history *h = rig->history;
+    uint64_t values[HISTORY_BATCH];
+    struct history_op *op;
+    uint64_t begin;
+    int64_t done;
+
+    for (int i = 0; i < n; i++)
+        values[i] = history_value(member, *next + (uint64_t)i);
+    op = history_begins(h, member, put ? HISTORY_PUT : HISTORY_GET, values[0]);
+    begin = op->begin;
+    done = put ? rig->queue->put_many(rig->at, values, (size_t)n)
+               : rig->queue->get_many(rig->at, values, (size_t)n);
+    CHECK((done > 0 && done <= n) || done == -EAGAIN);
+    done = done < 0 ? 0 : done;
+    for (int64_t i = 0; i < n && i <= done; i++) {
+        if (i > 0)
+            op = history_begins(h, member, HISTORY_PUT, 0);
+        op->begin = begin;
+        op->value = values[i];
+        if (i < done)
+            history_ends(h, op, put ? HISTORY_PUT : HISTORY_GET);
+        else
+            history_ends(h, op, put ? HISTORY_FULL : HISTORY_EMPTY);
+    }
+    *next += put ? (uint64_t)done : 0;
+    return (int)(done < n ? done + 1 : done);
+}
+
+/* A third put, a third get, the others do both at random; half of them, where
+ * there are such, in batches. */
 TEAM_INLINE void history_queue_member_(struct member *me)
 {
     struct history_rig *rig = me->rig;
@@ -82,9 +122,16 @@ TEAM_INLINE void history_queue_member_(struct member *me)
     for (int i = 0; i < rig->operations; i++) {
         bool put = me->index % 3 == 0 ||
                    (me->index % 3 == 2 && test_rand_below(&me->random, 2) == 0);
+        int left = rig->operations - i;
         int err;
 
-        if (put) {
+        if (rig->queue->put_many != NULL && me->index % 2 != 0 && left > 1) {
+            int n = 2 + (int)test_rand_below(&me->random, HISTORY_BATCH - 1);
+
+            n = n < left ? n : left;
+            i += history_queue_batch_(rig, me->index, put, &next, n) - 1;
+            err = -(int)test_rand_below(&me->random, 2);
+        } else if (put) {
             err = history_queue_put(rig, me->index,
                                     history_value(me->index, next));
             next += err == 0;

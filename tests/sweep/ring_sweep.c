@@ -26,6 +26,8 @@ static struct {
     bool pushes;
     bool pops;
     bool closes;
+    bool runs;      /* what is inside was put at once, from the first slot on */
+    uint64_t begun; /* and so many of it were taken */
     enum sweep_mode mode;
 } plan;
 
@@ -106,6 +108,15 @@ static void get_all(struct scene *s, pawl_ring *r)
 
 static void fill(struct scene *s, pawl_ring *r, uint64_t n)
 {
+    uint64_t elements[16];
+
+    if (plan.runs && n > 1) {
+        for (uint64_t i = 0; i < n; i++)
+            elements[i] = s->put + i;
+        CHECK_EQ(pawl_ring_push_many(r, elements, n), (int64_t)n);
+        s->put += n;
+        return;
+    }
     for (uint64_t i = 0; i < n; i++)
         CHECK_OK(put_next(s, r));
 }
@@ -120,9 +131,12 @@ static void prepare(void *object)
     CHECK_OK(pawl_ring_init_as(plan.format, &r, s->memory, BYTES, plan.capacity,
                                size_of(), 2, 0));
     CHECK_OK(pawl_ring_identify(OTHERS));
-    fill(s, r, 1); /* not at the very beginning */
+    if (!plan.runs)
+        fill(s, r, 1); /* not at the very beginning */
     get_all(s, r);
     fill(s, r, plan.fill);
+    for (uint64_t i = 0; i < plan.begun; i++)
+        CHECK_OK(get_next(s, r));
 }
 
 static bool is_victim(uint64_t id, void *context)
@@ -134,19 +148,23 @@ static bool is_victim(uint64_t id, void *context)
 /* Every block is in one place, and nobody but the others keeps one. */
 static void check_blocks(pawl_ring *r)
 {
-    const uint64_t *slot = (const void *)(r + 1);
+    bool values = plan.format == PAWL_RING_VALUE;
+    const uint64_t *words = (const void *)(r + 1);
     const struct pawl_ring_record *c =
         (const void *)((const char *)r + r->records_at);
     uint64_t seen = 0;
 
-    for (uint32_t i = 0; i < r->capacity; i++)
-        seen |= UINT64_C(1) << ((slot[i] & (r->full - 1)) >> 1);
+    for (uint32_t i = 0; i < r->capacity; i += values ? PAWL_RING_RUN : 1) {
+        uint64_t word = words[values ? 2 * i : i] & (r->full - 1);
+
+        seen |= UINT64_C(1) << (values ? word >> 5 : word >> 1);
+    }
     for (uint32_t i = 0; i < r->records; i++) {
         CHECK(c[i].owner.v_ == 0 || c[i].owner.v_ == OTHERS);
         CHECK_EQ(c[i].hand.v_ >> 32, PAWL_RING_NONE);
         seen |= UINT64_C(1) << (uint32_t)c[i].hand.v_;
     }
-    CHECK_EQ(seen, (UINT64_C(1) << (r->capacity + r->records)) - 1);
+    CHECK_EQ(seen, (UINT64_C(1) << (r->slot_blocks + r->records)) - 1);
 }
 
 /* The ring as it should be, some laps long, and at the end filled as it was. */
@@ -159,7 +177,7 @@ static void others(void *object)
     get_all(s, r);
     if (s->closed) {
         CHECK_ERR(put_next(s, r), -ESHUTDOWN);
-        CHECK_EQ(s->put, 1 + plan.fill);
+        CHECK_EQ(s->put, !plan.runs + plan.fill);
         return;
     }
     for (int lap = 0; lap < 3; lap++) {
@@ -169,7 +187,7 @@ static void others(void *object)
         CHECK_EQ(pawl_ring_size(r), plan.capacity);
         get_all(s, r);
     }
-    if (plan.mode == SWEEP_KILL && plan.format == PAWL_RING_SWAP) {
+    if (plan.mode == SWEEP_KILL) {
         CHECK(pawl_ring_recover(r, is_victim, NULL) <= 1);
         check_blocks(r);
         fill(s, r, plan.capacity);
@@ -330,9 +348,10 @@ static void all_modes(const char *name, sweep_fn victim)
         char text[100];
 
         plan.mode = modes[m];
-        snprintf(text, sizeof text, "%s, %s, capacity %zu, %d inside%s", name,
+        snprintf(text, sizeof text, "%s, %s, capacity %zu, %d inside%s%s", name,
                  plan.format == PAWL_RING_VALUE ? "value" : "swap",
-                 plan.capacity, (int)plan.fill,
+                 plan.capacity, (int)(plan.fill - plan.begun),
+                 plan.runs ? " at once" : "",
                  plan.format == PAWL_RING_SWAP && !plan.keeps ? ", first" : "");
         sweep_one(text, victim);
     }
@@ -427,4 +446,57 @@ TEST(ring.borrow_stopped_anywhere)
     plan.most = 1;
     plan.pops = true;
     some("borrow", victim_borrow);
+}
+
+/* What is inside is a run, or what is left of one; one group, and one with a
+ * rest. */
+static void all_runs(const char *name, sweep_fn victim)
+{
+    static const size_t capacities[] = {3, 10};
+
+    TEST_TIMEOUT(400);
+    plan.format = PAWL_RING_VALUE;
+    plan.runs = true;
+    for (int c = 0; c < 2; c++) {
+        plan.capacity = capacities[c];
+        for (plan.fill = 0; plan.fill <= plan.capacity; plan.fill++)
+            for (plan.begun = 0; plan.begun < 3 && plan.begun <= plan.fill;
+                 plan.begun++)
+                if (plan.fill <= 3 || plan.fill == plan.capacity)
+                    all_modes(name, victim);
+    }
+}
+
+TEST(ring.push_many_beside_runs_stopped_anywhere)
+{
+    plan.most = 3;
+    plan.pushes = true;
+    all_runs("push_many", victim_push_many);
+}
+
+TEST(ring.pop_many_beside_runs_stopped_anywhere)
+{
+    plan.most = 3;
+    plan.pops = true;
+    all_runs("pop_many", victim_pop_many);
+}
+
+TEST(ring.push_beside_runs_stopped_anywhere)
+{
+    plan.most = 1;
+    plan.pushes = true;
+    all_runs("push", victim_push);
+}
+
+TEST(ring.pop_beside_runs_stopped_anywhere)
+{
+    plan.most = 1;
+    plan.pops = true;
+    all_runs("pop", victim_pop);
+}
+
+TEST(ring.close_beside_runs_stopped_anywhere)
+{
+    plan.closes = true;
+    all_runs("close", victim_close);
 }

@@ -76,7 +76,7 @@ TEST(ring.memory_is_what_the_header_says)
         int64_t n = (int64_t)capacity;
 
         CHECK(pawl_ring_bytes_as(PAWL_RING_VALUE, capacity, 8, 16) <=
-              640 + 16 * n);
+              768 + 24 * n + 8 * (64 + 64));
         CHECK(pawl_ring_bytes_as(PAWL_RING_SWAP, capacity, 8, 16) <=
               640 + 16 * n + 20 * (64 + 8));
         CHECK(pawl_ring_bytes_as(PAWL_RING_SWAP, capacity, 64, 16) <=
@@ -470,7 +470,7 @@ static void laps_behind(enum pawl_ring_format format)
 {
     EACH(c, capacities)
     {
-        for (int bits = 0; bits < 50; bits += 7) {
+        for (int bits = 0; bits < 48; bits += 7) {
             pawl_ring *r = ring_make_at(format, capacities[i_c], 8, 0,
                                         UINT64_C(1) << bits);
             uint64_t value = 5;
