@@ -162,22 +162,23 @@ static pawl_timer *timer_of(struct pawl_timer_link_ *link)
 }
 
 /* Take the earliest that is due out of a slot of level 0, of those among the first
- * PIECE or, if none of them is due, of all.  If there is none, s->least is exact. */
+ * PIECE or, if none of them is due, of all.  If there is none, or one in another
+ * slot, all of which are at `others` or later, may be earlier: s->least is exact. */
 static pawl_timer *take_from(struct pawl_wheel *w, struct pawl_wheel_slot *s,
-                             pawl_deadline now)
+                             pawl_deadline now, pawl_deadline others)
 {
-    pawl_timer *found = timer_of(s->timers.next_);
+    struct pawl_timer_link_ *l = s->timers.next_;
+    pawl_timer *found = timer_of(l);
     unsigned seen = 0;
 
-    for (struct pawl_timer_link_ *l = s->timers.next_; l != &s->timers;
-         l = l->next_) {
+    for (; l != &s->timers; l = l->next_) {
         if (timer_of(l)->when_ < found->when_)
             found = timer_of(l);
         if (found->when_ == s->least ||
             (++seen >= PIECE && found->when_ <= now))
             break;
     }
-    if (found->when_ > now) {
+    if (l == &s->timers && (found->when_ > now || found->when_ > others)) {
         s->least = found->when_;
         return NULL;
     }
@@ -202,6 +203,7 @@ static void move_down(struct pawl_wheel *w, struct place p)
 struct agenda {
     pawl_deadline least;  /* no deadline is earlier */
     struct place first;   /* the slot that says so */
+    pawl_deadline others; /* none in another slot is earlier */
     pawl_deadline look;   /* when a slot is to be emptied ahead of its time */
     struct place crowded; /* that slot */
 };
@@ -212,8 +214,11 @@ static void consider(struct pawl_wheel *w, struct place p, struct agenda *a)
     pawl_deadline look = look_at(s, p.level);
 
     if (s->least <= a->least) {
+        a->others = a->least;
         a->least = s->least;
         a->first = p;
+    } else if (s->least < a->others) {
+        a->others = s->least;
     }
     if (look < s->least && look < a->look) {
         a->look = look;
@@ -225,7 +230,9 @@ static void consider(struct pawl_wheel *w, struct place p, struct agenda *a)
  * crowded, and then its time may come soon after. */
 static struct agenda make_agenda(struct pawl_wheel *w)
 {
-    struct agenda a = {.least = PAWL_FOREVER, .look = PAWL_FOREVER};
+    struct agenda a = {.least = PAWL_FOREVER,
+                       .others = PAWL_FOREVER,
+                       .look = PAWL_FOREVER};
 
     for (uint32_t left = w->levels; left != 0; left &= left - 1) {
         unsigned level = (unsigned)__builtin_ctz(left);
@@ -262,7 +269,8 @@ pawl_timer *pawl_wheel_take(struct pawl_wheel *w, pawl_deadline now,
         }
         advance(w, a.least);
         if (a.first.level == 0) {
-            pawl_timer *t = take_from(w, slot_at(w, a.first), now);
+            pawl_timer *t = take_from(w, slot_at(w, a.first), now,
+                                      a.others);
 
             if (t != NULL)
                 return t;

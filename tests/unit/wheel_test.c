@@ -319,6 +319,23 @@ TEST(wheel.moves_nothing_in_vain)
     free(c);
 }
 
+/* The bound of a slot may be older than what is in it. */
+TEST(wheel.is_in_order_after_a_cancellation)
+{
+    struct rig *r = make_rig(8);
+    pawl_deadline slot = (START + S / 500) & ~INT64_C(4095);
+    pawl_deadline next;
+
+    put(r, 0, slot + 1000); /* in a level above */
+    CHECK(pawl_wheel_take(&r->wheel, slot - 1000, &next) == NULL);
+    put(r, 1, slot + 500);
+    put(r, 2, slot + 2000);
+    take_out(r, 1);
+    CHECK(pawl_wheel_take(&r->wheel, slot + 3000, &next) == &r->timers[0]);
+    CHECK(pawl_wheel_take(&r->wheel, slot + 3000, &next) == &r->timers[2]);
+    free(r);
+}
+
 /* T-32: many with one deadline cost no more than many with many. */
 TEST(wheel.takes_equals_at_once)
 {
