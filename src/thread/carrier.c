@@ -821,7 +821,7 @@ static int go_fresh(struct pawl_carrier *c, pawl_thread *t,
         pthread_attr_destroy(&attr);
     }
     if (err == 0 && is_joinable)
-        pawl_join_remember(serial, thread);
+        pawl_join_remember(t, serial, thread);
     if (err == 0 && ident != NULL)
         *ident = (uint64_t)(uintptr_t)thread;
     if (err != 0) {

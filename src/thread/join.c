@@ -139,15 +139,26 @@ static int sleep_on(pawl_thread *t, pawl_deadline until)
 /* The last ones that the calling thread has started. */
 #define STARTED 8
 
-static _Thread_local struct {
-    uint64_t serial; /* 0: none */
+static _Thread_local struct started {
+    const pawl_thread *t; /* NULL: none */
+    uint64_t serial;      /* of *t then */
     pthread_t thread;
 } started[STARTED];
 
-void pawl_join_remember(uint64_t serial, pthread_t thread)
+void pawl_join_remember(const pawl_thread *t, uint64_t serial, pthread_t thread)
 {
-    started[serial % STARTED].serial = serial;
-    started[serial % STARTED].thread = thread;
+    started[serial % STARTED] =
+        (struct started){.t = t, .serial = serial, .thread = thread};
+}
+
+/* NULL: the calling thread has not started *t, or many others since. */
+static struct started *recall(const pawl_thread *t)
+{
+    for (int i = 0; i < STARTED; i++)
+        /* Only of one that it has started: others may just be starting *t. */
+        if (started[i].t == t && started[i].serial == t->serial_)
+            return &started[i];
+    return NULL;
 }
 
 /* Say in the word that the OS thread will be joined; false: it does not run. */
@@ -167,15 +178,14 @@ static bool mark_awaited(pawl_thread *t)
 /* Sleep until *t's OS thread is gone, if that is known and can be waited for. */
 static void await_os_thread(pawl_thread *t)
 {
-    size_t i = t->serial_ % STARTED;
+    struct started *s = recall(t);
     int cancel;
 
-    if (started[i].serial != t->serial_ || pawl_self_.interruptible != 0 ||
-        !mark_awaited(t))
+    if (s == NULL || pawl_self_.interruptible != 0 || !mark_awaited(t))
         return;
-    started[i].serial = 0;
+    s->t = NULL;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-    pthread_join(started[i].thread, NULL);
+    pthread_join(s->thread, NULL);
     pthread_setcancelstate(cancel, NULL);
 }
 

@@ -123,6 +123,7 @@ struct thread {
     struct rseq rseq;
     struct view view;
     enum state state;
+    bool given_up; /* joined or detached */
     bool late; /* has a deadline later than the alarms of the library */
     /* While it sleeps. */
     const void *futex;
@@ -1738,6 +1739,7 @@ static void begin_thread(uint32_t i, bool births)
 
     t->function = i < M.of_scenario ? M.scenario->threads[i] : NULL;
     t->start = NULL;
+    t->given_up = false;
     t->state = READY;
     t->late = false;
     memset(t->locals, 0, LOCALS);
@@ -1797,6 +1799,34 @@ int model_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
     M.yielding = 0;
     *thread = 1 + i;
     TRACE("creates T%u", i);
+    return 0;
+}
+
+/* Each OS thread is detached, or joined, once. */
+static void give_up_on(struct thread *t)
+{
+    if (t->given_up)
+        model_fail("machine: an OS thread is joined or detached twice");
+    t->given_up = true;
+}
+
+int model_pthread_detach(pthread_t thread)
+{
+    give_up_on(&M.threads[thread - 1]);
+    return 0;
+}
+
+int model_pthread_join(pthread_t thread, void **value)
+{
+    struct thread *t = &M.threads[thread - 1];
+
+    (void)value;
+    give_up_on(t);
+    point();
+    while (t->state != ENDED)
+        model_yield();
+    join_view(&ME->view, &t->view);
+    TRACE("has joined T%u", (uint32_t)thread - 1);
     return 0;
 }
 

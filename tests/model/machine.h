@@ -83,6 +83,8 @@ long model_syscall(long number, ...);
 pid_t model_getpid(void);
 int model_prctl(int option, ...);
 int model_sigmask(int how, const sigset_t *set, sigset_t *before);
+int model_pthread_detach(pthread_t thread);
+int model_pthread_join(pthread_t thread, void **value);
 int model_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
                          void *(*start)(void *), void *arg);
 _Noreturn void model_pthread_exit(void *value);
