@@ -201,7 +201,9 @@ static bool add_descriptor(struct bed *b, const pawl_wait_item *item)
 
 static void add_watch(struct bed *b, const struct set *s, struct pawl_watch w)
 {
-    size_t most = !s->polls && pawl_futex_can_wait_any() ? PAWL_WATCH_MAX : 1;
+    size_t most = s->polls || (b->rung && !pawl_futex_can_wait_any())
+                      ? 1
+                      : PAWL_WATCH_MAX;
 
     if (b->watches < most)
         b->watch[b->watches++] = w;

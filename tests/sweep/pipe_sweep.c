@@ -18,7 +18,9 @@
 enum { SLOTS = 4, RING = 256, SHORT = 20, FULL = 60, LONG = 150, MOST = 200 };
 
 struct scene {
-    _Alignas(128) unsigned char table[128 + SLOTS * 256];
+    _Alignas(128) unsigned char
+        table[sizeof(struct pawl_participants) +
+              SLOTS * sizeof(struct pawl_slot)];
     struct pawl_stream stream;
     unsigned char ring[RING];
     pawl_u32 uses;
