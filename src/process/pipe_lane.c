@@ -121,7 +121,8 @@ struct wait {
     pawl_eventcount *ec;
     bool (*is_over)(const struct pawl_lane *l, uint64_t arg);
     uint64_t arg;
-    const pawl_u32 *holder; /* NULL: the users of the other end */
+    const pawl_u32 *holder; /* of a lock */
+    bool peers; /* if nobody has it: the users of the other end */
 };
 
 static bool is_alive(const struct pawl_lane *l, uint32_t id)
@@ -166,9 +167,12 @@ static int look(const struct pawl_lane *l, const struct wait *w, uint32_t *id)
     if (w->is_over(l, w->arg))
         return 0;
     /* acquire: pairs with the CAS in lock. */
-    *id = w->holder != NULL ? pawl_load_acquire(w->holder) : live_peer(l);
-    if (w->holder != NULL)
-        return *id == 0 || is_alive(l, *id) ? -EAGAIN : -EOWNERDEAD;
+    *id = w->holder != NULL ? pawl_load_acquire(w->holder) : 0;
+    if (*id != 0)
+        return is_alive(l, *id) ? -EAGAIN : -EOWNERDEAD;
+    if (!w->peers)
+        return -EAGAIN;
+    *id = live_peer(l);
     if (*id != 0 || !is_link_down(l))
         return -EAGAIN;
     return w->is_over(l, w->arg) ? 0 : -EPIPE;
@@ -428,7 +432,8 @@ static int await_room(struct pawl_lane *l, uint64_t bytes, uint64_t more,
                       pawl_deadline until)
 {
     uint64_t end = position(tail_of(l)) + bytes + WORD;
-    const struct wait w = {.ec = &l->s->room, .is_over = has_room, .arg = end};
+    const struct wait w = {
+        .ec = &l->s->room, .is_over = has_room, .arg = end, .peers = true};
 
     /* relaxed: ours (I1). */
     if (pawl_likely(end - pawl_load64_relaxed(&l->s->head_seen) <=
@@ -571,17 +576,17 @@ static void advance(struct pawl_lane *l, uint64_t head)
 static int await_chunk(struct pawl_lane *l, uint32_t me, pawl_deadline until)
 {
     for (;;) {
-        /* seq_cst: B. */
-        bool begun = (pawl_load64_seq(&l->s->tail) & BEGUN) != 0;
+        /* Whoever sends may be in the middle of a message. */
         const struct wait w = {.ec = &l->s->data,
                                .is_over = has_data,
-                               .holder = begun ? &l->s->writer : NULL};
+                               .holder = &l->s->writer,
+                               .peers = true};
         int err;
 
         if (has_data(l, 0))
             return 0;
         err = await(l, &w, until);
-        /* seq_cst: as above; the dead may have begun since. */
+        /* seq_cst: B; the dead may have begun. */
         if (err == -EOWNERDEAD ||
             (err == -EPIPE && (pawl_load64_seq(&l->s->tail) & BEGUN) != 0))
             bury_writer(l, me);
