@@ -56,21 +56,53 @@ static void write_text(const struct owner *o, char text[TEXT_BYTES])
              o->fd);
 }
 
-/* Whether it is one of ours. */
-static bool read_link(const char *path, struct owner *o)
+/* Returns  0 it is one of ours;  -EINVAL somebody else's;  -ENOENT no link, any more. */
+static int read_link(const char *path, struct owner *o)
 {
     char text[TEXT_BYTES];
     char again[TEXT_BYTES];
     ssize_t n = readlink(path, text, sizeof text - 1);
 
     if (n < 0)
-        return false;
+        return -ENOENT;
     text[n] = '\0';
     if (sscanf(text, "pawl owned by %llu:%d:%d", &o->namespace, &o->pid,
                &o->fd) != 3)
-        return false;
+        return -EINVAL;
     write_text(o, again);
-    return strcmp(text, again) == 0;
+    return strcmp(text, again) == 0 ? 0 : -EINVAL;
+}
+
+/* Whether a process has ended, waited for or not. */
+static bool has_ended(int pid)
+{
+    char path[PROC_BYTES];
+    char text[512];
+    const char *end;
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT || errno == ESRCH;
+    n = read(fd, text, sizeof text - 1);
+    if (n < 0)
+        n = errno == ESRCH ? 0 : -1;
+    close(fd);
+    if (n <= 0)
+        return n == 0;
+    text[n] = '\0';
+    end = strrchr(text, ')'); /* of its name; then the state */
+    return end != NULL && (end[1] == '\0' || strchr("ZXx", end[2]) != NULL);
+}
+
+/* Why its descriptor cannot be looked at.  While a process ends, the kernel says that
+ * this is not allowed. */
+static int reason(const struct owner *o, int err)
+{
+    return (err == -EACCES || err == -ESRCH) && has_ended(o->pid) ? -ENOENT
+                                                                  : err;
 }
 
 /* The owner's descriptor, once more.
@@ -89,12 +121,12 @@ static int follow(const struct owner *o, const char *name,
         return -EACCES;
     snprintf(path, sizeof path, "/proc/%d/fd/%d", o->pid, o->fd);
     if (stat(path, &file) != 0)
-        return -errno;
+        return reason(o, -errno);
     if (!S_ISREG(file.st_mode)) /* another process by now; not to be opened */
         return -ENOENT;
     fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        return -errno;
+        return reason(o, -errno);
     if (!bears(fd, name)) {
         close(fd);
         return -ENOENT;
@@ -120,13 +152,14 @@ static void unlock_folder(int folder)
 }
 
 /* Take the link away if it names nothing.  Whether there is a place now. */
-static bool clear(const char *path, const char *name, pawl_region_bears_fn bears)
+static bool clear(const char *path, const char *name,
+                  pawl_region_bears_fn bears)
 {
     int folder = lock_folder();
     struct owner o;
     int fd = -EACCES;
 
-    if (read_link(path, &o))
+    if (read_link(path, &o) == 0)
         fd = follow(&o, name, bears);
     if (fd >= 0)
         close(fd);
@@ -160,8 +193,8 @@ void pawl_region_name_disown(int fd, const char *name)
         return;
     path_of(name, path);
     folder = lock_folder();
-    if (read_link(path, &o) && o.namespace == me.namespace && o.pid == me.pid &&
-        o.fd == me.fd)
+    if (read_link(path, &o) == 0 && o.namespace == me.namespace &&
+        o.pid == me.pid && o.fd == me.fd)
         (void)unlink(path);
     unlock_folder(folder);
 }
@@ -224,12 +257,11 @@ int pawl_region_name_open(const char *name, pawl_region_bears_fn bears)
             return -EINVAL;
         if (err != -ELOOP)
             return err;
-        if (!read_link(path, &o)) {
-            /* Somebody else's link, or gone meanwhile. */
-            if (readlink(path, &(char){0}, 1) < 0)
-                continue;
-            return -EINVAL;
-        }
+        err = read_link(path, &o);
+        if (err == -ENOENT)
+            continue;
+        if (err != 0)
+            return err;
         fd = follow(&o, name, bears);
         if (fd == -ENOENT)
             (void)clear(path, name, bears);
