@@ -368,6 +368,36 @@ PAWL_API __attribute__((noreturn)) void pawl_process_exit(int value);
 PAWL_API int pawl_cpu_count(void);
 PAWL_API int pawl_process_cpu_count(void);
 
+/* ---- a log ------------------------------------------------------------------- */
+
+enum pawl_log_kind {
+    PAWL_LOG_STARTED,  /* a child of this process runs */
+    PAWL_LOG_ENDED,    /* that it has ended, was seen: by a join, say */
+    PAWL_LOG_REPLACED, /* it is a worker of a pool, in place of one that ended:
+                        * after its STARTED */
+};
+
+typedef struct pawl_log_event {
+    enum pawl_log_kind kind;
+    const char *name; /* of the child, as its pid; valid during the call */
+    int64_t pid;
+    int code; /* ENDED: how, as pawl_process_join says it */
+    int err;  /* ENDED: -ECHILD if its status was lost, else 0 */
+} pawl_log_event;
+
+typedef void (*pawl_log_fn)(const pawl_log_event *event);
+
+/* Have a function called for these events; NULL, as at first: none.  One call at a
+ * time, in the order of the events, by the thread that caused or saw them, which
+ * may be one of the library's and holds locks of the library: so it may do what is
+ * allowed in signal handlers, print a line by pawl_print_line, and no more.  A
+ * forked child has the hook of its parent.
+ *
+ * Returns    the hook before.  It may still be running, in another thread.
+ * Cost       of an event without a hook: a load.
+ */
+PAWL_API pawl_log_fn pawl_log_set_hook(pawl_log_fn fn);
+
 /* ---- several ----------------------------------------------------------------- */
 
 /* Wait until one of list[0..n) has ended, and say which.  Those that ended before

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "futex/spin.h"
+#include "process/record.h"
 
 /* Outcomes that are given away in one turn, before the window is filled again. */
 #define BATCH 64
@@ -289,6 +290,9 @@ static void start_one(struct server *s, uint32_t place)
 
     if (err == 0) {
         s->alive++;
+        pawl_children_lock();
+        pawl_process_log(PAWL_LOG_REPLACED, s->p->worker[place].process);
+        pawl_children_unlock();
         return;
     }
     s->failures++;

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "atomic/ops.h"
 #include "base/check.h"
 #include "futex/waitable.h"
 #include "process/pidfd.h"
@@ -52,6 +53,8 @@ static struct pawl_process parent_process;
 static struct pawl_process *self = &main_process;
 static struct pawl_process *parent; /* NULL: not known */
 
+static pawl_u64 log_hook; /* a pawl_log_fn */
+
 static _Thread_local pawl_process *kept; /* see pawl_process_keep */
 
 /* This thread forks, and holds both locks: a fork hook of the user's that calls us
@@ -79,6 +82,29 @@ void pawl_children_lock(void)
 void pawl_children_unlock(void)
 {
     pawl_process_unlock(&lock);
+}
+
+/* -- The log ----------------------------------------------------------------- */
+
+pawl_log_fn pawl_log_set_hook(pawl_log_fn fn)
+{
+    /* seq_cst: pairs with pawl_process_log, for what the hook uses. */
+    return (pawl_log_fn)(uintptr_t)pawl_swap64_seq(&log_hook, (uintptr_t)fn);
+}
+
+void pawl_process_log(enum pawl_log_kind kind, const pawl_process *p)
+{
+    /* acquire: pairs with pawl_log_set_hook. */
+    pawl_log_fn fn = (pawl_log_fn)(uintptr_t)pawl_load64_acquire(&log_hook);
+    pawl_log_event event = {.kind = kind, .name = p->name, .pid = p->pid};
+
+    if (fn == NULL)
+        return;
+    if (kind == PAWL_LOG_ENDED) {
+        event.err = p->status_lost ? -ECHILD : 0;
+        event.code = p->status_lost ? 0 : p->end.code;
+    }
+    fn(&event);
 }
 
 /* -- The list ---------------------------------------------------------------- */
@@ -400,6 +426,7 @@ bool pawl_process_settle(pawl_process *p)
                                          though we have read what was there */
     else if (p->pidfd >= 0)
         close_fd(&p->link); /* else it is the sentinel */
+    pawl_process_log(PAWL_LOG_ENDED, p);
     p->refs--; /* I3.  The caller has one, or is about to drop it. */
     return true;
 }

@@ -72,6 +72,9 @@ void pawl_process_unlock(pawl_mutex *m);
 void pawl_children_lock(void);
 void pawl_children_unlock(void);
 
+/* Tell the hook of the log.  Under the lock: so events come in their order. */
+void pawl_process_log(enum pawl_log_kind kind, const pawl_process *p);
+
 /* Watch forks and the end of the program, from the first start on. */
 int pawl_children_watch(void);
 

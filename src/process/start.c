@@ -425,6 +425,7 @@ int pawl_process_start(pawl_process *p)
     if (err == 0) {
         p->state = PAWL_PROCESS_RUNNING;
         p->refs++;
+        pawl_process_log(PAWL_LOG_STARTED, p);
     } else {
         pawl_process_delist(p);
     }
