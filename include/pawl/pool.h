@@ -159,6 +159,16 @@ PAWL_API int pawl_pool_free(pawl_pool *pool);
  * Returns    0;  -EDEADLK the caller is one of its workers: unchanged. */
 PAWL_API int pawl_pool_end(pawl_pool *pool);
 
+/* Python's `with executor:`.  Ends the pool when the scope is left, however that is;
+ * not for a scope of one of its tasks.
+ *
+ *     PAWL_POOL_GUARD(guarded, pool);
+ */
+PAWL_API void pawl_pool_guard_end(pawl_pool **pool);
+#define PAWL_POOL_GUARD(name, pool)                                            \
+    __attribute__((cleanup(pawl_pool_guard_end), unused)) pawl_pool *name =    \
+        (pool)
+
 /* ---- submitting ------------------------------------------------------------- */
 
 /* Give it a task.  Waits only if the line has a capacity and is full; a worker of

@@ -193,6 +193,21 @@ PAWL_API PAWL_NODISCARD int pawl_procpool_try_drain(pawl_procpool *pool);
  * Returns    0;  -EDEADLK called by a callback: unchanged. */
 PAWL_API int pawl_procpool_end(pawl_procpool *pool);
 
+/* When the scope is left, however that is: end the pool, as Python's `with executor:`
+ * does; or terminate it first, as Python's `with Pool()` does, and what is
+ * outstanding is lost.  Not for a scope of a callback.
+ *
+ *     PAWL_PROCPOOL_GUARD(guarded, pool);
+ */
+PAWL_API void pawl_procpool_guard_end(pawl_procpool **pool);
+PAWL_API void pawl_procpool_guard_terminate(pawl_procpool **pool);
+#define PAWL_PROCPOOL_GUARD(name, pool)                                        \
+    PAWL_PROCPOOL_GUARD_(name, pool, pawl_procpool_guard_end)
+#define PAWL_PROCPOOL_GUARD_TERMINATE(name, pool)                              \
+    PAWL_PROCPOOL_GUARD_(name, pool, pawl_procpool_guard_terminate)
+#define PAWL_PROCPOOL_GUARD_(name, pool, end)                                  \
+    __attribute__((cleanup(end), unused)) pawl_procpool *name = (pool)
+
 /* How many workers it is to have: constant.  How many have been started so far,
  * replacements included: a snapshot. */
 PAWL_API int pawl_procpool_workers(const pawl_procpool *pool);

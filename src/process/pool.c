@@ -631,3 +631,15 @@ int pawl_procpool_end(pawl_procpool *pool)
         err = pawl_procpool_join(pool);
     return err == 0 || err == -ECHILD ? pawl_procpool_free(pool) : err;
 }
+
+void pawl_procpool_guard_end(pawl_procpool **pool)
+{
+    (void)pawl_procpool_end(*pool);
+}
+
+void pawl_procpool_guard_terminate(pawl_procpool **pool)
+{
+    if (*pool != NULL)
+        (void)pawl_procpool_terminate(*pool);
+    (void)pawl_procpool_end(*pool);
+}

@@ -364,3 +364,8 @@ int pawl_pool_end(pawl_pool *pool)
         err = pawl_pool_join(pool);
     return err == 0 || err == -ECHILD ? pawl_pool_free(pool) : err;
 }
+
+void pawl_pool_guard_end(pawl_pool **pool)
+{
+    (void)pawl_pool_end(*pool);
+}

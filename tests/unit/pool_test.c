@@ -101,6 +101,32 @@ TEST(pool.task_gives_status_and_value)
     CHECK_OK(pawl_pool_free(NULL));
 }
 
+static int submit_and_leave(pawl_task *tasks, int n)
+{
+    PAWL_POOL_GUARD(pool, make_of(2));
+    PAWL_POOL_GUARD(none, NULL);
+
+    for (int i = 0; i < n; i++) {
+        pawl_task_init(&tasks[i], answer, NULL);
+        CHECK_OK(pawl_pool_submit(pool, &tasks[i]));
+    }
+    return -EPERM;
+}
+
+/* it waits, also if the scope is left because of an error. */
+TEST(pool.a_guard_waits_for_what_was_submitted)
+{
+    pawl_task t[20];
+
+    CHECK_ERR(submit_and_leave(t, 20), -EPERM);
+    for (int i = 0; i < 20; i++) {
+        int status = 0;
+
+        CHECK_OK(pawl_future_try_result(&t[i].future, &status, NULL));
+        CHECK_EQ(status, 42);
+    }
+}
+
 TEST(pool.what_is_no_task_is_refused)
 {
     pawl_pool *pool = make_of(2);

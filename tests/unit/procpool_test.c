@@ -812,6 +812,43 @@ TEST(procpool.terminate_cuts_a_map_off)
 
 /* ---- death ------------------------------------------------------------------------------ */
 
+/* O-12, X-04, W-46: what the end of a scope does is said where it begins. */
+TEST(procpool.a_guard_ends_or_terminates)
+{
+    struct scene *s = scene_make();
+    pawl_proctask stays[2];
+    pawl_proctask t;
+    int n = 6;
+
+    {
+        PAWL_PROCPOOL_GUARD(pool, pool_of(1, PAWL_START_FORK));
+        PAWL_PROCPOOL_GUARD(none, NULL);
+
+        pawl_proctask_init(&t, square, &n, sizeof n, &n, sizeof n);
+        CHECK_OK(pawl_procpool_submit(pool, &t));
+    }
+    CHECK(pawl_future_is_done(&t.future));
+    CHECK_EQ(status_of(&t), 0);
+    CHECK_EQ(n, 36);
+    {
+        PAWL_PROCPOOL_GUARD_TERMINATE(pool, pool_of(2, PAWL_START_FORK));
+        PAWL_PROCPOOL_GUARD_TERMINATE(none, NULL);
+
+        occupy(pool, stays, 2);
+        pawl_proctask_init(&t, square, &n, sizeof n, &n, sizeof n);
+        CHECK_OK(pawl_procpool_submit(pool, &t));
+    }
+    CHECK_ERR(pawl_future_try_result(&t.future, NULL, NULL), -ECANCELED);
+    for (int i = 0; i < 2; i++) {
+        int err = pawl_future_try_result(&stays[i].future, &n, NULL);
+
+        CHECK(err == -ECANCELED || (err == 0 && n == -EOWNERDEAD));
+    }
+    CHECK(!pawl_event_is_set(&s->go));
+    CHECK_EQ(count_children(false), 0);
+    scene_end();
+}
+
 /* X-10, O-13, W-10, W-11: one task fails, with the cause; the pool goes on. */
 TEST(procpool.death_fails_one_task)
 {
