@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * barrier_shared_test.c - the barrier between processes.
+ * barrier_shared_test.c - the barrier between processes (B-13, H-03).
  */
 #include <stdatomic.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * cond_shared_test.c - the condition between processes.
+ * cond_shared_test.c - the condition between processes (C-10, H-03).
  */
 #include <signal.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * event_shared_test.c - the event between processes.
+ * event_shared_test.c - the event between processes (E-06, H-03).
  */
 #include <signal.h>
 #include <stdatomic.h>

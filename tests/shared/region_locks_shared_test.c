@@ -142,6 +142,39 @@ static void lock_and_end(void *arg)
     CHECK_OK(pawl_mutex_unlock(&s->mutex));
 }
 
+static void lock_and_leave(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    switch (atomic_load(&s->stage)) {
+    case 0:
+        _exit(0); /* no handler, no flush */
+    case 1:
+        exit(0);
+    default:
+        abort();
+    }
+}
+
+/* K-09: whichever way its holder leaves, the lock is there for the next one. */
+TEST(region_locks.the_next_is_told_however_its_holder_left)
+{
+    struct scene *s = scene_make(4);
+
+    for (int i = 0; i < 3; i++) {
+        int status;
+
+        atomic_store(&s->stage, i);
+        status = test_reap_child(test_spawn_child(lock_and_leave, s));
+        CHECK_EQ(WIFEXITED(status), i < 2);
+        CHECK_ERR(pawl_mutex_lock(&s->mutex), -EOWNERDEAD);
+        CHECK_OK(pawl_mutex_consistent(&s->mutex));
+        CHECK_OK(pawl_mutex_unlock(&s->mutex));
+    }
+    pawl_region_free(region);
+}
+
 /* All get through, and one of them is told. */
 TEST(region_locks.death_wakes_all_and_one_is_told)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * sem_shared_test.c - semaphores between processes, at different addresses
- * (S-10).
+ * (S-10, H-03).
  */
 #include <pawl/error.h>
 #include <pawl/sem.h>

@@ -30,6 +30,7 @@ static bool is_text(const char *a, const char *b)
     return *a == *b;
 }
 
+/* R-01, F-13, P-23, T-21: what Python has exceptions for. */
 TEST(error.every_code_has_its_name)
 {
     static const struct {
@@ -153,7 +154,7 @@ TEST(time.a_negative_duration_has_passed)
     }
 }
 
-/* saturating, no overflow ever. */
+/* R-04, T-24: saturating, no overflow ever. */
 TEST(time.a_duration_that_cannot_be_represented_is_for_ever)
 {
     for (int u = 0; u < UNITS; u++) {

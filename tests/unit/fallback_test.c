@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * fallback_test.c - the same waits where the kernel refuses a way of sleeping
+ * fallback_test.c - K-10: the same waits where the kernel refuses a way of sleeping
  * or waking, and with every extreme of spinning.  A switch is read once, so
  * each test, a process of its own, sets its own before the first wait.
  */

@@ -262,7 +262,7 @@ TEST(mutex.a_timed_waiter_gets_it_after_the_unlock)
     }
 }
 
-/* ---- the ownerless kind (L-01) ------------------------------------------ */
+/* ---- the ownerless kind (L-01, T-20) ------------------------------------------ */
 
 TEST(mutex.an_ownerless_one_is_released_by_any_thread)
 {

@@ -82,6 +82,28 @@ TEST(pipe.messages_keep_their_boundaries)
     ends_free(&e);
 }
 
+/* N-06: objects are structs, which say themselves which they are. */
+TEST(pipe.a_struct_comes_as_it_was)
+{
+    struct {
+        int kind;
+        double value;
+        char text[9];
+    } sent = {.kind = 7, .value = 0.25, .text = "eight..."}, came = {0};
+    struct ends e = ends_make(NULL);
+    size_t n = 0;
+
+    CHECK_OK(pawl_pipe_send(e.a, &sent, sizeof sent));
+    CHECK_OK(pawl_pipe_recv(e.b, &came, sizeof came, &n));
+    CHECK_EQ(n, sizeof came);
+    CHECK_EQ(came.kind, 7);
+    CHECK(came.value == 0.25 && strcmp(came.text, "eight...") == 0);
+    CHECK_OK(pawl_pipe_send(e.a, &sent.kind, sizeof sent.kind));
+    CHECK_OK(pawl_pipe_recv(e.b, &came, sizeof came, &n));
+    CHECK_EQ(n, sizeof came.kind); /* that it is another one, is told */
+    ends_free(&e);
+}
+
 TEST(pipe.messages_of_all_sizes_come_whole_around_the_ring)
 {
     struct ends e = ends_make_small(0);
@@ -111,7 +133,7 @@ TEST(pipe.a_message_longer_than_the_ring_goes_through)
     ends_free(&e);
 }
 
-/* N-04, N-05: it stays where it is, and its size is told. */
+/* N-04, N-05, P-23: it stays where it is, and its size is told. */
 TEST(pipe.a_message_too_long_for_the_buffer_stays)
 {
     struct ends e = ends_make(NULL);

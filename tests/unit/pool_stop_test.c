@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * pool_stop_test.c - asking the task of a pool to stop (T-34, F-05, W-16): it is
+ * pool_stop_test.c - asking the task of a pool to stop (T-34, F-05, O-02, W-16): it is
  * woken from whatever it may be called off, and nobody else is.
  */
 #include <sched.h>

@@ -711,7 +711,7 @@ TEST(process_start.one_of_many_starts_succeeds)
     }
 }
 
-/* P-19: what may be used is what affinity leaves. */
+/* P-19, K-11: what may be used is what affinity leaves. */
 TEST(process_start.cpus_are_counted)
 {
     int online = pawl_cpu_count();

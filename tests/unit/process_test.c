@@ -286,7 +286,7 @@ TEST(process.exit_code_is_what_its_function_returned)
     }
 }
 
-/* P-05, P-08 to P-10: killed by signal N is -N. */
+/* P-05, P-08, P-09, P-10, K-08: killed by signal N is -N. */
 TEST(process.signals_end_it)
 {
     FOR_EACH_METHOD(method)

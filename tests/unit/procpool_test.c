@@ -302,7 +302,7 @@ TEST(procpool.more_than_the_memory_holds_waits)
     CHECK_OK(pawl_procpool_end(p));
 }
 
-/* O-17 to O-19: a poll, and a wait that is too short. */
+/* O-17, O-18, O-19: a poll, and a wait that is too short. */
 TEST(procpool.result_is_not_there_yet)
 {
     struct scene *s = scene_make();
@@ -417,7 +417,7 @@ static void do_what_is_forbidden(pawl_proctask *t, int status, void *context)
     told->forbidden[5] = pawl_procpool_join(told->pool);
 }
 
-/* O-16, O-11, R-15. */
+/* O-11, O-14, O-16, R-15: nothing that a callback does breaks the pool. */
 TEST(procpool.waits_in_a_callback_are_refused)
 {
     struct told told = {.pool = pool_of(1, PAWL_START_FORK)};

@@ -52,6 +52,7 @@ static void get_nothing(pawl_shared_queue *q, int err)
     CHECK_ERR((int)pawl_shared_queue_try_get(q, buffer, SIZE), err);
 }
 
+/* H-20, H-23, H-24: put and get without waiting, and how many there are. */
 TEST(shared_queue.holds_records_of_any_size_up_to_its_own)
 {
     pawl_shared_queue *q = make(OPTIONS(.capacity = 3, .record_size = SIZE));

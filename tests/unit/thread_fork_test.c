@@ -125,7 +125,7 @@ static int fork_in_thread(void *t)
         test_wait_child(child);
         return 0;
     }
-    /* T-13: the thread that forked is main now. */
+    /* T-10, T-13: the thread that forked is main now, with the tid it has here. */
     CHECK(pawl_thread_main() == t);
     CHECK(pawl_thread_current() == t);
     CHECK(pawl_thread_is_alive(t));

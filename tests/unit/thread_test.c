@@ -123,7 +123,7 @@ static int join_it(void *t)
     return pawl_thread_join(t, &status) == 0 ? status : -1;
 }
 
-/* T-05: many may wait, asleep, and all learn the same. */
+/* T-05, T-17: many may wait, asleep, and all learn the same. */
 TEST(thread.many_join_one)
 {
     enum { JOINERS = 6 };
@@ -373,6 +373,7 @@ static int see_myself(void *seen)
     return 0;
 }
 
+/* T-09, T-10, T-15: what a thread says of itself is what others say, and the kernel. */
 TEST(thread.ids_are_those_that_the_thread_sees)
 {
     uint64_t last = pawl_thread_serial(pawl_thread_main());

@@ -144,6 +144,7 @@ static pawl_array *array_of(size_t n, size_t size, unsigned flags)
     return a;
 }
 
+/* H-08 */
 TEST(array.is_zero_and_keeps_what_is_set)
 {
     static const unsigned flags[] = {0, PAWL_SHARED, PAWL_ARRAY_RAW,
@@ -183,6 +184,7 @@ TEST(array.padded_elements_share_no_line)
     free(a);
 }
 
+/* H-08: slices have the length that is said, and are there or not. */
 TEST(array.ranges_are_all_or_nothing)
 {
     static const unsigned flags[] = {0, PAWL_ARRAY_PADDED};
