@@ -150,6 +150,17 @@ TEST(process_log.tells_which_worker_is_a_replacement)
     }
 }
 
+static atomic_int inside;
+
+static void keep_slowly(const pawl_log_event *event)
+{
+    CHECK_EQ(atomic_fetch_add(&inside, 1), 0);
+    for (int i = 0; i < 500; i++)
+        sched_yield(); /* so that another would come */
+    keep(event);
+    atomic_fetch_sub(&inside, 1);
+}
+
 static void start_and_join(void *scene, int me)
 {
     (void)scene;
@@ -165,7 +176,7 @@ TEST(process_log.one_call_at_a_time)
 {
     int ends = 0;
 
-    pawl_log_set_hook(keep);
+    pawl_log_set_hook(keep_slowly);
     crowd(4, start_and_join, NULL);
     CHECK_EQ(logged, 16);
     for (int i = 0; i < logged; i++) {
