@@ -9,8 +9,8 @@
  *                                     one schedule again, with its trace
  *
  *     --runs N        random and PCT schedules, each (default 1000000) ...
- *     --sampling N    ... and the time for each of the two (default 0.15)
- *     --seconds N     time for the exhaustive exploration of one (default 5)
+ *     --sampling N    ... and the time for each of the two (default 0.1)
+ *     --seconds N     time for the exhaustive exploration of one (default 4)
  *     --bounds P,S,E  its bounds: preemptions, stale loads, events
  *     --scale N       N times as many schedules, and as much time
  *     --long          --scale 100, and one more of each in the bounds
@@ -90,7 +90,7 @@ static struct {
     struct model_bounds bounds;
     const char *replay;
     const char *only;
-} options = {.runs = 1000000, .seconds = 5, .sampling = 0.15, .scale = 1};
+} options = {.runs = 1000000, .seconds = 4, .sampling = 0.1, .scale = 1};
 
 static struct model_scenario *first;
 static struct model_outcome outcome;

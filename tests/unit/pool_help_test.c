@@ -120,7 +120,7 @@ static int wait_for_a_loop(struct outer *o)
 
     CHECK_OK(pawl_pool_for(pawl_pool_current(), 0, 1000, 1, count_indices, &sum,
                            NULL));
-    CHECK_EQ(sum, 1000);
+    CHECK_EQ(atomic_load(&sum), 1000);
     return wait_for_all(o);
 }
 
@@ -176,7 +176,7 @@ static int count_here(pawl_task *t, void *unused)
 {
     (void)t;
     (void)unused;
-    if (gettid() == scene.tid)
+    if (gettid() == atomic_load(&scene.tid))
         atomic_fetch_add(&scene.helped, 1);
     return 0;
 }
@@ -188,7 +188,7 @@ static int wait_in_vain_first(pawl_task *t, void *many)
     size_t which;
 
     (void)t;
-    scene.tid = gettid();
+    atomic_store(&scene.tid, gettid());
     CHECK_ERR(pawl_future_wait_until(&e, 1, PAWL_FUTURE_ALL_COMPLETED,
                                      pawl_after_ms(1)),
               -ETIMEDOUT);
@@ -224,12 +224,12 @@ TEST(pool_help.who_waits_asleep_is_called_and_woken)
         for (int i = 0; i < 20; i++) {
             pawl_task t = PAWL_TASK_INIT(count_here, NULL);
 
-            test_until_asleep(scene.tid);
+            test_until_asleep(atomic_load(&scene.tid));
             CHECK_OK(pawl_pool_submit(pool, &t));
             CHECK_OK(pawl_future_result(&t.future, NULL, NULL));
         }
-        CHECK_EQ(scene.helped, 20);
-        test_until_asleep(scene.tid);
+        CHECK_EQ(atomic_load(&scene.helped), 20);
+        test_until_asleep(atomic_load(&scene.tid));
         pawl_event_set(&scene.go);
         CHECK_OK(pawl_future_result(&waiter.future, &status, NULL));
         CHECK_OK(status);

@@ -129,7 +129,7 @@ static int wait_in_vain(pawl_task *t, void *arg)
     int err;
 
     CHECK(!pawl_thread_stop_requested());
-    p->tid = gettid();
+    atomic_store(&p->tid, gettid());
     pawl_event_set(&p->waits);
     err = p->wait();
     CHECK(pawl_thread_stop_requested());
@@ -170,7 +170,7 @@ static void ask_in_every_wait(bool helps)
         pawl_task_init(&p.task, wait_in_vain, &p);
         CHECK_OK(pawl_pool_submit(pool, &p.task));
         CHECK_OK(pawl_event_wait(&p.waits));
-        test_until_asleep(p.tid);
+        test_until_asleep(atomic_load(&p.tid));
         CHECK_OK(pawl_future_request_stop(&p.task.future));
         CHECK_ERR(status_of(&p.task), -ECANCELED);
         CHECK_ERR(pawl_future_request_stop(&p.task.future), -EALREADY);
@@ -234,7 +234,7 @@ static int run_within(pawl_task *t, void *unused)
 
     (void)t;
     (void)unused;
-    nest.tid = gettid();
+    atomic_store(&nest.tid, gettid());
     pawl_event_set(&nest.inner_runs);
     /* Called off by nobody. */
     CHECK_ERR(pawl_event_wait_until(&scene.never, until), -ETIMEDOUT);
@@ -271,13 +271,13 @@ static void ask_the_outer(bool late)
         sched_yield();
     CHECK_OK(pawl_pool_submit(pool, &nest.outer));
     CHECK_OK(pawl_event_wait(&nest.inner_runs));
-    test_until_asleep(nest.tid);
+    test_until_asleep(atomic_load(&nest.tid));
     if (!late)
         CHECK_OK(pawl_future_request_stop(&nest.outer.future));
     pawl_event_set(&nest.asked);
     CHECK_EQ(status_of(&nest.inner), 7);
     if (late) { /* for the outer one, it waits as before */
-        test_until_asleep(nest.tid);
+        test_until_asleep(atomic_load(&nest.tid));
         CHECK_OK(pawl_future_request_stop(&nest.outer.future));
     }
     CHECK_ERR(status_of(&nest.outer), -ECANCELED);
