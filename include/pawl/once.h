@@ -38,11 +38,15 @@ PAWL_API int pawl_once_init(pawl_once *o, unsigned flags);
 /* Unless it has succeeded before, run fn(arg), or wait for the thread that is
  * running it.  A negative result of fn counts as a failure: it goes to the
  * caller that ran it, and the next caller, or one that waits, runs again; so it
- * does when the thread that runs fn ends inside it.
+ * does when the thread that runs fn ends inside it: a thread of the caller's
+ * process, or, if *o lies in a region (pawl/region.h), of any, SIGKILL included.
+ * fn must bear to find what such a one has begun.
  *
  * Returns    0 fn has succeeded, here or elsewhere;  fn's negative result;
  *            -ETIMEDOUT  another thread still runs it;
- *            -EDEADLK    called by fn itself.
+ *            -EDEADLK    called by fn itself;
+ *            -EAGAIN, -ENOMEM  not run: *o lies in a region in which the caller
+ *                        has no slot: see pawl_region_join.
  * Order      acquire: sees all that fn did.
  * Progress   blocking; wait-free once done.
  * Cost       done: one load.

@@ -5,12 +5,18 @@
  * I1  Only the thread whose id stands in the word moves it out of RUNNING; for
  *     a dead one, whoever finds it dead.
  * I2  Somebody sleeps  =>  WAITERS is set, or a wake of everybody is coming.
+ *
+ * In a region the word names the runner's slot there, and who sleeps watches its
+ * lifeline too: it is woken if the runner is killed, in the function or between the
+ * end and the wake.  A wake that dies with another sleeper is made up for by the end
+ * of each sleep after a while (lifeline.h).
  */
 #include <pawl/error.h>
 #include <pawl/once.h>
 
 #include "atomic/ops.h"
 #include "base/tsan.h"
+#include "futex/realm.h"
 #include "futex/self.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
@@ -23,9 +29,28 @@ static bool is_shared(const pawl_once *o)
     return (o->mode_ & PAWL_SHARED) != 0;
 }
 
-static bool is_dead(const pawl_once *o, uint32_t runner)
+/* What a thread on the slow path is. */
+struct caller {
+    pawl_once *once;
+    struct pawl_participants *table; /* of the region; NULL: it is in none */
+    uint32_t id;
+    bool shared;
+};
+
+static int introduce(struct caller *c)
 {
-    return !is_shared(o) && !pawl_thread_alive(runner);
+    c->shared = is_shared(c->once);
+    if (c->shared)
+        return pawl_realm_join(c->once, &c->table, &c->id);
+    c->id = pawl_self_local();
+    return 0;
+}
+
+static bool is_dead(const struct caller *c, uint32_t runner)
+{
+    if (!c->shared)
+        return !pawl_thread_alive(runner);
+    return c->table != NULL && !pawl_participant_alive(c->table, runner);
 }
 
 /* acquire: pairs with the release in run. */
@@ -75,15 +100,18 @@ static void bury(void *object, uint32_t dead_id)
 }
 
 /* Try to become the runner.  Returns whether we are; *seen is fresh if not. */
-static bool claim(pawl_once *o, uint32_t *seen)
+static bool claim(const struct caller *c, uint32_t *seen)
 {
     uint32_t runner = *seen & ~WAITERS;
 
-    if (runner != 0 && !is_dead(o, runner))
+    if (runner != 0 && !is_dead(c, runner))
         return false;
     /* acquire: pairs with the release of a failed run before ours. */
-    return pawl_cas_acquire(&o->word_, seen,
-                            pawl_self_id(is_shared(o)) | (*seen & WAITERS));
+    if (!pawl_cas_acquire(&c->once->word_, seen, c->id | (*seen & WAITERS)))
+        return false;
+    if (runner != 0 && c->table != NULL)
+        pawl_participant_buried(c->table, runner); /* they shall watch us */
+    return true;
 }
 
 static void spin(const pawl_once *o)
@@ -100,9 +128,20 @@ static void spin(const pawl_once *o)
     pawl_spin_ends(&spin, moved);
 }
 
-/* Sleep until the runner is done, failed or dead. */
-static int sleep_on(pawl_once *o, uint32_t seen, pawl_deadline until)
+static int sleep_in_region(const struct caller *c, uint32_t word,
+                           pawl_deadline until)
 {
+    struct pawl_watch watch[2] = {{&c->once->word_, word, true}};
+
+    if (pawl_participant_watch(c->table, word & ~WAITERS, &watch[1]) != 0)
+        return -EAGAIN;
+    return pawl_participant_sleep(watch, 2, until);
+}
+
+/* Sleep until the runner is done, failed or dead. */
+static int sleep_on(const struct caller *c, uint32_t seen, pawl_deadline until)
+{
+    pawl_once *o = c->once;
     int err;
 
     /* relaxed: publishes nothing.  The kernel compares the word under its queue
@@ -110,7 +149,9 @@ static int sleep_on(pawl_once *o, uint32_t seen, pawl_deadline until)
     if ((seen & WAITERS) == 0 &&
         !pawl_cas_relaxed(&o->word_, &seen, seen | WAITERS))
         return -EAGAIN;
-    if (is_shared(o))
+    if (c->table != NULL)
+        return sleep_in_region(c, seen | WAITERS, until);
+    if (c->shared)
         return pawl_futex_wait(&o->word_, seen | WAITERS, until, true,
                                PAWL_CHANNEL_ANY);
     pawl_wait_begins(o, bury);
@@ -127,19 +168,22 @@ static int sleep_on(pawl_once *o, uint32_t seen, pawl_deadline until)
 static PAWL_COLD int run_slow(pawl_once *o, pawl_once_fn fn, void *arg,
                               pawl_deadline until, int late)
 {
-    uint32_t me = pawl_self_id(is_shared(o));
-    int err = until <= 0 ? -ETIMEDOUT : 0;
+    struct caller c = {.once = o};
+    int err = introduce(&c);
     bool spun = false;
 
+    if (err < 0)
+        return err;
+    err = until <= 0 ? -ETIMEDOUT : 0;
     for (;;) {
         /* acquire: as in is_done. */
         uint32_t seen = pawl_load_acquire(&o->word_);
 
         if (seen == DONE)
             return 0;
-        if ((seen & ~WAITERS) == me)
+        if ((seen & ~WAITERS) == c.id)
             return -EDEADLK;
-        if (claim(o, &seen))
+        if (claim(&c, &seen))
             return run(o, fn, arg);
         if (seen == DONE || (seen & ~WAITERS) == 0)
             continue; /* it has just ended: look again */
@@ -148,7 +192,7 @@ static PAWL_COLD int run_slow(pawl_once *o, pawl_once_fn fn, void *arg,
         if (!spun)
             spin(o);
         else
-            err = sleep_on(o, seen, until);
+            err = sleep_on(&c, seen, until);
         spun = true;
     }
 }

@@ -13,6 +13,7 @@
 #include <pawl/cond.h>
 #include <pawl/error.h>
 #include <pawl/mutex.h>
+#include <pawl/once.h>
 #include <pawl/region.h>
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
@@ -27,6 +28,7 @@ struct scene {
     pawl_rmutex recursive;
     pawl_rwlock rwlock;
     pawl_cond cond;
+    pawl_once once;
     atomic_int stage;
     atomic_int told; /* how many have got -EOWNERDEAD */
     _Alignas(64) unsigned char array[4096];
@@ -46,6 +48,7 @@ static struct scene *scene_make(uint32_t participants)
     CHECK_OK(pawl_rmutex_init(&s->recursive, PAWL_SHARED));
     CHECK_OK(pawl_rwlock_init(&s->rwlock, PAWL_SHARED));
     CHECK_OK(pawl_cond_init(&s->cond, PAWL_SHARED));
+    CHECK_OK(pawl_once_init(&s->once, PAWL_SHARED));
     return s;
 }
 
@@ -654,5 +657,73 @@ TEST(region_locks.a_wait_set_hears_of_a_death)
     kill_child(holder);
     test_wait_child(waiter);
     kill_child(other);
+    pawl_region_free(region);
+}
+
+/* -- Once ----------------------------------------------------------------------- */
+
+static int pause_inside(void *arg)
+{
+    pause_for_ever(arg);
+    return 0;
+}
+
+static void run_and_pause(void *arg)
+{
+    struct scene *s = arg;
+
+    (void)!pawl_once_run(&s->once, pause_inside, s);
+}
+
+static int count_a_run(void *arg)
+{
+    struct scene *s = arg;
+
+    return atomic_fetch_add(&s->told, 1) == 0 ? -EIO : 0;
+}
+
+/* The first one fails, the second does it. */
+static void run_and_end(void *arg)
+{
+    struct scene *s = arg;
+    int err = pawl_once_run(&s->once, count_a_run, s);
+
+    CHECK(err == 0 || err == -EIO);
+}
+
+TEST(region_locks.a_killed_runner_of_a_once_is_replaced)
+{
+    struct scene *s = scene_make(8);
+
+    one_dies_in(run_and_pause, s);
+    CHECK(!pawl_once_is_done(&s->once));
+    CHECK_ERR(pawl_once_try_run(&s->once, count_a_run, s), -EIO);
+    one_dies_in(run_and_pause, s);
+    CHECK_OK(pawl_once_run_until(&s->once, count_a_run, s, 0));
+    CHECK(pawl_once_is_done(&s->once));
+    CHECK_EQ(atomic_load(&s->told), 2);
+    pawl_region_free(region);
+}
+
+TEST(region_locks.who_waits_for_a_killed_runner_runs)
+{
+    enum { WAITERS = 4 };
+    struct scene *s = scene_make(8);
+    pid_t runner = test_spawn_child(run_and_pause, s);
+    pid_t waiters[WAITERS];
+
+    until_stage(s, 1);
+    CHECK_ERR(pawl_once_try_run(&s->once, count_a_run, s), -EAGAIN);
+    CHECK_ERR(pawl_once_run_until(&s->once, count_a_run, s, pawl_after_ms(2)),
+              -ETIMEDOUT);
+    for (int i = 0; i < WAITERS; i++) {
+        waiters[i] = test_spawn_child(run_and_end, s);
+        test_until_asleep(waiters[i]);
+    }
+    kill_child(runner);
+    for (int i = 0; i < WAITERS; i++)
+        CHECK_EQ(test_reap_child(waiters[i]), 0);
+    CHECK_EQ(atomic_load(&s->told), 2);
+    CHECK(pawl_once_is_done(&s->once));
     pawl_region_free(region);
 }

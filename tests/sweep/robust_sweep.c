@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * robust_sweep.c - R-10, L-15, L-16, C-10, H-01, H-02: locks in a region, with a
- * process that is killed at any instruction: while it holds them, waits for them, or
- * is handed them.  The others go on, and are told of a dead holder if there was one.
+ * robust_sweep.c - R-10, L-15, L-16, C-10, H-01, H-02: locks and a once in a
+ * region, with a process that is killed at any instruction: while it holds them, waits
+ * for them, or is handed them.  The others go on, and are told of a dead holder if
+ * there was one.
  */
 #include <pawl/cond.h>
 #include <pawl/error.h>
+#include <pawl/event.h>
 #include <pawl/mutex.h>
+#include <pawl/once.h>
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
 
@@ -19,12 +22,14 @@ struct scene {
     pawl_rmutex recursive;
     pawl_rwlock rwlock;
     pawl_cond cond;
+    pawl_once once;
+    int done;    /* by the once */
     int inside;  /* the victim certainly holds it; under the lock */
     int changed; /* by the victim and others, twice each */
     bool called; /* the victim's notify has returned; under the mutex */
     int woken;   /* of the others; under the mutex */
     int calls;   /* of `asleep` */
-    bool ready;
+    pawl_event go_on;
 };
 
 /* Whatever is shared lies in a region, in this process and those it forks. */
@@ -46,6 +51,8 @@ static void make(void *object)
     CHECK_OK(pawl_rmutex_init(&s->recursive, PAWL_SHARED));
     CHECK_OK(pawl_rwlock_init(&s->rwlock, PAWL_SHARED));
     CHECK_OK(pawl_cond_init(&s->cond, PAWL_SHARED));
+    CHECK_OK(pawl_once_init(&s->once, PAWL_SHARED));
+    CHECK_OK(pawl_event_init(&s->go_on, PAWL_SHARED));
 }
 
 /* -- Mutex ----------------------------------------------------------------- */
@@ -628,6 +635,147 @@ TEST(robust.cond_in_a_region_survives_sweeps)
     SWEEP_TABLE(conds);
 }
 
+/* -- Once ----------------------------------------------------------------------- */
+
+/* A dead runner may have begun it; the next does it in full. */
+static int once_do(void *object)
+{
+    struct scene *s = object;
+
+    s->inside = 1;
+    s->done = 1;
+    s->inside = 0;
+    return 0;
+}
+
+static int once_never(void *object)
+{
+    (void)object;
+    return -EPERM;
+}
+
+static void once_victim(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_once_run(&s->once, once_do, s));
+}
+
+static int once_fail(void *object)
+{
+    (void)object;
+    return -EIO;
+}
+
+static void once_victim_fails(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_ERR(pawl_once_run(&s->once, once_fail, s), -EIO);
+}
+
+static void once_is_done(const struct scene *s)
+{
+    CHECK(pawl_once_is_done(&s->once));
+    CHECK_EQ(s->done, 1);
+    CHECK_EQ(s->inside, 0);
+}
+
+static void once_run(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_once_run_until(&s->once, once_do, s, soon()));
+    once_is_done(s);
+}
+
+/* Nobody is kept waiting by the dead. */
+static void once_try(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_once_try_run(&s->once, once_do, s));
+    once_is_done(s);
+}
+
+static void once_run_and_again(void *object)
+{
+    struct scene *s = object;
+
+    once_run(object);
+    CHECK_OK(pawl_once_run(&s->once, once_never, s));
+}
+
+static void join_and_run(void *object)
+{
+    sleeper_join();
+    once_run_and_again(object);
+}
+
+/* Runs it until `asleep` lets it go on: so that the victim waits. */
+static int once_do_slowly(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_event_wait(&s->go_on));
+    return once_do(object);
+}
+
+static void once_run_slowly(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_once_run(&s->once, once_do_slowly, s));
+}
+
+static void once_begin_slowly(void *object)
+{
+    struct scene *s = object;
+
+    sleeper_ = test_thread(once_run_slowly, object);
+    while (__atomic_load_n(&s->once.word_.v_, __ATOMIC_RELAXED) == 0)
+        sched_yield();
+}
+
+static void once_go_on(void *object)
+{
+    struct scene *s = object;
+
+    pawl_event_set(&s->go_on);
+}
+
+static void once_go_on_and_join(void *object)
+{
+    once_go_on(object);
+    join_and_run(object);
+}
+
+static void once_victim_waits(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_once_run(&s->once, once_never, s));
+}
+
+static const struct swept onces[] = {
+    CASE("robust once, run", .prepare = make, .warm = warm,
+         .victim = once_victim, .others = once_run_and_again),
+    CASE("robust once, run; then tried", .prepare = make, .warm = warm,
+         .victim = once_victim, .others = once_try),
+    CASE("robust once, run and fail", .prepare = make, .warm = warm,
+         .victim = once_victim_fails, .others = once_run_and_again),
+    CASE("robust once, wait", .prepare = make, .warm = warm,
+         .armed = once_begin_slowly, .victim = once_victim_waits,
+         .asleep = once_go_on, .others = once_go_on_and_join,
+         .leftovers = true),
+};
+
+TEST(robust.once_in_a_region_survives_sweeps)
+{
+    put_all_in_a_region();
+    SWEEP_TABLE(onces);
+}
+
 /* -- Two victims -------------------------------------------------------------- */
 
 static const struct sweep_case two[] = {
@@ -647,12 +795,20 @@ static const struct sweep_case two[] = {
      .second = read_use,
      .others = rwlock_use,
      .budget = 10000},
+    {.name = "robust once, a runner and another",
+     .size = sizeof(struct scene),
+     .prepare = make,
+     .warm = warm,
+     .victim = once_victim,
+     .second = once_victim,
+     .others = once_run_and_again,
+     .budget = 10000},
 };
 
 TEST(robust.locks_in_a_region_survive_two_victims)
 {
     put_all_in_a_region();
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         sweep(&two[i], SWEEP_KILL);
 }
 
