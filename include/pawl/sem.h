@@ -5,7 +5,9 @@
  * Permits have no owner: any thread may release.  n permits are taken or given
  * at once, all or nothing.  A waiter that has slept for a millisecond claims
  * the permits that come in until it has all it wants, so that neither a large
- * request nor an unlucky thread starves behind small and lucky ones.
+ * request nor an unlucky thread starves behind small and lucky ones.  In a region
+ * (pawl/region.h) a waiter that is killed is forgotten, with its claim; the permits
+ * that a dead thread has taken are not given back: see pawl/ledger.h for that.
  *
  * Memory: release touches *s for the last time in the atomic operation that
  * gives the permits, and the last waiter may free it as soon as it has its own.

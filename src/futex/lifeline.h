@@ -61,7 +61,8 @@ enum {
     PAWL_NOTE_WAIT = 20,  /* the condition waited for: cond.c; 2 words */
     PAWL_NOTE_READS = 22, /* locks held for reading: rwlock.c */
     PAWL_READS = 16,
-    PAWL_NOTE_FREE = PAWL_NOTE_READS + PAWL_READS, /* not used, up to the end */
+    PAWL_NOTE_PERMITS = PAWL_NOTE_READS + PAWL_READS, /* waited for: sem.c */
+    PAWL_NOTE_FREE, /* not used, up to the end */
     PAWL_NOTES = 54,
 };
 

@@ -30,12 +30,21 @@
  * I4  WATCHED is set only while no permit can be taken; the change after which
  *     one can clears it, and wakes all wait sets.  So one that finds the high
  *     half as it left it may sleep.
+ *
+ * In a region a thread may be killed anywhere, and its traces stay.  There whoever is
+ * counted, or claims, notes that in its slot before, and takes the note back after; so
+ * what is above the number of the living that have notes was left by the dead, and
+ * who has slept in vain, or is about to be refused on account of a claim, takes it
+ * out: see take_census.  That concerns I2 to I4 only.  If a count were too small in
+ * the end, a sleeper would look again by itself a little later (pawl_futex_doze); of
+ * the permits, I1, no note says anything.
  */
 #include <pawl/error.h>
 #include <pawl/sem.h>
 
 #include "atomic/ops.h"
 #include "base/tsan.h"
+#include "futex/realm.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
 #include "futex/waitable.h"
@@ -173,8 +182,11 @@ int pawl_sem_release(pawl_sem *s)
 /* What a thread on the slow path is and has. */
 struct taker {
     pawl_sem *sem;
+    struct pawl_participants *table; /* of the region; NULL: it is in none */
+    pawl_u64 *note;                  /* ours there */
     uint64_t permits;
     pawl_deadline since; /* when it first fell asleep */
+    pawl_deadline look;  /* when it looks for the dead */
     bool shared;
     bool waiting; /* counted in the word */
     bool claims;  /* CLAIMED is ours */
@@ -185,7 +197,7 @@ static uint64_t departed(const struct taker *t, uint64_t word)
 {
     if (t->claims)
         word &= ~CLAIMED;
-    if (t->waiting)
+    if (t->waiting && (word & WAITERS) != 0)
         word -= WAITER;
     if ((word & WAITERS) == 0)
         word &= ~TRACES;
@@ -200,6 +212,146 @@ static void pass_on(const struct taker *t, uint64_t as)
         wake(t->sem, as, value_of(as), t->shared);
 }
 
+/* -- In a region: notes, and what the dead have left -------------------------- */
+
+/* A note about a semaphore:
+ *
+ *    63           27 26         1     0
+ *   +---------------+------------+--------+
+ *   | which, 0:     |    turn    | CLAIMS |
+ *   | none          |            |        |
+ *   +---------------+------------+--------+
+ *
+ * The turn is another one each time, so that two looks tell whether there was a
+ * change. */
+#define NOTE_SHIFT 27
+#define NOTE_TURN UINT64_C(2)
+#define NOTE_TURNS ((UINT64_C(1) << NOTE_SHIFT) - NOTE_TURN)
+#define NOTE_CLAIMS UINT64_C(1)
+
+static uint64_t note_of(const struct pawl_participants *t, const pawl_sem *s)
+{
+    return ((uint64_t)((uintptr_t)s - (uintptr_t)t) >> 3) << NOTE_SHIFT;
+}
+
+static void take_note(pawl_u64 *note, uint64_t what)
+{
+    uint64_t turn;
+
+    if (note == NULL)
+        return;
+    turn = pawl_load64_relaxed(note) + NOTE_TURN; /* relaxed: our own */
+    /* release: pairs with count_living.  When it is taken back, after the CAS that
+     * has taken our traces out; before one that leaves them, that releases it. */
+    pawl_store64_release(note, what | (turn & NOTE_TURNS));
+}
+
+static void note_wait(const struct taker *t, bool claims)
+{
+    if (t->note != NULL)
+        take_note(t->note,
+                  note_of(t->table, t->sem) | (claims ? NOTE_CLAIMS : 0));
+}
+
+/* Who has notes about a semaphore, and lives. */
+struct census {
+    uint64_t waiters;
+    uint64_t sum; /* of all notes: another one if any has changed */
+    bool claimed;
+};
+
+static struct census count_living(const struct pawl_participants *t,
+                                  const pawl_sem *s)
+{
+    struct census n = {0};
+
+    for (uint32_t i = 0; i < t->slots; i++) {
+        const pawl_u64 *at = &t->slot[i].note[PAWL_NOTE_PERMITS];
+        uint64_t note = pawl_load64_acquire(at); /* acquire: with take_note */
+
+        if (note >> NOTE_SHIFT != note_of(t, s) >> NOTE_SHIFT ||
+            pawl_participant_in(t, i) == 0)
+            continue;
+        n.waiters++;
+        n.claimed = n.claimed || (note & NOTE_CLAIMS) != 0;
+        n.sum = ((n.sum ^ i) * UINT64_C(0x100000001b3) ^ note) *
+                UINT64_C(0x100000001b3);
+    }
+    return n;
+}
+
+static uint64_t without_dead(uint64_t word, const struct census *n)
+{
+    if (waiters_of(word) > n->waiters)
+        word = (word & ~WAITERS) | n->waiters * WAITER;
+    if (!n->claimed)
+        word &= ~CLAIMED;
+    if ((word & WAITERS) == 0)
+        word &= ~TRACES;
+    return word;
+}
+
+/* Take out what the dead have left.  Two looks find the same notes: so these were all
+ * there were between them, when the word was loaded, and whoever was counted in it
+ * is among them. */
+static PAWL_COLD void take_census(const struct pawl_participants *t,
+                                  pawl_sem *s)
+{
+    for (int i = 0; i < 8; i++) {
+        struct census first = count_living(t, s);
+        /* acquire: pairs with the CAS of those who are counted, for their notes. */
+        uint64_t seen = pawl_load64_acquire(&s->word_);
+        struct census n = count_living(t, s);
+        uint64_t as = without_dead(seen, &n);
+
+        if (n.sum != first.sum || n.waiters != first.waiters)
+            continue;
+        if (as == seen)
+            return;
+        /* relaxed: publishes nothing, and goes on with what releases have. */
+        if (!pawl_cas64_relaxed(&s->word_, &seen, unwatched(as)))
+            continue;
+        if ((seen & CLAIMED) != (as & CLAIMED) && value_of(as) > 0)
+            wake(s, as, value_of(as), true); /* I3, for the dead */
+        return;
+    }
+}
+
+/* Find out where we are, and take a slot there: who gets none waits unnoted, and
+ * may not be counted. */
+static void introduce(struct taker *t)
+{
+    uint32_t me;
+
+    if (t->shared && pawl_realm_join(t->sem, &t->table, &me) == 0 &&
+        t->table != NULL)
+        t->note = &t->table->slot[me & PAWL_SLOT_MASK].note[PAWL_NOTE_PERMITS];
+    if (t->table != NULL)
+        t->look = pawl_after_ms(PAWL_DOZE_MS);
+}
+
+/* After a sleep. */
+static void look_for_dead(struct taker *t)
+{
+    if (t->table == NULL || pawl_now() < t->look)
+        return;
+    take_census(t->table, t->sem);
+    t->look = pawl_after_ms(PAWL_DOZE_MS);
+}
+
+/* The threads that `word` counts, but for those that a fork or a death left there. */
+static uint64_t waiters_here(const pawl_sem *s, uint64_t word)
+{
+    bool shared = is_shared(s);
+    uint64_t n = waiters_of(settled(word, shared));
+    struct pawl_participants *t = shared && n > 0 ? pawl_realm_of(s) : NULL;
+    uint64_t living = t != NULL ? count_living(t, s).waiters : n;
+
+    return living < n ? living : n;
+}
+
+/* -- Taking, slowly ----------------------------------------------------------- */
+
 /* Take the permits if they are free; *seen is fresh if not. */
 static bool take(struct taker *t, uint64_t *seen)
 {
@@ -213,10 +365,19 @@ static bool take(struct taker *t, uint64_t *seen)
         as = departed(t, word) - t->permits;
         /* acquire: pairs with the release in release_permits. */
         if (pawl_cas64_acquire(&t->sem->word_, seen, unwatched(as))) {
+            if (t->waiting)
+                take_note(t->note, 0);
             pass_on(t, as);
             return true;
         }
     }
+}
+
+/* Refused on account of a claim: of one that lives? */
+static bool is_held_back(const struct taker *t, uint64_t seen)
+{
+    return t->table != NULL && (seen & CLAIMED) != 0 && !t->claims &&
+           value_of(seen) >= t->permits;
 }
 
 static bool spin(struct taker *t, uint64_t *seen)
@@ -252,10 +413,17 @@ static int sleep_on(struct taker *t, uint64_t seen, bool lost,
         claim = true;
     }
     as = (as & ~FORK) | fork_bits(t->shared);
-    /* relaxed: publishes nothing.  The kernel compares the value under its
-     * queue lock: it sees the release, or the release sees the waiter. */
-    if (as != seen && !pawl_cas64_relaxed(&t->sem->word_, &seen, as))
+    if (!t->waiting || claim != t->claims)
+        note_wait(t, claim);
+    /* release: pairs with take_census, for the note.  The kernel compares the value
+     * under its queue lock: it sees the release, or the release sees the waiter. */
+    if (as != seen && !pawl_cas64_release(&t->sem->word_, &seen, as)) {
+        if (!t->waiting)
+            take_note(t->note, 0);
+        else if (claim != t->claims)
+            note_wait(t, t->claims);
         return -EAGAIN;
+    }
     t->waiting = true;
     t->claims = claim;
     if (t->since == 0)
@@ -268,15 +436,26 @@ static int sleep_on(struct taker *t, uint64_t seen, bool lost,
 /* The deadline has passed: take the permits if they are there, else leave. */
 static int give_up(struct taker *t, uint64_t seen)
 {
+    bool looked = false;
+
     for (;;) {
         uint64_t as;
 
         if (take(t, &seen))
             return 0;
+        if (!looked && is_held_back(t, seen)) {
+            looked = true;
+            take_census(t->table, t->sem);
+            /* relaxed: a hint, as above. */
+            seen = pawl_load64_relaxed(&t->sem->word_);
+            continue;
+        }
         as = departed(t, settled(seen, t->shared));
         /* relaxed: publishes nothing. */
         if (!t->waiting ||
             pawl_cas64_relaxed(&t->sem->word_, &seen, unwatched(as))) {
+            if (t->waiting)
+                take_note(t->note, 0);
             pass_on(t, as);
             return -ETIMEDOUT;
         }
@@ -292,6 +471,7 @@ static PAWL_COLD int acquire_slow(pawl_sem *s, uint64_t n, pawl_deadline until)
     int err = until <= 0 ? -ETIMEDOUT : 0;
 
     pawl_self_local(); /* so that a fork is noticed */
+    introduce(&t);
     while (err != -ETIMEDOUT) {
         if (take(&t, &seen) || (!t.waiting && spin(&t, &seen))) {
             pawl_tsan_acquire(s);
@@ -299,6 +479,7 @@ static PAWL_COLD int acquire_slow(pawl_sem *s, uint64_t n, pawl_deadline until)
         }
         err = sleep_on(&t, seen, lost, until);
         lost = lost || err == 0;
+        look_for_dead(&t);
         /* relaxed: a hint, as above. */
         seen = pawl_load64_relaxed(&s->word_);
     }
@@ -385,9 +566,9 @@ int pawl_sem_init_bounded(pawl_sem *s, int value, int max, unsigned flags)
 int pawl_sem_destroy(pawl_sem *s)
 {
     /* relaxed: the caller knows that nobody comes any more. */
-    uint64_t seen = settled(pawl_load64_relaxed(&s->word_), is_shared(s));
+    uint64_t seen = pawl_load64_relaxed(&s->word_);
 
-    return waiters_of(seen) > 0 ? -EBUSY : 0;
+    return waiters_here(s, seen) > 0 ? -EBUSY : 0;
 }
 
 int pawl_sem_value(const pawl_sem *s)
@@ -398,8 +579,7 @@ int pawl_sem_value(const pawl_sem *s)
 int pawl_sem_waiters(const pawl_sem *s)
 {
     /* relaxed: a snapshot. */
-    return (int)waiters_of(
-        settled(pawl_load64_relaxed(&s->word_), is_shared(s)));
+    return (int)waiters_here(s, pawl_load64_relaxed(&s->word_));
 }
 
 /* -- In a wait set ---------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * region_locks_shared_test.c - R-10, L-15, L-16, C-10, H-01, H-02, K-03: locks in a
- * region, whose holders and waiters are processes that end in the middle.
+ * region_locks_shared_test.c - R-10, L-15, L-16, C-10, H-01, H-02, K-03: locks, a
+ * once and a semaphore in a region, whose holders and waiters are processes that end in the middle.
  */
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +17,7 @@
 #include <pawl/region.h>
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
+#include <pawl/sem.h>
 #include <pawl/thread.h>
 #include <pawl/value.h>
 #include <pawl/wait.h>
@@ -29,6 +30,7 @@ struct scene {
     pawl_rwlock rwlock;
     pawl_cond cond;
     pawl_once once;
+    pawl_sem sem;
     atomic_int stage;
     atomic_int told; /* how many have got -EOWNERDEAD */
     _Alignas(64) unsigned char array[4096];
@@ -49,6 +51,7 @@ static struct scene *scene_make(uint32_t participants)
     CHECK_OK(pawl_rwlock_init(&s->rwlock, PAWL_SHARED));
     CHECK_OK(pawl_cond_init(&s->cond, PAWL_SHARED));
     CHECK_OK(pawl_once_init(&s->once, PAWL_SHARED));
+    CHECK_OK(pawl_sem_init(&s->sem, 0, PAWL_SHARED));
     return s;
 }
 
@@ -725,5 +728,68 @@ TEST(region_locks.who_waits_for_a_killed_runner_runs)
         CHECK_EQ(test_reap_child(waiters[i]), 0);
     CHECK_EQ(atomic_load(&s->told), 2);
     CHECK(pawl_once_is_done(&s->once));
+    pawl_region_free(region);
+}
+
+/* -- Semaphore ------------------------------------------------------------------ */
+
+static void acquire_two(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK_OK(pawl_sem_acquire_n(&s->sem, 2));
+}
+
+/* A child that waits for two permits and claims the one that there is, after all
+ * that it was woken for have gone elsewhere. */
+static pid_t one_claims(struct scene *s)
+{
+    pid_t pid = test_spawn_child(acquire_two, s);
+
+    test_until_asleep(pid);
+    do {
+        CHECK_OK(pawl_sem_release(&s->sem));
+        sched_yield();
+    } while (pawl_sem_try_acquire(&s->sem) == 0);
+    return pid;
+}
+
+TEST(region_locks.a_claim_ends_with_its_thread)
+{
+    struct scene *s = scene_make(4);
+
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = one_claims(s);
+
+        CHECK_EQ(pawl_sem_value(&s->sem), 1);
+        CHECK_ERR(pawl_sem_try_acquire(&s->sem), -EAGAIN);
+        /* Longer than until it looks for the dead: this one lives. */
+        CHECK_ERR(pawl_sem_acquire_until(&s->sem, pawl_after_ms(130)),
+                  -ETIMEDOUT);
+        CHECK_EQ(pawl_sem_waiters(&s->sem), 1);
+        CHECK_ERR(pawl_sem_destroy(&s->sem), -EBUSY);
+        kill_child(pid);
+        CHECK_EQ(pawl_sem_waiters(&s->sem), 0);
+        CHECK_OK(pawl_sem_destroy(&s->sem));
+        if (i == 0)
+            CHECK_OK(pawl_sem_try_acquire(&s->sem));
+        else
+            CHECK_OK(pawl_sem_acquire(&s->sem));
+    }
+    CHECK_EQ(s->sem.word_.v_, 0); /* by the one that had to wait */
+    kill_child(one_claims(s)); /* which we are not taken for */
+    CHECK_EQ(pawl_sem_waiters(&s->sem), 0);
+    pawl_region_free(region);
+}
+
+/* One that lives gets what it claims. */
+TEST(region_locks.a_claim_is_served)
+{
+    struct scene *s = scene_make(4);
+    pid_t pid = one_claims(s);
+
+    CHECK_OK(pawl_sem_release(&s->sem));
+    CHECK_EQ(test_reap_child(pid), 0);
+    CHECK_EQ(s->sem.word_.v_, 0);
     pawl_region_free(region);
 }

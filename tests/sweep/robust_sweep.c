@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * robust_sweep.c - R-10, L-15, L-16, C-10, H-01, H-02: locks and a once in a
- * region, with a process that is killed at any instruction: while it holds them, waits
+ * robust_sweep.c - R-10, L-15, L-16, C-10, H-01, H-02: locks, a once and a
+ * semaphore in a region, with a process that is killed at any instruction: while it holds them, waits
  * for them, or is handed them.  The others go on, and are told of a dead holder if
  * there was one.
  */
@@ -12,6 +12,7 @@
 #include <pawl/once.h>
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
+#include <pawl/sem.h>
 
 #include "futex/mutex_core.h"
 #include "participants.h"
@@ -23,6 +24,7 @@ struct scene {
     pawl_rwlock rwlock;
     pawl_cond cond;
     pawl_once once;
+    pawl_sem sem;
     int done;    /* by the once */
     int inside;  /* the victim certainly holds it; under the lock */
     int changed; /* by the victim and others, twice each */
@@ -52,6 +54,7 @@ static void make(void *object)
     CHECK_OK(pawl_rwlock_init(&s->rwlock, PAWL_SHARED));
     CHECK_OK(pawl_cond_init(&s->cond, PAWL_SHARED));
     CHECK_OK(pawl_once_init(&s->once, PAWL_SHARED));
+    CHECK_OK(pawl_sem_init(&s->sem, 0, PAWL_SHARED));
     CHECK_OK(pawl_event_init(&s->go_on, PAWL_SHARED));
 }
 
@@ -774,6 +777,116 @@ TEST(robust.once_in_a_region_survives_sweeps)
 {
     put_all_in_a_region();
     SWEEP_TABLE(onces);
+}
+
+/* -- Semaphore ------------------------------------------------------------------ */
+
+static void sem_victim(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_sem_acquire(&s->sem));
+}
+
+static void sem_victim_two(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_sem_acquire_n(&s->sem, 2));
+}
+
+static void sem_serve(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_sem_release_n(&s->sem, 2));
+}
+
+/* What it waits for comes and is gone: so it claims what comes next. */
+static void sem_disappoint_and_serve(void *object)
+{
+    struct scene *s = object;
+
+    if (s->calls++ == 0) {
+        int err;
+
+        CHECK_OK(pawl_sem_release(&s->sem));
+        err = pawl_sem_try_acquire(&s->sem);
+        CHECK(err == 0 || err == -EAGAIN); /* another one has been quicker */
+    } else {
+        sem_serve(object);
+    }
+}
+
+static void sem_is_whole(struct scene *s)
+{
+    CHECK_OK(pawl_sem_release(&s->sem));
+    CHECK_OK(pawl_sem_try_acquire_n(&s->sem, 2));
+    CHECK_EQ(pawl_sem_waiters(&s->sem), 0);
+    CHECK_OK(pawl_sem_destroy(&s->sem));
+}
+
+static void sem_use(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_sem_release_n(&s->sem, 4));
+    CHECK_OK(pawl_sem_acquire_n_until(&s->sem, 2, soon()));
+    CHECK_OK(pawl_sem_acquire_until(&s->sem, soon()));
+    sem_is_whole(s);
+}
+
+/* Nobody is refused on account of the dead. */
+static void sem_try(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_sem_release_n(&s->sem, 4));
+    CHECK_OK(pawl_sem_try_acquire_n(&s->sem, 2));
+    CHECK_OK(pawl_sem_try_acquire(&s->sem));
+    sem_is_whole(s);
+}
+
+static void sem_take_one(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_sem_acquire_until(&s->sem, soon()));
+}
+
+static void sem_one_sleeps(void *object)
+{
+    sleeper_start(sem_take_one, object);
+}
+
+static void sem_join(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_sem_release_n(&s->sem, 2));
+    sleeper_join();
+    sem_use(object);
+}
+
+static const struct swept sems[] = {
+    CASE("robust sem, acquire, waiting", .prepare = make, .warm = warm,
+         .victim = sem_victim, .asleep = sem_serve, .others = sem_use),
+    CASE("robust sem, acquire 2, waiting and claiming", .prepare = make,
+         .warm = warm, .victim = sem_victim_two,
+         .asleep = sem_disappoint_and_serve, .others = sem_use),
+    CASE("robust sem, acquire 2, waiting and claiming; then tried",
+         .prepare = make, .warm = warm, .victim = sem_victim_two,
+         .asleep = sem_disappoint_and_serve, .others = sem_try),
+    CASE("robust sem, acquire 2, waiting and claiming; another one sleeps",
+         .prepare = make, .warm = warm, .armed = sem_one_sleeps,
+         .victim = sem_victim_two, .asleep = sem_disappoint_and_serve,
+         .others = sem_join, .leftovers = true),
+};
+
+TEST(robust.sem_in_a_region_survives_sweeps)
+{
+    put_all_in_a_region();
+    SWEEP_TABLE(sems);
 }
 
 /* -- Two victims -------------------------------------------------------------- */
