@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1005,12 +1006,12 @@ TEST(thread.function_can_be_called_directly)
     CHECK(called_by == &t);
 }
 
-static volatile sig_atomic_t interrupted_tid;
+static atomic_int interrupted_tid;
 
 static void note_interruption(int signal)
 {
     (void)signal;
-    interrupted_tid = (sig_atomic_t)gettid();
+    atomic_store(&interrupted_tid, gettid());
 }
 
 static int interrupt(void *go)
@@ -1019,7 +1020,7 @@ static int interrupt(void *go)
     CHECK_ERR(pawl_thread_interrupt_main(-1), -EINVAL);
     CHECK_ERR(pawl_thread_interrupt_main(4000), -EINVAL);
     CHECK_OK(pawl_thread_interrupt_main(SIGINT));
-    while (interrupted_tid == 0)
+    while (atomic_load(&interrupted_tid) == 0)
         sched_yield();
     pawl_event_set(go);
     return 0;
@@ -1036,6 +1037,6 @@ TEST(thread.main_can_be_interrupted)
     CHECK_OK(pawl_thread_init(&t, interrupt, &go, NULL));
     CHECK_OK(pawl_thread_start(&t));
     CHECK_OK(pawl_event_wait(&go));
-    CHECK_EQ(interrupted_tid, getpid());
+    CHECK_EQ(atomic_load(&interrupted_tid), getpid());
     CHECK_OK(pawl_thread_join(&t, NULL));
 }
