@@ -211,6 +211,11 @@ pawl_deadline pawl_now(void)
     return 1;
 }
 
+pawl_deadline pawl_after_ms(int64_t ms)
+{
+    return pawl_now() + ms * 1000000;
+}
+
 pawl_deadline pawl_after_ns(int64_t ns)
 {
     return 1 + ns;
