@@ -82,7 +82,7 @@ typedef struct pawl_proccall {
     size_t size;          /* its bytes */
     void *result;         /* zero bytes at first; aligned likewise */
     size_t room;          /* for so many */
-    size_t used;   /* of these; all, unless it is made less: not in a map */
+    size_t used;          /* of these; all, unless it is made less: not in a map */
     size_t index;  /* of the element of a map */
     int worker;    /* 0 .. workers - 1: its place, also of its successor */
     void *context; /* NULL at first; kept for the next calls of this worker */
@@ -116,8 +116,7 @@ enum {
 typedef struct pawl_procpool_options {
     size_t size; /* sizeof(pawl_procpool_options), or 0 */
     int workers; /* 0: pawl_process_cpu_count() */
-    enum pawl_start_method
-        method;       /* DEFAULT: as of an entry, when it is made */
+    enum pawl_start_method method; /* DEFAULT: as of an entry, when it is made */
     const char *name; /* of the processes: name-1, ...; default "PoolWorker" */
     /* Called in each worker, before its first task and at its orderly end; may be
      * NULL.  A worker whose initialiser fails is replaced; after so many failures
@@ -129,9 +128,8 @@ typedef struct pawl_procpool_options {
     const void *argument; /* of both; copied */
     size_t argument_size;
     unsigned failures_max;
-    uint64_t
-        tasks_max; /* after so many a worker is replaced; 0: never.  A chunk of
-                           a map counts as one. */
+    /* After so many a worker is replaced; 0: never.  A chunk of a map counts as one. */
+    uint64_t tasks_max;
     size_t capacity;  /* as many are outstanding at most; 0: any number */
     size_t memory;    /* bytes for large arguments and results; 0: 4 MiB */
     int64_t grace_ns; /* between SIGTERM and SIGKILL; 0: one second */
@@ -234,11 +232,11 @@ typedef void (*pawl_proctask_done_fn)(struct pawl_proctask *task, int status,
 typedef struct pawl_proctask {
     pawl_future future; /* to be waited for, cancelled, ... */
     const struct pawl_future_owner *owner_;
-    size_t
-        used; /* bytes of the result; more than there was room for if its status
-                    is -EMSGSIZE */
-    int64_t pid; /* of the worker that died with it, 0: none did; and how, as by
-                    pawl_process_join, if that is known */
+    /* Bytes of the result; more than there was room for if its status is -EMSGSIZE. */
+    size_t used;
+    /* The worker that died with it, 0: none did; and how, as by pawl_process_join, if
+     * that is known. */
+    int64_t pid;
     int code;
 
     /* May be set before it is submitted. */
@@ -247,8 +245,7 @@ typedef struct pawl_proctask {
     pawl_proctask_done_fn failed; /* if not; may be NULL */
     void *context;                /* of both */
 
-    pawl_procpool
-        *pool_; /* constant once it is submitted, as is all down to n_ */
+    pawl_procpool *pool_; /* constant once it is submitted, as is all down to n_ */
     pawl_proc_fn fn_;
     uint64_t function_; /* what the window calls it */
     const void *argument_;
