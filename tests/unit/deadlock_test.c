@@ -92,6 +92,7 @@ struct player {
     int result; /* of the second lock */
     struct door ready;
     struct door go;
+    struct door gone;
     struct door over;
     struct door leave;
     pawl_thread thread;
@@ -111,6 +112,7 @@ static int play(void *arg)
     CHECK_OK(take(p->holds, p->holds->how, PAWL_FOREVER));
     door_open(&p->ready);
     door_pass(&p->go);
+    door_open(&p->gone);
     p->result = want(p);
     if (p->result == 0)
         CHECK_OK(give(p->wants, p->want_how));
@@ -130,6 +132,7 @@ static void begin(struct player *p, struct lock *holds, struct lock *wants)
                          .result = 1};
     door_make(&p->ready);
     door_make(&p->go);
+    door_make(&p->gone);
     door_make(&p->over);
     door_make(&p->leave);
     CHECK_OK(PAWL_THREAD_INIT(&p->thread, play, p));
@@ -146,6 +149,7 @@ static void go(struct player *p)
 static void go_to_sleep(struct player *p)
 {
     go(p);
+    door_pass(&p->gone); /* at a door it sleeps, too */
     test_until_asleep((pid_t)pawl_thread_native_id(&p->thread));
 }
 
