@@ -217,12 +217,6 @@ static void until_it_starves(struct scene *s)
         sched_yield();
 }
 
-static void mutex_starving_sleeper(void *object)
-{
-    sleeper_start(mutex_lock_unlock, object);
-    until_it_starves(object);
-}
-
 static void mutex_brief_starving_sleeper(void *object)
 {
     sleeper_start(mutex_lock_briefly, object);
@@ -233,14 +227,6 @@ static void mutex_join_if_free(void *object)
 {
     if (!victim_holds(object))
         sleeper_join();
-}
-
-static void mutex_use_and_join_if_free(void *object)
-{
-    if (!victim_holds(object)) {
-        mutex_can_be_had(object);
-        sleeper_join();
-    }
 }
 
 static const struct swept mutexes[] = {
@@ -326,16 +312,6 @@ static const struct swept mutexes[] = {
       .budget = SWEEP_BUDGET},
      KILLED,
      mark_left},
-    {{.name = "mutex unlock, one starves; it gets it after the next use",
-      .size = sizeof(struct scene),
-      .prepare = make,
-      .warm = warm_and_lock,
-      .armed = mutex_starving_sleeper,
-      .victim = mutex_unlock,
-      .others = mutex_use_and_join_if_free,
-      .leftovers = true},
-     KILLED,
-     NULL},
     {{.name = "mutex unlock, one starves; it gets it",
       .size = sizeof(struct scene),
       .prepare = make,
