@@ -64,8 +64,8 @@ enum sweep_mode {
 enum { SWEEP_CPU_MS = 100, SWEEP_SLEEP_MS = 300 };
 
 /* Instructions that one sweep executes, unless the case says otherwise: all
- * points of an operation of 280. */
-enum { SWEEP_BUDGET = 40000 };
+ * points of an operation of 200. */
+enum { SWEEP_BUDGET = 20000 };
 
 /* An operation that is longer has not been warmed up. */
 enum { SWEEP_STEPS_MAX = 16000 };

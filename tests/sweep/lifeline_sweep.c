@@ -151,7 +151,7 @@ static void sweep_each(struct sweep_case c, sweep_fn with)
     TEST_TIMEOUT(300);
     c.size = sizeof(struct scene);
     c.leftovers = true; /* lifelines of the others, in memory that is wiped */
-    c.budget = 200000;
+    c.budget = 100000;
     c.others = with;
     sweep(&c, SWEEP_KILL);
 }

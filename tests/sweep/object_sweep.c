@@ -154,7 +154,7 @@ static void sweep_it(const char *name, sweep_fn how)
         .victim = victim,
         .others = others,
         .leftovers = true,
-        .budget = 150000,
+        .budget = 75000,
     };
 
     TEST_TIMEOUT(300);
