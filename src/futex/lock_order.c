@@ -20,9 +20,9 @@ enum { BUCKETS = 4096, CHUNK = 65536 };
 struct edge {
     const void *first;
     const void *second;
-    struct edge *next; /* in the bucket of `first` */
-    struct edge *todo; /* of a search */
-    uint64_t search;   /* the last that came by */
+    struct edge *next;    /* in the bucket of `first` */
+    struct edge *pending; /* of a search */
+    uint64_t search;      /* the last that came by */
 };
 
 static struct {
@@ -73,28 +73,28 @@ static bool is_known(const void *first, const void *second)
     return e != NULL;
 }
 
-/* Put the edges from *first, unless the search has come by, before *todo. */
-static struct edge *add_todo(const void *first, struct edge *todo)
+/* Put the edges from *first, unless the search has come by, before *pending. */
+static struct edge *add_pending(const void *first, struct edge *pending)
 {
     for (struct edge *e = from(*bucket_of(first), first); e != NULL;
          e = from(e->next, first))
         if (e->search != graph.searches) {
             e->search = graph.searches;
-            e->todo = todo;
-            todo = e;
+            e->pending = pending;
+            pending = e;
         }
-    return todo;
+    return pending;
 }
 
 static bool leads_to(const void *first, const void *second)
 {
-    struct edge *todo;
+    struct edge *pending;
 
     graph.searches++;
-    todo = add_todo(first, NULL);
-    while (todo != NULL && todo->second != second)
-        todo = add_todo(todo->second, todo->todo);
-    return todo != NULL;
+    pending = add_pending(first, NULL);
+    while (pending != NULL && pending->second != second)
+        pending = add_pending(pending->second, pending->pending);
+    return pending != NULL;
 }
 
 static void get_more(void)
@@ -131,11 +131,11 @@ static bool add(const void *first, const void *second)
 
 static void print(const pawl_lock_inversion *i)
 {
-    (void)pawl_print_line(2,
-                          "pawl: thread %u takes lock %s (%p) while it holds %s "
-                          "(%p); the order was the other one before",
-                          i->thread, i->second_name, i->second, i->first_name,
-                          i->first);
+    (void)pawl_print_line(
+        2,
+        "pawl: thread %u takes lock %s (%p) while it holds %s "
+        "(%p); the order was the other one before",
+        i->thread, i->second_name, i->second, i->first_name, i->first);
 }
 
 static void wants(void *held, void *wanted)
@@ -193,6 +193,5 @@ int pawl_lock_order_check(bool on)
 pawl_lock_order_fn pawl_lock_order_set_hook(pawl_lock_order_fn fn)
 {
     /* seq_cst: pairs with wants, for what the hook uses. */
-    return (pawl_lock_order_fn)(uintptr_t)pawl_swap64_seq(&hook,
-                                                          (uintptr_t)fn);
+    return (pawl_lock_order_fn)(uintptr_t)pawl_swap64_seq(&hook, (uintptr_t)fn);
 }
