@@ -30,114 +30,53 @@
 
 /* -- All pools ------------------------------------------------------------------- */
 
-static struct {
-    pawl_mutex lock;
-    pawl_procpool *first;
-    uint32_t forks;
-    pawl_eventcount left; /* a pool is not ending any more */
-} pools;
-
-static void lock_pools(void)
+static pawl_procpool *pool_at(struct pawl_roll_entry *e)
 {
-    pawl_lock(&pools.lock);
-    /* In the child of a fork there are none. */
-    if (pools.forks != pawl_fork_count_)
-        pools.first = NULL;
-    pools.forks = pawl_fork_count_;
+    return pawl_container_of(e, pawl_procpool, on_roll);
 }
 
-static void unlock_pools(void)
+static bool is_busy(struct pawl_roll_entry *e)
 {
-    pawl_unlock(&pools.lock);
+    pawl_procpool *p = pool_at(e);
+
+    return p->options.at_exit != PAWL_POOL_ABANDON &&
+           p != pawl_procpool_served_ && pawl_procpool_try_drain(p) != 0;
 }
 
-static void enlist(pawl_procpool *p)
+static int settle(struct pawl_roll_entry *e, pawl_deadline until)
 {
-    lock_pools();
-    p->next = pools.first;
-    p->link = &pools.first;
-    if (p->next != NULL)
-        p->next->link = &p->next;
-    pools.first = p;
-    unlock_pools();
+    pawl_procpool *p = pool_at(e);
+
+    if (p->options.at_exit == PAWL_POOL_CANCEL)
+        (void)pawl_procpool_terminate(p);
+    return pawl_procpool_drain_until(p, until);
 }
 
-/* Returns when the end of the program does not look at it any more. */
-static void unlist(pawl_procpool *p)
-{
-    for (;;) {
-        uint32_t key = pawl_eventcount_prepare(&pools.left);
-        bool is_ending;
-
-        lock_pools();
-        is_ending = p->is_ending;
-        if (!is_ending) {
-            *p->link = p->next;
-            if (p->next != NULL)
-                p->next->link = p->link;
-        }
-        unlock_pools();
-        if (!is_ending) {
-            pawl_eventcount_cancel(&pools.left, key);
-            return;
-        }
-        pawl_eventcount_wait(&pools.left, key);
-    }
-}
+static struct pawl_roll pools = {.is_busy = is_busy, .settle = settle};
 
 pawl_procpool *pawl_procpool_hold(const pawl_proctask *t)
 {
-    pawl_procpool *p;
+    struct pawl_roll_entry *e;
+    pawl_procpool *p = NULL;
 
     if (t->pool_ == NULL || t->forks_ != pawl_fork_count_)
         return NULL;
-    lock_pools();
-    p = pools.first;
-    while (p != NULL && p != t->pool_)
-        p = p->next;
-    if (p != NULL)
+    pawl_roll_lock(&pools);
+    e = pools.first;
+    while (e != NULL && pool_at(e) != t->pool_)
+        e = e->next;
+    if (e != NULL) {
+        p = pool_at(e);
         pawl_lock(&p->lock);
-    unlock_pools();
-    return p;
-}
-
-/* One that has something to do, which the program waits for; NULL: none. */
-static pawl_procpool *next_busy(void)
-{
-    pawl_procpool *p;
-
-    lock_pools();
-    for (p = pools.first; p != NULL; p = p->next)
-        if (p->options.at_exit != PAWL_POOL_ABANDON &&
-            p != pawl_procpool_served_ && pawl_procpool_try_drain(p) != 0)
-            break;
-    if (p != NULL)
-        p->is_ending = true;
-    unlock_pools();
+    }
+    pawl_roll_unlock(&pools);
     return p;
 }
 
 /* Of a pawl_exit_hook. */
 static bool await_tasks(pawl_deadline until)
 {
-    pawl_procpool *p;
-    bool any = false;
-
-    while ((p = next_busy()) != NULL) {
-        int err;
-
-        any = true;
-        if (p->options.at_exit == PAWL_POOL_CANCEL)
-            (void)pawl_procpool_terminate(p);
-        err = pawl_procpool_drain_until(p, until);
-        lock_pools();
-        p->is_ending = false;
-        unlock_pools();
-        pawl_eventcount_notify_all(&pools.left);
-        if (err != 0)
-            break;
-    }
-    return any;
+    return pawl_roll_settle(&pools, until);
 }
 
 /* As those of pawl_pool. */
@@ -367,7 +306,7 @@ int pawl_procpool_create(pawl_procpool **pool,
         destroy(p);
         return err;
     }
-    enlist(p);
+    pawl_roll_add(&pools, &p->on_roll);
     *pool = p;
     return 0;
 }
@@ -612,7 +551,7 @@ int pawl_procpool_free(pawl_procpool *pool)
     }
     if (!ask(pool, has_ended))
         return -EBUSY;
-    unlist(pool);
+    pawl_roll_remove(&pools, &pool->on_roll);
     pawl_lock(&pool->lock);
     pawl_procpool_drop(pool);
     return 0;

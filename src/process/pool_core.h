@@ -42,6 +42,7 @@
 #include "process/region.h"
 #include "thread/future_core.h"
 #include "thread/lock.h"
+#include "thread/roll.h"
 
 enum pawl_proctask_state {
     PAWL_PROCTASK_NEW,
@@ -123,9 +124,7 @@ struct pawl_procpool {
     pawl_deadline kill_at; /* SIGKILL to all; PAWL_FOREVER: not */
     pawl_eventcount changes; /* for those who drain and join */
 
-    pawl_procpool *next; /* of all, under a lock of pool.c */
-    pawl_procpool **link;
-    bool is_ending;
+    struct pawl_roll_entry on_roll; /* of all pools */
 };
 
 static inline bool pawl_procpool_is_here(const pawl_procpool *p)

@@ -24,104 +24,34 @@
 
 /* -- All pools, for the end of the program ------------------------------------- */
 
-static struct {
-    pawl_mutex lock;
-    pawl_pool *first;
-    uint32_t forks;
-    pawl_eventcount left; /* a pool is not ending any more */
-} pools;
-
-static void lock_pools(void)
+static pawl_pool *pool_at(struct pawl_roll_entry *e)
 {
-    int err = pawl_mutex_lock(&pools.lock);
-
-    PAWL_CHECK(err == 0 || err == -EOWNERDEAD, &pools.lock,
-               "the list of pools cannot be locked");
-    /* In the child of a fork there are none, and the lock may have been held by
-     * a thread that is gone. */
-    if (pawl_unlikely(pools.forks != pawl_fork_count_)) {
-        (void)pawl_mutex_consistent(&pools.lock);
-        pools.first = NULL;
-        pools.forks = pawl_fork_count_;
-    }
+    return pawl_container_of(e, pawl_pool, on_roll);
 }
 
-static void unlock_pools(void)
+static bool is_busy(struct pawl_roll_entry *e)
 {
-    pawl_mutex_unlock(&pools.lock);
+    pawl_pool *p = pool_at(e);
+
+    return p->options.at_exit != PAWL_POOL_ABANDON &&
+           pawl_pool_current() != p && !pawl_pool_is_quiet(p);
 }
 
-static void enlist(pawl_pool *p)
+static int settle(struct pawl_roll_entry *e, pawl_deadline until)
 {
-    lock_pools();
-    p->next = pools.first;
-    p->link = &pools.first;
-    if (p->next != NULL)
-        p->next->link = &p->next;
-    pools.first = p;
-    unlock_pools();
+    pawl_pool *p = pool_at(e);
+
+    if (p->options.at_exit == PAWL_POOL_CANCEL)
+        pawl_line_clear(p, 0);
+    return pawl_pool_drain_until(p, until);
 }
 
-/* Returns when the end of the program does not look at it any more. */
-static void unlist(pawl_pool *p)
-{
-    for (;;) {
-        uint32_t key = pawl_eventcount_prepare(&pools.left);
-        bool is_ending;
-
-        lock_pools();
-        is_ending = p->is_ending;
-        if (!is_ending) {
-            *p->link = p->next;
-            if (p->next != NULL)
-                p->next->link = p->link;
-        }
-        unlock_pools();
-        if (!is_ending) {
-            pawl_eventcount_cancel(&pools.left, key);
-            return;
-        }
-        pawl_eventcount_wait(&pools.left, key);
-    }
-}
-
-/* One that has something to do, which the program waits for; NULL: none. */
-static pawl_pool *next_busy(void)
-{
-    pawl_pool *p;
-
-    lock_pools();
-    for (p = pools.first; p != NULL; p = p->next)
-        if (p->options.at_exit != PAWL_POOL_ABANDON &&
-            pawl_pool_current() != p && !pawl_pool_is_quiet(p))
-            break;
-    if (p != NULL)
-        p->is_ending = true;
-    unlock_pools();
-    return p;
-}
+static struct pawl_roll pools = {.is_busy = is_busy, .settle = settle};
 
 /* Of a pawl_exit_hook. */
 static bool await_tasks(pawl_deadline until)
 {
-    pawl_pool *p;
-    bool any = false;
-
-    while ((p = next_busy()) != NULL) {
-        int err;
-
-        any = true;
-        if (p->options.at_exit == PAWL_POOL_CANCEL)
-            pawl_line_clear(p, 0);
-        err = pawl_pool_drain_until(p, until);
-        lock_pools();
-        p->is_ending = false;
-        unlock_pools();
-        pawl_eventcount_notify_all(&pools.left);
-        if (err != 0)
-            break;
-    }
-    return any;
+    return pawl_roll_settle(&pools, until);
 }
 
 /* Once for what was submitted before, and then for what threads submit that the
@@ -217,7 +147,7 @@ int pawl_pool_create(pawl_pool **pool, const pawl_pool_options *options)
     p = make(&o);
     if (p == NULL)
         return -ENOMEM;
-    enlist(p);
+    pawl_roll_add(&pools, &p->on_roll);
     err = start_some(p);
     if (err != 0) {
         (void)pawl_pool_end(p);
@@ -345,7 +275,7 @@ int pawl_pool_free(pawl_pool *pool)
     if (pawl_pool_is_of_this_process(pool)) {
         if (pawl_pool_try_join(pool) != 0)
             return -EBUSY;
-        unlist(pool);
+        pawl_roll_remove(&pools, &pool->on_roll);
     }
     destroy(pool);
     return 0;

@@ -56,6 +56,7 @@
 #include "base/check.h"
 #include "base/compiler.h"
 #include "futex/self.h"
+#include "thread/roll.h"
 
 /* Of pawl_pool.inbox. */
 #define PAWL_POOL_CLOSED UINT64_C(1)
@@ -103,9 +104,7 @@ struct pawl_pool {
     int broken_status;       /* under `gate` */
     pawl_sem room;           /* if the line has a capacity */
     pawl_eventcount changes; /* for those who drain and join */
-    struct pawl_pool *next;  /* of all pools, under a lock of pool.c */
-    struct pawl_pool **link;
-    bool is_ending; /* the program waits for it: under the same */
+    struct pawl_roll_entry on_roll; /* of all pools */
 
     pawl_u64 inbox __attribute__((aligned(2 * PAWL_CACHE_LINE)));
 

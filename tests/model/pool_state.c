@@ -8,7 +8,7 @@
 
 static void restore(void)
 {
-    memset(&pools, 0, sizeof pools);
+    pools = (struct pawl_roll){.is_busy = is_busy, .settle = settle};
 }
 
 MODEL_RESTORED_BY(restore)
