@@ -7,8 +7,8 @@
 #include <pawl/error.h>
 #include <pawl/ledger.h>
 
-#include "process/region.h"
 #include "swept.h"
+#include "swept_region.h"
 
 enum { PAGE = PAWL_REGION_PAGE, BYTES = 8 * PAGE, PERMITS = 2 };
 
@@ -21,15 +21,6 @@ static struct {
     bool gives_back;
     bool is_awaited;
 } plan;
-
-static pawl_region *region_of(struct scene *s)
-{
-    static pawl_region r;
-    struct pawl_region_header *h = (void *)s->memory;
-
-    CHECK_OK(pawl_region_find_at(&r, h, (size_t)h->bytes));
-    return &r;
-}
 
 static pawl_ledger *ledger_of(struct scene *s)
 {
@@ -53,14 +44,10 @@ static void prepare(void *object)
     struct scene *s = object;
     const struct pawl_region_plan p = {
         .participants = 4, .buffer_bytes = PAGE, .names = 1};
-    struct pawl_region_map map;
     pawl_ledger *l;
-    pawl_region r;
+    pawl_region *r = region_make(s, BYTES, &p);
 
-    CHECK_OK(pawl_region_lay_out(&p, &map));
-    CHECK(map.bytes <= BYTES);
-    CHECK_OK(pawl_region_make_at(&r, s->memory, (size_t)map.bytes, &p, NULL));
-    CHECK_OK(pawl_ledger_init(&l, pawl_region_buffer(&r, NULL), PAGE, PERMITS));
+    CHECK_OK(pawl_ledger_init(&l, pawl_region_buffer(r, NULL), PAGE, PERMITS));
     if (plan.is_awaited)
         take(s); /* the other is the victim's */
 }

@@ -10,6 +10,7 @@
 #include "audit.h"
 #include "participants.h"
 #include "sweep.h"
+#include "swept_region.h"
 
 enum { PAGE = PAWL_REGION_PAGE, PAGES = 5, BYTES = (6 + PAGES) * PAGE };
 
@@ -33,15 +34,6 @@ static struct {
     bool publishes;
     enum sweep_mode mode;
 } plan;
-
-static pawl_region *region_of(struct scene *s)
-{
-    static pawl_region r;
-    struct pawl_region_header *h = (void *)s->memory;
-
-    CHECK_OK(pawl_region_find_at(&r, h, (size_t)h->bytes));
-    return &r;
-}
 
 static pawl_offset *pointer_of(struct scene *s)
 {
@@ -69,28 +61,24 @@ static void prepare(void *object)
     struct scene *s = object;
     const struct pawl_region_plan p = {
         .participants = 3, .heap_pages = PAGES, .names = 1};
-    pawl_region r;
-    struct pawl_region_map map;
+    pawl_region *r = region_make(s, BYTES, &p);
 
-    CHECK_OK(pawl_region_lay_out(&p, &map));
-    CHECK(map.bytes <= BYTES);
-    CHECK_OK(pawl_region_make_at(&r, s->memory, (size_t)map.bytes, &p, NULL));
-    s->where = kept(&r, 512);
+    s->where = kept(r, 512);
     *pointer_of(s) = 0;
     if (plan.divided)
-        kept(&r, plan.bytes);
+        kept(r, plan.bytes);
     if (plan.frees || plan.publishes)
-        s->block = kept(&r, plan.bytes);
+        s->block = kept(r, plan.bytes);
     if (plan.is_full) {
         /* A page of another class that is empty, and all others in use. */
-        pawl_offset o = kept(&r, 700);
+        pawl_offset o = kept(r, 700);
 
-        while (pawl_memory_alloc(&r, PAGE, 0, PAWL_MEMORY_KEPT,
+        while (pawl_memory_alloc(r, PAGE, 0, PAWL_MEMORY_KEPT,
                                  &(pawl_offset){0}) == 0)
             ;
-        CHECK_OK(pawl_memory_free(&r, o));
+        CHECK_OK(pawl_memory_free(r, o));
     }
-    s->base = audit(&r);
+    s->base = audit(r);
     if (plan.has_dead)
         test_join(test_thread(own_all_and_end, s));
 }

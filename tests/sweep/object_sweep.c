@@ -13,6 +13,7 @@
 #include "participants.h"
 #include "process/directory.h"
 #include "sweep.h"
+#include "swept_region.h"
 
 enum { PAGE = PAWL_REGION_PAGE, PAGES = 2, BYTES = (6 + PAGES) * PAGE };
 
@@ -23,15 +24,6 @@ struct scene {
 };
 
 static bool removes;
-
-static pawl_region *region_of(struct scene *s)
-{
-    static pawl_region r;
-    struct pawl_region_header *h = (void *)s->memory;
-
-    CHECK_OK(pawl_region_find_at(&r, h, (size_t)h->bytes));
-    return &r;
-}
 
 static pawl_object object(void)
 {
@@ -51,19 +43,15 @@ static void prepare(void *object_)
     struct scene *s = object_;
     const struct pawl_region_plan p = {
         .participants = 3, .heap_pages = PAGES, .names = 2};
-    struct pawl_region_map map;
     pawl_object o = object();
-    pawl_region r;
+    pawl_region *r = region_make(s, BYTES, &p);
     void *at;
 
-    CHECK_OK(pawl_region_lay_out(&p, &map));
-    CHECK(map.bytes <= BYTES);
-    CHECK_OK(pawl_region_make_at(&r, s->memory, (size_t)map.bytes, &p, NULL));
     /* So that the page is divided already. */
-    CHECK_OK(pawl_memory_alloc(&r, 200, PAWL_OBJECT_ALIGN, PAWL_MEMORY_KEPT,
+    CHECK_OK(pawl_memory_alloc(r, 200, PAWL_OBJECT_ALIGN, PAWL_MEMORY_KEPT,
                                &s->other));
     if (removes)
-        CHECK_OK(pawl_object_create(&r, &o, write_it, NULL, &at));
+        CHECK_OK(pawl_object_create(r, &o, write_it, NULL, &at));
 }
 
 /* Ends in the middle of a creation. */

@@ -7,8 +7,8 @@
 #include <pawl/error.h>
 #include <pawl/parties.h>
 
-#include "process/region.h"
 #include "swept.h"
+#include "swept_region.h"
 
 enum { PAGE = PAWL_REGION_PAGE, BYTES = 8 * PAGE };
 
@@ -19,15 +19,6 @@ struct scene {
 };
 
 static bool is_last;
-
-static pawl_region *region_of(struct scene *s)
-{
-    static pawl_region r;
-    struct pawl_region_header *h = (void *)s->memory;
-
-    CHECK_OK(pawl_region_find_at(&r, h, (size_t)h->bytes));
-    return &r;
-}
 
 static pawl_parties *parties_of(struct scene *s)
 {
@@ -43,15 +34,10 @@ static void prepare(void *object)
     struct scene *s = object;
     const struct pawl_region_plan plan = {
         .participants = 4, .buffer_bytes = PAGE, .names = 1};
-    struct pawl_region_map map;
     pawl_parties *p;
-    pawl_region r;
+    pawl_region *r = region_make(s, BYTES, &plan);
 
-    CHECK_OK(pawl_region_lay_out(&plan, &map));
-    CHECK(map.bytes <= BYTES);
-    CHECK_OK(
-        pawl_region_make_at(&r, s->memory, (size_t)map.bytes, &plan, NULL));
-    CHECK_OK(pawl_parties_init(&p, pawl_region_buffer(&r, NULL), PAGE, 2));
+    CHECK_OK(pawl_parties_init(&p, pawl_region_buffer(r, NULL), PAGE, 2));
 }
 
 /* It is known from then on. */

@@ -11,8 +11,8 @@
 #include <pawl/queue.h>
 #include <pawl/shared_queue.h>
 
-#include "process/region.h"
 #include "sweep.h"
+#include "swept_region.h"
 
 enum {
     PAGE = PAWL_REGION_PAGE,
@@ -42,15 +42,6 @@ static struct {
     uint64_t fill; /* records 1, 2, ... in the queue when the victim begins */
     bool others_wait;
 } plan;
-
-static pawl_region *region_of(struct scene *s)
-{
-    static pawl_region r;
-    struct pawl_region_header *h = (void *)s->memory;
-
-    CHECK_OK(pawl_region_find_at(&r, h, (size_t)h->bytes));
-    return &r;
-}
 
 /* The handle of this process, made anew for each scene. */
 static pawl_shared_queue *q;
@@ -100,12 +91,8 @@ static void prepare(void *object)
     struct scene *s = object;
     const struct pawl_region_plan p = {
         .participants = PARTICIPANTS, .heap_pages = PAGES, .names = 1};
-    struct pawl_region_map map;
-    pawl_region r;
 
-    CHECK_OK(pawl_region_lay_out(&p, &map));
-    CHECK(map.bytes <= BYTES);
-    CHECK_OK(pawl_region_make_at(&r, s->memory, (size_t)map.bytes, &p, NULL));
+    region_make(s, BYTES, &p);
     pawl_shared_queue_free(q);
     CHECK_OK(pawl_shared_queue_create(
         &q, region_of(s),
