@@ -92,6 +92,7 @@ struct pawl_worker {
     bool is_asleep; /* in that list */
     bool is_there;  /* under `beds`: counted as a worker */
     bool searches;  /* its own, as is what follows: it has the token */
+    bool has_searched; /* had it, when it took the task that it begins */
     uint32_t turns;
     pawl_thread thread;
 } __attribute__((aligned(2 * PAWL_CACHE_LINE)));

@@ -16,7 +16,7 @@
 /* Whether there is something outside the deques. */
 static bool has_shared(const pawl_pool *p)
 {
-    /* seq_cst: E at the top of pool_core.h, pairs with push and refill. */
+    /* seq_cst: E at the top of pool_core.h, pairs with push and take_shared. */
     return pawl_task_at(pawl_load64_seq(&p->inbox)) != NULL ||
            pawl_load64_seq(&p->first) != 0;
 }
@@ -91,7 +91,7 @@ uint64_t pawl_line_push(pawl_pool *p, pawl_task *newest, pawl_task *oldest,
             oldest->next_ = pawl_task_at(seen);
             as = (uintptr_t)newest | (as & PAWL_POOL_FLAGS);
         }
-        /* seq_cst: A and B; release: pairs with the CAS in refill. */
+        /* seq_cst: A and B; release: pairs with the CAS in empty_inbox. */
     } while (!pawl_cas64_seq(&p->inbox, &seen, as));
     return seen;
 }
@@ -112,9 +112,9 @@ static pawl_task *first_of(const pawl_pool *p)
     return pawl_task_at(pawl_load64_relaxed(&p->first));
 }
 
-/* Under the gate: the list is empty; move the inbox there, and give the token of
- * `w` up in the same step. */
-static void refill(pawl_pool *p, struct pawl_worker *w)
+/* Under the gate: take all out of the inbox, and give the token of `w` up in the
+ * same step.  Returns them oldest first; `last` is the newest. */
+static pawl_task *empty_inbox(pawl_pool *p, struct pawl_worker *w)
 {
     uint64_t token = w != NULL && w->searches ? PAWL_POOL_SEARCHING : 0;
     uint64_t seen = pawl_load64_relaxed(&p->inbox); /* relaxed: a hint */
@@ -122,18 +122,15 @@ static void refill(pawl_pool *p, struct pawl_worker *w)
 
     do {
         if (pawl_task_at(seen) == NULL)
-            return;
+            return NULL;
         /* seq_cst: D; acquire: pairs with push. */
     } while (
         !pawl_cas64_seq(&p->inbox, &seen, (seen & PAWL_POOL_FLAGS) & ~token));
-    if (w != NULL)
+    if (token != 0) {
         w->searches = false;
-    p->last = pawl_task_at(seen);
-    if (p->last->next_ == NULL) {
-        /* relaxed: the caller takes it away, or looks after what it leaves. */
-        pawl_store64_relaxed(&p->first, (uintptr_t)p->last);
-        return;
+        w->has_searched = true;
     }
+    p->last = pawl_task_at(seen);
     for (pawl_task *t = p->last; t != NULL;) {
         pawl_task *older = t->next_;
 
@@ -141,8 +138,7 @@ static void refill(pawl_pool *p, struct pawl_worker *w)
         first = t;
         t = older;
     }
-    /* seq_cst: pairs with has_shared, for who has missed the inbox. */
-    pawl_store64_seq(&p->first, (uintptr_t)first);
+    return first;
 }
 
 static pawl_task *take_shared(struct pawl_worker *w)
@@ -153,12 +149,16 @@ static pawl_task *take_shared(struct pawl_worker *w)
     if (!has_shared(p))
         return NULL;
     pawl_pool_lock(&p->gate);
-    if (first_of(p) == NULL)
-        refill(p, w);
     t = first_of(p);
-    if (t != NULL)
+    if (t != NULL) {
         /* relaxed: that there was more is known already. */
         pawl_store64_relaxed(&p->first, (uintptr_t)t->next_);
+    } else {
+        t = empty_inbox(p, w);
+        if (t != NULL && t->next_ != NULL)
+            /* seq_cst: pairs with has_shared, for who has missed the inbox. */
+            pawl_store64_seq(&p->first, (uintptr_t)t->next_);
+    }
     pawl_mutex_unlock(&p->gate);
     return t;
 }
@@ -199,23 +199,20 @@ pawl_task *pawl_line_take(struct pawl_worker *w)
 /* Under the gate: all that stands in line, into the list. */
 static void gather(pawl_pool *p)
 {
-    pawl_task *first = first_of(p);
     pawl_task *last = p->last;
-    pawl_task *t;
+    pawl_task *t = empty_inbox(p, NULL);
 
-    refill(p, NULL); /* over the list */
-    t = first_of(p);
-    if (first != NULL && t != first) {
+    if (t != NULL && first_of(p) != NULL)
         last->next_ = t;
-        /* seq_cst: as in refill. */
-        pawl_store64_seq(&p->first, (uintptr_t)first);
-    }
+    else if (t != NULL)
+        /* seq_cst: as in take_shared. */
+        pawl_store64_seq(&p->first, (uintptr_t)t);
     while ((t = steal(p, NULL)) != NULL) {
         t->next_ = NULL;
         if (first_of(p) != NULL)
             p->last->next_ = t;
         else
-            /* seq_cst: as in refill, for who has missed the deque. */
+            /* seq_cst: as in take_shared, for who has missed the deque. */
             pawl_store64_seq(&p->first, (uintptr_t)t);
         p->last = t;
     }
@@ -282,7 +279,7 @@ bool pawl_line_purge(pawl_pool *p)
         }
     }
     *end = NULL;
-    pawl_store64_seq(&p->first, (uintptr_t)kept); /* seq_cst: as in refill */
+    pawl_store64_seq(&p->first, (uintptr_t)kept); /* seq_cst: as there */
     pawl_mutex_unlock(&p->gate);
     for (; cancelled != NULL; cancelled = next) {
         next = cancelled->next_;

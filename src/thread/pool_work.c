@@ -132,10 +132,16 @@ static bool may_wake(const pawl_pool *p)
 
 static PAWL_COLD void wake_one(pawl_pool *p)
 {
-    if (!pawl_line_take_token(p) || call_one(p, CALLED))
-        return;
-    if (pawl_pool_start_worker(p, true) != 0)
-        pawl_pool_call_off(p);
+    do {
+        if (!pawl_line_take_token(p) || call_one(p, CALLED))
+            return;
+        if (pawl_line_has_work(p)) {
+            if (pawl_pool_start_worker(p, true) != 0)
+                pawl_pool_call_off(p);
+            return;
+        }
+        end_search(p); /* a sleeper that was seen has got up by itself */
+    } while (pawl_line_has_work(p) && may_wake(p));
 }
 
 void pawl_pool_look_after(pawl_pool *p, uint64_t inbox)
@@ -160,16 +166,18 @@ void pawl_task_let_go(pawl_task *t)
 }
 
 /* The worker is about to be busy: leave the search to others, if there is
- * more. */
+ * more.  While it had the token nobody was woken, for no deque. */
 static void begin_work(struct pawl_worker *w)
 {
     pawl_pool *p = w->pool;
+    bool has_searched = w->searches || w->has_searched;
 
     if (w->searches) {
         w->searches = false;
         pawl_line_drop_token(p);
     }
-    if (pawl_line_has_more(w))
+    w->has_searched = false;
+    if (has_searched ? pawl_line_has_work(p) : pawl_line_has_more(w))
         /* seq_cst: B. */
         pawl_pool_look_after(p, pawl_load64_seq(&p->inbox));
 }
@@ -281,9 +289,9 @@ static void get_up(struct pawl_worker *w)
     pawl_pool_lock(&p->beds);
     if (w->is_asleep)
         leave_bed(p, w);
-    else
-        /* relaxed: ordered by the lock. */
-        w->searches = pawl_load_relaxed(&w->word) == CALLED;
+    /* relaxed: ordered by the lock. */
+    if (pawl_load_relaxed(&w->word) == CALLED)
+        w->searches = true;
     pawl_store_relaxed(&w->word, AWAKE); /* relaxed: our own */
     pawl_mutex_unlock(&p->beds);
 }
@@ -310,12 +318,23 @@ static bool retire(struct pawl_worker *w, bool may_be_last)
     return goes;
 }
 
-/* Sleep until there is work.  False: the worker has retired. */
+/* When a worker has been idle for so long that it ends. */
+static pawl_deadline idle_until(const pawl_pool *p)
+{
+    int64_t ns = p->options.idle_ns;
+
+    return ns > 0 ? pawl_after_ns(ns) : PAWL_FOREVER;
+}
+
+/* Sleep until there is work.  False: the worker has retired.
+ *
+ * Who sees work and nobody who searches gets up as the one who does: a submit
+ * that has seen it asleep then starts no other worker in its place.  If somebody
+ * searches, or is about to wake this one, that is left to him. */
 static bool sleep_well(struct pawl_worker *w)
 {
     pawl_pool *p = w->pool;
-    int64_t idle_ns = p->options.idle_ns;
-    pawl_deadline until = idle_ns > 0 ? pawl_after_ns(idle_ns) : PAWL_FOREVER;
+    pawl_deadline until = idle_until(p);
     int err = 0;
 
     go_to_bed(w);
@@ -323,15 +342,19 @@ static bool sleep_well(struct pawl_worker *w)
     while (pawl_load_acquire(&w->word) == ASLEEP) {
         bool closed = pawl_pool_is_closed(p);
 
-        if (pawl_line_has_work(p))
-            break;
-        if ((closed || err == -ETIMEDOUT) && retire(w, closed)) {
-            if (pawl_line_has_work(p)) /* it came too late for this one */
-                pawl_pool_look_after(p, 0);
-            return false;
+        if (pawl_line_has_work(p)) {
+            w->searches = pawl_line_take_token(p);
+            if (w->searches || closed)
+                break;
+            until = idle_until(p);
+        } else if (closed || err == -ETIMEDOUT) {
+            if (retire(w, closed)) {
+                if (pawl_line_has_work(p)) /* it came too late for this one */
+                    pawl_pool_look_after(p, 0);
+                return false;
+            }
+            until = PAWL_FOREVER; /* it is the last, or has been called */
         }
-        if (err == -ETIMEDOUT)
-            until = PAWL_FOREVER; /* it is the last */
         err = pawl_futex_wait(&w->word, ASLEEP, until, false, PAWL_CHANNEL_ANY);
     }
     get_up(w);

@@ -74,6 +74,11 @@ static void setup_two_started(void)
     make(&(pawl_pool_options){.max_workers = 2, .prestart = 2}, run);
 }
 
+static void setup_two_of_whom_one_is_started(void)
+{
+    make(&(pawl_pool_options){.max_workers = 2, .prestart = 1}, run);
+}
+
 static void submit(int i)
 {
     MODEL_SET(s.data[i], 1);
@@ -170,6 +175,26 @@ static void check_asleep(void)
 
 MODEL(pool.sleeps, .setup = setup_started, .threads = {leave_two},
       .check = check_asleep, .services = true, .bounds = {2, 1, 0})
+
+/* Whoever is in bed is used before another one is started, even if it gets up by
+ * itself. */
+static void leave_two_drained(void)
+{
+    leave_one();
+    CHECK_OK(pawl_pool_drain(s.p));
+    submit(1);
+    check_result(1);
+}
+
+static void check_one_worker(void)
+{
+    CHECK(pawl_pool_workers(s.p) == 1);
+    check_asleep();
+}
+
+MODEL(pool.idle_one_first, .setup = setup_two_of_whom_one_is_started,
+      .threads = {leave_two_drained}, .check = check_one_worker, .services = true,
+      .bounds = {1, 1, 0})
 
 static void submit_1(void)
 {
@@ -495,6 +520,46 @@ MODEL(pool.stolen_from_one_that_blocks, .setup = setup_block,
       .threads = {submit_blocking}, .check = check, .bounds = {1, 1, 0})
 MODEL(pool.stolen_from_one_that_blocks_by_a_sleeper,
       .setup = setup_block_started, .threads = {submit_blocking},
+      .check = check, .bounds = {1, 0, 0})
+
+/* ... by two others, of whom the first one blocks as well. */
+static int block_on_last(pawl_task *t, void *arg)
+{
+    int i = (int)(t - s.t);
+
+    if (i == 0) {
+        submit(1);
+        submit(2);
+    }
+    if (i < 2)
+        pawl_event_wait(&s.e);
+    else
+        pawl_event_set(&s.e);
+    return run(t, arg);
+}
+
+static void setup_block_two(void)
+{
+    make(&(pawl_pool_options){.max_workers = 3}, block_on_last);
+}
+
+static void setup_block_two_started(void)
+{
+    make(&(pawl_pool_options){.max_workers = 3, .prestart = 3}, block_on_last);
+}
+
+static void submit_two_blocking(void)
+{
+    submit(0);
+    for (int i = 0; i < 3; i++)
+        check_result(i);
+    end_pool();
+}
+
+MODEL(pool.stolen_from_one_that_blocks_by_two, .setup = setup_block_two,
+      .threads = {submit_two_blocking}, .check = check, .bounds = {1, 0, 0})
+MODEL(pool.stolen_from_one_that_blocks_by_two_sleepers,
+      .setup = setup_block_two_started, .threads = {submit_two_blocking},
       .check = check, .bounds = {1, 0, 0})
 
 /* Task 0 waits for 1, and runs it meanwhile, unless somebody else does. */
