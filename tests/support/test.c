@@ -376,19 +376,29 @@ static char thread_state(pid_t tid)
     return end_of_name != NULL ? end_of_name[2] : 0;
 }
 
-/* Whether a line of /proc/<tid>/syscall shows a futex wait.  The kernel names
- * the call only when the thread is off the CPU and its run queue. */
-static bool is_futex_wait(const char *line)
+/* Whether a line of /proc/<tid>/syscall shows a futex wait, and if so, whether one
+ * without a time-out.  The kernel names the call only when the thread is off the
+ * CPU and its run queue. */
+static bool is_futex_wait(const char *line, bool *for_good)
 {
     long number;
     unsigned long word;
     unsigned long op;
-    int fields = sscanf(line, "%ld %lx %lx", &number, &word, &op);
+    unsigned long value;
+    unsigned long timeout;
+    unsigned long later;
+    int fields = sscanf(line, "%ld %lx %lx %lx %lx %lx", &number, &word, &op,
+                        &value, &timeout, &later);
 
-    if (fields < 3)
+    if (fields < 6)
         return false; /* "running", or not in a call: "-1 ..." */
-    if (number == 449 || number == 455)
-        return true; /* futex_waitv, futex_wait: the same on every machine */
+    *for_good = timeout == 0;
+    if (number == 449)
+        return true; /* futex_waitv: the same on every machine */
+    if (number == 455) { /* futex_wait */
+        *for_good = later == 0;
+        return true;
+    }
     if (number != SYS_futex)
         return false;
     switch (op & 127) {
@@ -403,12 +413,13 @@ static bool is_futex_wait(const char *line)
     }
 }
 
-bool test_is_asleep(pid_t tid)
+static bool is_asleep(pid_t tid, bool for_good)
 {
+    bool is_for_good;
     char line[256];
 
     if (read_proc(tid, "syscall", line, sizeof line))
-        return is_futex_wait(line);
+        return is_futex_wait(line, &is_for_good) && (is_for_good || !for_good);
 
     /* Not built into the kernel, or not allowed (a container, a hardened
      * kernel).  Take a thread for asleep that is seen so ten times over ten
@@ -421,9 +432,14 @@ bool test_is_asleep(pid_t tid)
     return true;
 }
 
-void test_until_asleep(pid_t tid)
+bool test_is_asleep(pid_t tid)
 {
-    for (unsigned i = 0; !test_is_asleep(tid); i++) {
+    return is_asleep(tid, false);
+}
+
+static void until_asleep(pid_t tid, bool for_good)
+{
+    for (unsigned i = 0; !is_asleep(tid, for_good); i++) {
         char state = thread_state(tid);
 
         if (state == 0 || state == 'Z' || state == 'X')
@@ -435,6 +451,16 @@ void test_until_asleep(pid_t tid)
         else
             sched_yield();
     }
+}
+
+void test_until_asleep(pid_t tid)
+{
+    until_asleep(tid, false);
+}
+
+void test_until_asleep_for_good(pid_t tid)
+{
+    until_asleep(tid, true);
 }
 
 /* ---- the supervisor ---------------------------------------------------- */
@@ -458,6 +484,7 @@ static void print_threads(pid_t pid)
     while ((entry = readdir(tasks)) != NULL) {
         char call[256] = "?";
         char name[64] = "?";
+        bool for_good;
         pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
 
         if (tid == 0)
@@ -466,7 +493,7 @@ static void print_threads(pid_t pid)
         read_proc(tid, "comm", name, sizeof name);
         test_note("  process %d thread %d (%s) state %c%s, system call %s",
                   (int)pid, (int)tid, name, thread_state(tid),
-                  is_futex_wait(call) ? ", futex wait" : "", call);
+                  is_futex_wait(call, &for_good) ? ", futex wait" : "", call);
     }
     closedir(tasks);
 }

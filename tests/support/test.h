@@ -111,6 +111,10 @@ void *test_shared_alloc(size_t size);
  * itself.  Fails if the thread ends instead. */
 void test_until_asleep(pid_t tid);
 
+/* The same in a wait without a time-out.  Who waits for a mutex sleeps for a
+ * millisecond at first: such a thread will be up again, whatever others do. */
+void test_until_asleep_for_good(pid_t tid);
+
 /* Whether it is asleep in a futex wait now. */
 bool test_is_asleep(pid_t tid);
 

@@ -145,12 +145,19 @@ static void go(struct player *p)
     door_open(&p->go);
 }
 
-/* Returns when it sleeps for the lock that it wants. */
+/* Returns when it sleeps for the lock that it wants, and will not get up before it
+ * is woken: who gets up is not in the circle until it has announced itself anew,
+ * and then it is the last one. */
 static void go_to_sleep(struct player *p)
 {
+    pid_t tid = (pid_t)pawl_thread_native_id(&p->thread);
+
     go(p);
     door_pass(&p->gone); /* at a door it sleeps, too */
-    test_until_asleep((pid_t)pawl_thread_native_id(&p->thread));
+    if (p->interruptible)
+        test_until_asleep(tid); /* it looks for a stop now and then */
+    else
+        test_until_asleep_for_good(tid);
 }
 
 /* What it got; it goes on to its end. */
@@ -353,7 +360,8 @@ TEST(deadlock.of_lock_many_takes_nothing)
     both[1] = &m[1].mutex;
     /* It holds the one that is taken second, and wants the first. */
     begin(&other, &m[1 - low], &m[low]);
-    visitor_start_asleep(&many, lock_both, NULL, NULL);
+    visitor_start(&many, lock_both, NULL, NULL);
+    test_until_asleep_for_good(test_tid(many.thread));
     go(&other);
     CHECK_ERR(ends(&other), -EDEADLK);
     CHECK_OK(visitor_enters(&many));

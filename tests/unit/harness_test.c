@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <pawl/error.h>
@@ -233,6 +234,32 @@ TEST(harness.until_asleep_sees_a_thread_in_futex_wait)
     test_until_asleep(test_tid(t));
     CHECK_EQ(*word, 0);
     wake(word);
+    test_join(t);
+}
+
+static void nap_and_sleep(void *arg)
+{
+    const struct timespec nap = {.tv_nsec = 1000000};
+    int *words = arg; /* what it sleeps on; and how often it has napped */
+
+    for (int i = 0; i < 30; i++) {
+        __atomic_fetch_add(&words[1], 1, __ATOMIC_RELEASE);
+        syscall(SYS_futex, &words[0], FUTEX_WAIT, 0, &nap, NULL, 0);
+    }
+    sleep_on(words);
+}
+
+TEST(harness.until_asleep_for_good_lets_naps_go_by)
+{
+    int *words = test_shared_alloc(2 * sizeof *words);
+    struct test_thread *t;
+
+    if (access("/proc/self/syscall", R_OK) != 0)
+        TEST_SKIP("the kernel does not tell system calls");
+    t = test_thread(nap_and_sleep, words);
+    test_until_asleep_for_good(test_tid(t));
+    CHECK_EQ(__atomic_load_n(&words[1], __ATOMIC_ACQUIRE), 30);
+    wake(words);
     test_join(t);
 }
 
