@@ -399,9 +399,10 @@ static bool is_futex_wait(const char *line, bool *for_good)
         *for_good = later == 0;
         return true;
     }
-    if (number != SYS_futex)
+    /* Who was stopped and continued goes on under another name. */
+    if (number != SYS_futex && number != SYS_restart_syscall)
         return false;
-    switch (op & 127) {
+    switch (op & ~(128UL | 256UL)) { /* FUTEX_PRIVATE_FLAG, ...CLOCK_REALTIME */
     case 0:  /* FUTEX_WAIT */
     case 6:  /* FUTEX_LOCK_PI */
     case 9:  /* FUTEX_WAIT_BITSET */

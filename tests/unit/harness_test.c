@@ -10,6 +10,7 @@
 #endif
 
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,6 +236,33 @@ TEST(harness.until_asleep_sees_a_thread_in_futex_wait)
     CHECK_EQ(*word, 0);
     wake(word);
     test_join(t);
+}
+
+static void sleep_long_on(void *arg)
+{
+    const struct timespec long_time = {.tv_sec = 1000};
+    int *word = arg;
+
+    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0)
+        syscall(SYS_futex, word, FUTEX_WAIT, 0, &long_time, NULL, 0);
+}
+
+/* The kernel has another name for its system call then. */
+TEST(harness.until_asleep_sees_who_was_stopped_and_continued)
+{
+    int *word = test_shared_alloc(sizeof *word);
+    pid_t child = test_spawn_child(sleep_long_on, word);
+    int status;
+
+    test_until_asleep(child);
+    CHECK_EQ(kill(child, SIGSTOP), 0);
+    CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+    CHECK(WIFSTOPPED(status));
+    CHECK_EQ(kill(child, SIGCONT), 0);
+    test_until_asleep(child);
+    CHECK_EQ(*word, 0);
+    wake(word);
+    test_wait_child(child);
 }
 
 static void nap_and_sleep(void *arg)
