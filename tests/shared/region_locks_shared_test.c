@@ -210,7 +210,21 @@ TEST(region_locks.death_wakes_all_and_one_is_told)
     pawl_region_free(region);
 }
 
-/* A look every 50 ms would find it in 10 ms one time in five. */
+static uint64_t word_of(const pawl_mutex *m)
+{
+    return __atomic_load_n(&m->word_.v_, __ATOMIC_RELAXED);
+}
+
+/* Return when somebody starves for it: NAMED, and not SPINNING. */
+static void until_starving(const struct scene *s)
+{
+    while ((word_of(&s->mutex) >> 36 & 3) != 2)
+        sched_yield();
+}
+
+/* The waiter sleeps for a millisecond, to starve, and then, from just before the
+ * kill, for 50 ms until it looks.  It is enough that the death was faster now and
+ * then, for a busy machine may be slow. */
 TEST(region_locks.a_waiter_is_woken_by_the_death_not_by_a_look)
 {
     enum { ROUNDS = 30 };
@@ -226,24 +240,19 @@ TEST(region_locks.a_waiter_is_woken_by_the_death_not_by_a_look)
 
         until_stage(s, i + 1);
         waiter = test_spawn_child(lock_and_end, s);
+        until_starving(s);
         test_until_asleep(waiter);
         kill(holder, SIGKILL);
         died = pawl_now();
         test_wait_child(waiter);
-        soon += pawl_now() - died < 10000000;
+        soon += pawl_now() - died < 35000000;
         CHECK(WIFSIGNALED(test_reap_child(holder)));
     }
-    test_note("%d of %d within 10 ms", soon, ROUNDS);
-    CHECK(soon >= ROUNDS / 2);
+    test_note("%d of %d before a look", soon, ROUNDS);
+    CHECK(soon >= ROUNDS / 5);
     pawl_region_free(region);
 }
 
-static uint64_t word_of(const pawl_mutex *m)
-{
-    return __atomic_load_n(&m->word_.v_, __ATOMIC_RELAXED);
-}
-
-/* NAMED, and not SPINNING: it starves. */
 TEST(region_locks.what_the_dead_have_marked_is_not_reserved)
 {
     struct scene *s = scene_make(3);
@@ -254,8 +263,7 @@ TEST(region_locks.what_the_dead_have_marked_is_not_reserved)
     CHECK_ERR(pawl_mutex_lock(&s->mutex), -EOWNERDEAD);
     CHECK_OK(pawl_mutex_consistent(&s->mutex));
     waiter = test_spawn_child(lock_and_pause, s);
-    while ((word_of(&s->mutex) >> 36 & 3) != 2)
-        sched_yield();
+    until_starving(s);
     kill_child(waiter);
     CHECK_OK(pawl_mutex_unlock(&s->mutex));
     CHECK_OK(pawl_mutex_try_lock(&s->mutex));
