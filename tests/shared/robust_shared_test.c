@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,22 +101,41 @@ TEST(robust_shared.of_a_killed_holder_the_one_that_waits_is_told)
     }
 }
 
+/* How often it has gone to sleep so far. */
+static long sleeps_of(pid_t pid)
+{
+    char path[64];
+    char line[256];
+    long n = -1;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    f = fopen(path, "r");
+    CHECK(f != NULL);
+    while (n < 0 && fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) != 1)
+            n = -1;
+    fclose(f);
+    CHECK(n >= 0);
+    return n;
+}
+
 TEST(robust_shared.a_stopped_holder_holds_it)
 {
     struct scene *s = scene_make(3);
     pid_t holder = holder_of(s);
     siginfo_t info;
     pid_t waiter;
+    long before;
 
     kill(holder, SIGSTOP);
     CHECK_EQ(waitid(P_PID, (id_t)holder, &info, WSTOPPED), 0);
     waiter = waiter_of(s);
-    /* It looks, and sleeps again. */
-    for (int i = 0; i < 3; i++) {
-        while (test_is_asleep(waiter))
-            sched_yield();
-        test_until_asleep(waiter);
-    }
+    /* It looks, and sleeps again: too short a look to see it awake. */
+    before = sleeps_of(waiter);
+    while (sleeps_of(waiter) < before + 3)
+        sched_yield();
+    test_until_asleep(waiter);
     CHECK_EQ(atomic_load(&s->result), 1);
     kill_child(holder);
     test_wait_child(waiter);
