@@ -7,6 +7,7 @@
 
 #include "example.h"
 
+static pawl_event all_started = PAWL_EVENT_INIT;
 static atomic_int ended;
 
 static int work(void *arg)
@@ -14,6 +15,7 @@ static int work(void *arg)
     int number = *(int *)arg;
 
     SAY("start%d", number);
+    MUST(pawl_event_wait(&all_started));
     example_sleep(number == 1 ? 4 : 2);
     SAY("end%d", number);
     atomic_fetch_add(&ended, 1);
@@ -40,5 +42,6 @@ int main(int argc, char **argv)
         MUST(pawl_thread_start(&threads[i]));
     }
     SAY("all started");
+    pawl_event_set(&all_started);
     return 0;
 }

@@ -6,12 +6,14 @@
 
 #include "example.h"
 
+static pawl_event main_returns = PAWL_EVENT_INIT;
 static atomic_bool ended;
 
 static int work(void *arg)
 {
     (void)arg;
     SAY("start");
+    MUST(pawl_event_wait(&main_returns));
     example_sleep(2);
     SAY("end");
     atomic_store(&ended, true);
@@ -34,7 +36,7 @@ int main(int argc, char **argv)
     MUST(PAWL_THREAD_INIT(&thread, work, NULL));
     REQUIRE(!pawl_thread_is_daemon(&thread));
     MUST(pawl_thread_start(&thread));
-    example_sleep(1);
     SAY("main returns");
+    pawl_event_set(&main_returns);
     return 0;
 }

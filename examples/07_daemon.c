@@ -2,7 +2,7 @@
  *
  * 07 - a daemon: the end of the program does not wait for it, and it goes without a
  * word.  It would sleep for a hundred units; observe.py sees that its last line never
- * comes, and that the program does not take as long.
+ * comes.
  */
 #include "example.h"
 
