@@ -582,10 +582,8 @@ static uint32_t await_job(struct pawl_carrier *c)
     pawl_deadline until;
     int err = 0;
 
-    c->has_slept = false;
     if (spin(c))
         return pawl_load_acquire(&c->job); /* acquire: pairs with post */
-    c->has_slept = true;
     until = pawl_after_ns(IDLE_NS);
     for (;;) {
         /* relaxed: publishes nothing; the kernel compares the word: it sees the
@@ -662,7 +660,8 @@ static bool park(struct pawl_carrier *c)
     /* For the end of the thread. */
     pawl_cpu_expect_to_write(&c->showing);
     pawl_cache_expect();
-    pawl_undo_inherit(&c->has, c->signals, c->starter, c->has_slept);
+    if (c->inherits)
+        pawl_undo_inherit(&c->has, &c->wants);
     return true;
 }
 
@@ -741,13 +740,28 @@ static size_t default_stack(void)
     return (size_t)pawl_load64_relaxed(&stack_size_); /* relaxed: an option */
 }
 
-/* One from the cache with a stack of the size that is the default now. */
+/* One from the cache with a stack of the size that is the default now, which is to
+ * have what the caller has. */
 static struct pawl_carrier *take_parked(void)
 {
+    struct pawl_inheritance mine;
     struct pawl_carrier *c;
+    bool inherits;
 
+    /* Now, for the caller may be about to change it; and first, as who was taken
+     * and spins does not do so for long. */
+    pawl_undo_look(&mine);
     while ((c = pawl_cache_take()) != NULL && c->stack_size != default_stack())
         quit(c);
+    if (c == NULL)
+        return NULL;
+    inherits = pawl_undo_bequeath(
+        &c->has, &mine,
+        pawl_load_relaxed(&c->job) == ASLEEP); /* relaxed: a hint */
+    if (inherits)
+        c->wants = mine;
+    if (inherits != c->inherits) /* or else the line stays where it is */
+        c->inherits = inherits;
     return c;
 }
 
@@ -784,7 +798,6 @@ static void go_parked(struct pawl_carrier *c, pawl_thread *t,
                       struct pawl_gate *gate, uint64_t *ident)
 {
     uint64_t its_ident = c->ident;
-    uint64_t signals = pawl_undo_blocked();
 
     /* relaxed: published by post, and to others with the object. */
     pawl_store64_relaxed(&t->ident_, its_ident);
@@ -793,8 +806,6 @@ static void go_parked(struct pawl_carrier *c, pawl_thread *t,
         pawl_futex_wake(&t->tid_, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
     announce(c, t);
     equip(c, t, gate);
-    c->signals = signals;
-    c->starter = pawl_self_shared();
     pawl_tsan_release(c);
     post(c, GO);
     if (ident != NULL)

@@ -90,8 +90,6 @@ struct pawl_carrier {
     /* What its starter hands over, all at once, for a parked carrier looks at
      * `job` all the time. */
     pawl_u32 job;           /* see carrier.c */
-    uint32_t starter;       /* kernel id of the thread that gave it `thread` */
-    uint64_t signals;       /* ... and what that blocks */
     pawl_thread *thread;    /* the thread it runs, or NULL */
     struct pawl_gate *gate; /* before which that waits, or NULL */
     pawl_thread_fn fn;      /* what that does */
@@ -119,11 +117,15 @@ struct pawl_carrier {
     /* Its own. */
     int status __attribute__((
         aligned(PAWL_CACHE_LINE))); /* what the thread returns */
-    bool has_slept;                 /* ... while it was parked */
     char os_name[PAWL_OS_NAME_SIZE];
-    struct pawl_inheritance has;
     void (*serve)(void *arg); /* of a service */
     pawl_thread own; /* of a thread that has no object of the caller's */
+
+    /* Read at each start, and hardly ever written: the first one by the carrier,
+     * the others by starters. */
+    struct pawl_inheritance has __attribute__((aligned(PAWL_CACHE_LINE)));
+    bool inherits; /* ... has to have what follows */
+    struct pawl_inheritance wants;
 };
 
 /* A new one, all zero; NULL: no memory. */

@@ -19,44 +19,7 @@ struct attr {
     uint64_t runtime, deadline, period;
 };
 
-static void look_at(pid_t tid, struct pawl_inheritance *has)
-{
-    struct attr a = {.size = sizeof a};
-
-    CPU_ZERO(&has->cpus);
-    /* By the number: libc's answers differ in what is behind the last CPU. */
-    has->cpus_known =
-        syscall(SYS_sched_getaffinity, tid, sizeof has->cpus, &has->cpus) > 0;
-    has->policy = -1;
-    if (syscall(SYS_sched_getattr, tid, &a, sizeof a, 0) == 0) {
-        has->policy = (int)a.policy;
-        has->nice = a.nice;
-        has->priority = a.priority;
-    }
-}
-
-static bool make_it_so(const struct pawl_inheritance *now,
-                       const struct pawl_inheritance *want)
-{
-    bool done = true;
-
-    if (want->cpus_known && now->cpus_known &&
-        !CPU_EQUAL(&want->cpus, &now->cpus))
-        done = sched_setaffinity(0, sizeof want->cpus, &want->cpus) == 0;
-    if (want->policy >= 0 && now->policy >= 0 &&
-        (want->policy != now->policy || want->nice != now->nice ||
-         want->priority != now->priority)) {
-        struct attr a = {.size = sizeof a,
-                         .policy = (uint32_t)want->policy,
-                         .nice = want->nice,
-                         .priority = want->priority};
-
-        done = syscall(SYS_sched_setattr, 0, &a, 0) == 0 && done;
-    }
-    return done;
-}
-
-uint64_t pawl_undo_blocked(void)
+static uint64_t blocked(void)
 {
     sigset_t set;
     uint64_t signals;
@@ -67,10 +30,64 @@ uint64_t pawl_undo_blocked(void)
     return signals;
 }
 
+static void look_at_cpus(struct pawl_inheritance *has)
+{
+    CPU_ZERO(&has->cpus);
+    /* By the number: libc's answers differ in what is behind the last CPU. */
+    has->cpus_known =
+        syscall(SYS_sched_getaffinity, 0, sizeof has->cpus, &has->cpus) > 0;
+}
+
+static void look_at_scheduling(struct pawl_inheritance *has)
+{
+    struct attr a = {.size = sizeof a};
+
+    has->policy = -1;
+    if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) == 0) {
+        has->policy = (int)a.policy;
+        has->nice = a.nice;
+        has->priority = a.priority;
+    }
+}
+
+static bool other_cpus(const struct pawl_inheritance *has,
+                       const struct pawl_inheritance *wants)
+{
+    return wants->cpus_known && has->cpus_known &&
+           !CPU_EQUAL(&wants->cpus, &has->cpus);
+}
+
+static bool other_scheduling(const struct pawl_inheritance *has,
+                             const struct pawl_inheritance *wants)
+{
+    return wants->policy >= 0 && has->policy >= 0 &&
+           (wants->policy != has->policy || wants->nice != has->nice ||
+            wants->priority != has->priority);
+}
+
+static bool make_it_so(const struct pawl_inheritance *has,
+                       const struct pawl_inheritance *wants)
+{
+    bool done = true;
+
+    if (other_cpus(has, wants))
+        done = sched_setaffinity(0, sizeof wants->cpus, &wants->cpus) == 0;
+    if (other_scheduling(has, wants)) {
+        struct attr a = {.size = sizeof a,
+                         .policy = (uint32_t)wants->policy,
+                         .nice = wants->nice,
+                         .priority = wants->priority};
+
+        done = syscall(SYS_sched_setattr, 0, &a, 0) == 0 && done;
+    }
+    return done;
+}
+
 void pawl_undo_remember(struct pawl_inheritance *has)
 {
-    has->signals = pawl_undo_blocked();
-    look_at(0, has);
+    has->signals = blocked();
+    look_at_cpus(has);
+    look_at_scheduling(has);
 }
 
 void pawl_undo_signals(const struct pawl_inheritance *has)
@@ -86,28 +103,39 @@ bool pawl_undo_all(const struct pawl_inheritance *has)
 {
     struct pawl_inheritance now;
 
-    look_at(0, &now);
+    look_at_cpus(&now);
+    look_at_scheduling(&now);
     return make_it_so(&now, has);
 }
 
-void pawl_undo_inherit(struct pawl_inheritance *has, uint64_t signals,
-                       uint32_t starter, bool all)
+void pawl_undo_look(struct pawl_inheritance *mine)
 {
-    struct pawl_inheritance want;
+    mine->signals = blocked();
+    look_at_cpus(mine);
+    mine->policy = -1;
+}
 
-    if (has->signals != signals) {
-        has->signals = signals;
-        pawl_undo_signals(has);
-    }
-    if (!all)
-        return;
-    look_at((pid_t)starter, &want);
-    make_it_so(has, &want);
-    if (want.cpus_known)
-        has->cpus = want.cpus;
-    if (want.policy >= 0) {
-        has->policy = want.policy;
-        has->nice = want.nice;
-        has->priority = want.priority;
+bool pawl_undo_bequeath(const struct pawl_inheritance *has,
+                        struct pawl_inheritance *mine, bool all)
+{
+    if (all)
+        look_at_scheduling(mine);
+    return mine->signals != has->signals || other_cpus(has, mine) ||
+           other_scheduling(has, mine);
+}
+
+void pawl_undo_inherit(struct pawl_inheritance *has,
+                       const struct pawl_inheritance *wants)
+{
+    if (has->signals != wants->signals)
+        pawl_undo_signals(wants);
+    make_it_so(has, wants);
+    has->signals = wants->signals;
+    if (wants->cpus_known)
+        has->cpus = wants->cpus;
+    if (wants->policy >= 0) {
+        has->policy = wants->policy;
+        has->nice = wants->nice;
+        has->priority = wants->priority;
     }
 }

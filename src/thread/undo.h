@@ -9,9 +9,6 @@
 
 #include "thread/carrier.h"
 
-/* What the calling thread blocks, as the kernel knows it. */
-uint64_t pawl_undo_blocked(void);
-
 /* Remember what the calling OS thread has. */
 void pawl_undo_remember(struct pawl_inheritance *has);
 
@@ -20,9 +17,15 @@ void pawl_undo_signals(const struct pawl_inheritance *has);
 /* ... and all else.  False: it is not allowed to. */
 bool pawl_undo_all(const struct pawl_inheritance *has);
 
-/* Become like the thread `starter`, which blocks `signals`; if `all`, with all
- * that it has, as far as it is still there. */
-void pawl_undo_inherit(struct pawl_inheritance *has, uint64_t signals,
-                       uint32_t starter, bool all);
+/* By a thread that is about to start another one: what that is to have, but for the
+ * scheduling. */
+void pawl_undo_look(struct pawl_inheritance *mine);
+/* ... on an OS thread that has *has: whether it has to change to have *mine.  The
+ * scheduling is looked at if `all`. */
+bool pawl_undo_bequeath(const struct pawl_inheritance *has,
+                        struct pawl_inheritance *mine, bool all);
+/* By that OS thread. */
+void pawl_undo_inherit(struct pawl_inheritance *has,
+                       const struct pawl_inheritance *wants);
 
 #endif /* PAWL_THREAD_UNDO_H */

@@ -47,16 +47,23 @@ bool pawl_undo_all(const struct pawl_inheritance *has)
     return true;
 }
 
-uint64_t pawl_undo_blocked(void)
+void pawl_undo_look(struct pawl_inheritance *mine)
 {
-    return 0;
+    (void)mine;
 }
 
-void pawl_undo_inherit(struct pawl_inheritance *has, uint64_t signals,
-                       uint32_t starter, bool all)
+bool pawl_undo_bequeath(const struct pawl_inheritance *has,
+                        struct pawl_inheritance *mine, bool all)
 {
     (void)has;
-    (void)signals;
-    (void)starter;
+    (void)mine;
     (void)all;
+    return false;
+}
+
+void pawl_undo_inherit(struct pawl_inheritance *has,
+                       const struct pawl_inheritance *wants)
+{
+    (void)has;
+    (void)wants;
 }

@@ -211,7 +211,6 @@ TEST(thread_cache.next_thread_inherits_from_its_starter)
     uint32_t tid;
     sigset_t set;
     struct seen s;
-    cpu_set_t one;
 
     run(nothing, NULL, NULL, &first);
     sigemptyset(&set);
@@ -225,14 +224,41 @@ TEST(thread_cache.next_thread_inherits_from_its_starter)
         CHECK_EQ(s.blocks_2, i % 2 == 0);
         CHECK(!s.blocks_1);
     }
-    /* The rest it inherits if it has slept. */
-    CPU_ZERO(&one);
-    CPU_SET((unsigned)sched_getcpu(), &one);
-    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
-    test_until_asleep((pid_t)first);
-    run(look, &s, NULL, &tid);
-    CHECK_EQ(tid, first);
-    CHECK_EQ(s.cpus, 1);
+}
+
+static void allow(const cpu_set_t *cpus)
+{
+    CHECK_EQ(sched_setaffinity(0, sizeof *cpus, cpus), 0);
+}
+
+/* ... whether its OS thread has slept or not, and whatever becomes of the starter
+ * then: a loop that pins the caller to one CPU after another, and starts a thread
+ * on each, is right. */
+TEST(thread_cache.next_thread_inherits_the_cpus_of_the_start)
+{
+    uint32_t first;
+    cpu_set_t all;
+    cpu_set_t one;
+    pawl_thread t;
+    struct seen s;
+
+    if (!test_can_ask_for_cpus())
+        TEST_SKIP("the CPUs of a thread cannot be asked for");
+    CHECK_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+    run(nothing, NULL, NULL, &first);
+    for (int i = 0; i < 300; i++) {
+        CPU_ZERO(&one);
+        CPU_SET((unsigned)sched_getcpu(), &one);
+        if (i % 30 == 0)
+            test_until_asleep((pid_t)first);
+        allow(i % 2 == 0 ? &one : &all);
+        CHECK_OK(pawl_thread_init(&t, look, &s, NULL));
+        CHECK_OK(pawl_thread_start(&t));
+        allow(i % 2 == 0 ? &all : &one);
+        CHECK_OK(pawl_thread_join(&t, NULL));
+        CHECK_EQ(pawl_thread_native_id(&t), first);
+        CHECK_EQ(s.cpus, i % 2 == 0 ? 1 : CPU_COUNT(&all));
+    }
 }
 
 static int lock_and_leave(void *m)
