@@ -47,9 +47,12 @@
 /* The full budget in pauses, plus 1; 0 until it has been found out. */
 static pawl_u32 full_plus_1;
 
-/* Found out before full_plus_1: the same with any number of CPUs; CPUs allowed to
- * the process; and pauses in PATIENCE_NS. */
+/* Found out before full_plus_1: the same with any number of CPUs; whether somebody
+ * wants that always; the quota of CPUs, or 0; CPUs allowed to the process; and
+ * pauses in PATIENCE_NS. */
 static pawl_u32 beside;
+static pawl_u32 wished;
+static pawl_u32 most_cpus;
 static pawl_u32 cpus_allowed;
 static pawl_u32 patience;
 
@@ -162,11 +165,10 @@ static long quota_cpus(void)
 
 /* CPUs of the main thread and of the caller together: either alone may be
  * pinned to one while the process has more. */
-uint32_t pawl_spin_count_cpus(void)
+static uint32_t count_within(long most)
 {
     cpu_set_t mine;
     cpu_set_t mains;
-    long quota = quota_cpus();
     int cpus = 2; /* cannot tell: assume the usual case */
 
     CPU_ZERO(&mine);
@@ -176,7 +178,12 @@ uint32_t pawl_spin_count_cpus(void)
         CPU_OR(&mine, &mine, &mains);
         cpus = CPU_COUNT(&mine);
     }
-    return (uint32_t)(quota > 0 && quota < cpus ? quota : cpus);
+    return (uint32_t)(most > 0 && most < cpus ? most : cpus);
+}
+
+uint32_t pawl_spin_count_cpus(void)
+{
+    return count_within(quota_cpus());
 }
 
 /* -- The full budget ------------------------------------------------------ */
@@ -201,18 +208,32 @@ static int64_t pause_ps(void)
     return best > 500 ? best : 500;
 }
 
+/* So many CPUs may be used.  Returns the full budget then. */
+static uint32_t allow(uint32_t cpus)
+{
+    uint32_t full = pawl_load_relaxed(&beside); /* relaxed: see find_full */
+
+    if (cpus < 2 && pawl_load_relaxed(&wished) == 0) /* relaxed: as above */
+        full = 0;
+    /* relaxed: everybody finds about the same; both. */
+    pawl_store_relaxed(&cpus_allowed, cpus);
+    pawl_store_relaxed(&full_plus_1, full + 1);
+    return full;
+}
+
 static PAWL_COLD uint32_t find_full(void)
 {
     const char *wish = getenv("PAWL_SPIN");
     int saved = errno; /* pawl never changes errno */
     int64_t ns = wish != NULL ? strtoll(wish, NULL, 10) : FULL_NS;
-    uint32_t cpus = pawl_spin_count_cpus();
+    long most = quota_cpus();
     int64_t ps = pause_ps();
     int64_t pauses;
 
     errno = saved;
-    /* relaxed: everybody finds about the same. */
-    pawl_store_relaxed(&cpus_allowed, cpus);
+    /* relaxed: everybody finds about the same; both. */
+    pawl_store_relaxed(&most_cpus, (uint32_t)most);
+    pawl_store_relaxed(&wished, wish != NULL);
     if (ns < 0)
         ns = 0;
     if (ns > 1000000)
@@ -224,11 +245,7 @@ static PAWL_COLD uint32_t find_full(void)
         pauses = UINT16_MAX - 1;
     /* relaxed: as above. */
     pawl_store_relaxed(&beside, (uint32_t)pauses);
-    if (wish == NULL && cpus < 2)
-        pauses = 0;
-    /* relaxed: everybody finds about the same. */
-    pawl_store_relaxed(&full_plus_1, (uint32_t)pauses + 1);
-    return (uint32_t)pauses;
+    return allow(count_within(most));
 }
 
 static uint32_t full_budget(void)
@@ -237,6 +254,19 @@ static uint32_t full_budget(void)
     uint32_t known = pawl_load_relaxed(&full_plus_1);
 
     return pawl_likely(known != 0) ? known - 1 : find_full();
+}
+
+/* There may be more than when they were counted: whoever did so, and the main
+ * thread, were pinned then.  That there are less is learned: spins do not pay. */
+static PAWL_COLD void count_again(void)
+{
+    int saved = errno; /* pawl never changes errno */
+    /* relaxed: see find_full. */
+    uint32_t cpus = count_within((long)pawl_load_relaxed(&most_cpus));
+
+    errno = saved;
+    if (cpus > pawl_load_relaxed(&cpus_allowed)) /* relaxed: as above */
+        allow(cpus);
 }
 
 uint32_t pawl_spin_cpus(void)
@@ -264,10 +294,15 @@ static uint32_t least_of(enum pawl_spin_kind kind, uint32_t full)
 static bool begin(struct pawl_spin *s, enum pawl_spin_kind kind, uint32_t full)
 {
     struct pawl_spin_memory *m = &pawl_self_.spin[kind];
+    bool probes = is_time_to_probe(m->misses);
 
-    if (full == 0)
+    if (pawl_unlikely(probes))
+        count_again(); /* for the next wait */
+    if (full == 0) {
+        m->misses++;
         return false;
-    if (m->budget == 0 || is_time_to_probe(m->misses))
+    }
+    if (m->budget == 0 || probes)
         m->budget = (uint16_t)(full + 1);
     *s = (struct pawl_spin){
         .budget = m->budget - 1u,

@@ -7,7 +7,9 @@
  * first, for at most about what a sleep would cost.  How long is learned per
  * thread and per kind of wait: a spin that paid leaves twice what it took, and
  * half of the full budget at least; one that did not halves the budget, and now
- * and then a wait tries the full budget again.  Nobody spins where only one CPU is allowed to the process.
+ * and then a wait tries the full budget again.  Nobody spins where only one CPU is
+ * allowed to the process; they are counted again, and more are believed, as often
+ * as a wait in vain would try the full budget again.
  *
  * Where more threads must run than there are CPUs, as at a barrier, pausing
  * cannot help; there a wait gives its CPU away a few times before it sleeps,

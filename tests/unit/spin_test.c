@@ -53,11 +53,32 @@ TEST(spin.nobody_spins_where_one_cpu_is_allowed)
     CHECK(!pawl_spin_patiently(PAWL_SPIN_MUTEX));
 }
 
+/* ... by the only thread that has counted: it finds out that it has more now. */
+TEST(spin.cpus_are_counted_again)
+{
+    cpu_set_t all;
+    int waits = 0;
+
+    if (!test_can_ask_for_cpus() || pawl_spin_count_cpus() < 2)
+        TEST_SKIP("there is one CPU, or nobody knows how many");
+    unsetenv("PAWL_SPIN");
+    CHECK_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+    pin_to_one_cpu();
+    for (int i = 0; i < 3000; i++)
+        CHECK_EQ(spin_in_vain(PAWL_SPIN_SEM), 0);
+    CHECK_EQ(pawl_spin_cpus(), 1);
+    CHECK_EQ(sched_setaffinity(0, sizeof all, &all), 0);
+    while (spin_in_vain(PAWL_SPIN_SEM) == 0)
+        CHECK(++waits <= 1025);
+    CHECK_EQ(pawl_spin_cpus(), pawl_spin_count_cpus());
+}
+
 TEST(spin.zero_in_the_environment_forbids_it)
 {
     setenv("PAWL_SPIN", "0", 1);
-    for (int kind = 0; kind < PAWL_SPIN_KINDS; kind++)
-        CHECK_EQ(spin_in_vain((enum pawl_spin_kind)kind), 0);
+    for (int i = 0; i < 100; i++) /* it is not forgotten in between */
+        for (int kind = 0; kind < PAWL_SPIN_KINDS; kind++)
+            CHECK_EQ(spin_in_vain((enum pawl_spin_kind)kind), 0);
     CHECK(!pawl_spin_patiently(PAWL_SPIN_MUTEX));
 }
 
