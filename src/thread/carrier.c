@@ -845,11 +845,15 @@ static int go_fresh(struct pawl_carrier *c, pawl_thread *t,
 int pawl_carrier_go(struct pawl_carrier *c, pawl_thread *t,
                     struct pawl_gate *gate, uint64_t *ident)
 {
+    int err = 0;
+
     /* relaxed: it is ours. */
     if (pawl_load_relaxed(&c->tid) == 0)
-        return go_fresh(c, t, gate, ident);
-    go_parked(c, t, gate, ident);
-    return 0;
+        err = go_fresh(c, t, gate, ident);
+    else
+        go_parked(c, t, gate, ident);
+    pawl_exit_notice();
+    return err;
 }
 
 /* -- Options ------------------------------------------------------------------- */

@@ -27,7 +27,7 @@ enum {
 static pawl_u32 state; /* one of these */
 static pawl_once installed = PAWL_ONCE_INIT;
 static pawl_u64 hooks;   /* the first of a list */
-static pawl_u32 endings; /* threads that ended since ENDING */
+static pawl_u32 changes; /* threads that began or ended since ENDING */
 
 static pawl_u32 waits_not;    /* pawl_thread_exit_policy */
 static pawl_u64 limit_plus_1; /* ns; 0: none */
@@ -58,20 +58,22 @@ int pawl_exit_gate(void)
 
 /* -- Threads -------------------------------------------------------------- */
 
-/*   a thread that ends                  exit
- *   is not running any more  (A)        says that it waits   (C)
- *   does anybody wait?       (B)        who is running?      (D)
+/*   a thread that starts another, or ends      exit
+ *   shows what is running now       (A)        says that it waits   (C)
+ *   does anybody wait?              (B)        who is running?      (D)
  *
- * seq_cst: it cannot be that B misses C and D misses A. */
+ * seq_cst: it cannot be that B misses C and D misses A.  D takes a while, and may
+ * have passed the place of one that is started by another whom it then finds ended:
+ * so whoever saw C counts a change, before his end, and D is done once more. */
 
 void pawl_exit_notice(void)
 {
     /* seq_cst: B of the drawing. */
     if (pawl_likely(pawl_load_seq(&state) == LIVING))
         return;
-    /* release: pairs with the load in await_threads. */
-    pawl_add_release(&endings, 1);
-    pawl_futex_wake(&endings, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
+    /* release: pairs with the loads in await_threads and run_phases. */
+    pawl_add_release(&changes, 1);
+    pawl_futex_wake(&changes, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
 }
 
 /* Whether the end has to wait for what this carrier runs: not for daemons, main,
@@ -101,12 +103,12 @@ static bool await_threads(pawl_deadline until)
 
     for (;;) {
         /* acquire: pairs with the release in pawl_exit_notice. */
-        uint32_t seen = pawl_load_acquire(&endings);
+        uint32_t seen = pawl_load_acquire(&changes);
 
         if (!is_anybody_there())
             return any;
         any = true;
-        if (pawl_futex_wait(&endings, seen, until, false, PAWL_CHANNEL_ANY) ==
+        if (pawl_futex_wait(&changes, seen, until, false, PAWL_CHANNEL_ANY) ==
             -ETIMEDOUT)
             return any;
     }
@@ -152,12 +154,16 @@ static bool run_phase(enum pawl_exit_phase phase, pawl_deadline until)
 
 static void run_phases(pawl_deadline until)
 {
+    uint32_t seen;
     bool any;
 
     run_phase(PAWL_EXIT_EXECUTORS, until);
     do {
+        /* acquire: pairs with the release in pawl_exit_notice; both. */
+        seen = pawl_load_acquire(&changes);
         any = run_phase(PAWL_EXIT_THREADS, until);
         any = run_phase(PAWL_EXIT_TIMERS, until) || any;
+        any = any || pawl_load_acquire(&changes) != seen;
     } while (any && (until == PAWL_FOREVER || pawl_now() < until));
     if (any)
         list_threads();

@@ -69,8 +69,8 @@ bool pawl_exit_is_mine(void);
 /* In a forked child: it lives, unless the thread that forked is ending it. */
 void pawl_exit_in_child(void);
 
-/* A thread has ended: tell who waits for it in THREADS.  A load, unless the program
- * ends. */
+/* A thread has ended, or the caller has started one: tell who waits in THREADS.  A
+ * load, unless the program ends. */
 void pawl_exit_notice(void);
 
 #endif /* PAWL_THREAD_EXIT_H */

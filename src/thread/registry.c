@@ -74,8 +74,9 @@ void pawl_registry_leave(void)
 
 struct pawl_carrier *pawl_registry_next(const struct pawl_carrier *last)
 {
-    /* acquire: pairs with the release in pawl_registry_add, for the carrier. */
-    return (struct pawl_carrier *)(uintptr_t)pawl_load64_acquire(
+    /* seq_cst: pairs with pawl_registry_add, for the carrier; D of the drawing in
+     * exit.c. */
+    return (struct pawl_carrier *)(uintptr_t)pawl_load64_seq(
         last != NULL ? &last->next : &first);
 }
 
@@ -105,8 +106,8 @@ void pawl_registry_add(struct pawl_carrier *c)
     pawl_store64_relaxed(&c->next, (uintptr_t)second);
     if (second != NULL)
         second->prev = c;
-    /* release: pairs with pawl_registry_next. */
-    pawl_store64_release(&first, (uintptr_t)c);
+    /* seq_cst: pairs with pawl_registry_next; A of the drawing in exit.c. */
+    pawl_store64_seq(&first, (uintptr_t)c);
     pawl_unlock(&writing);
 }
 

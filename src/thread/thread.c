@@ -160,7 +160,7 @@ static PAWL_COLD void withdraw(pawl_thread *t)
     /* release: pairs with phase(). */
     if ((pawl_swap_release(&t->state_, PAWL_T_NEW) & PAWL_T_SLEEPERS) != 0)
         pawl_watchers_wake(&t->state_, false);
-    /* release: pairs with native_id, which looks at the state again. */
+    /* release: pairs with native_id, which looks at the phase again. */
     if (pawl_swap_release(&t->tid_, 0) != 0)
         pawl_futex_wake(&t->tid_, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
 }
@@ -401,12 +401,15 @@ bool pawl_thread_is_alive(const pawl_thread *t)
     return alive;
 }
 
+/* Whoever changes the word from ASKED wakes all: in time, or by a look at the phase
+ * after ASKED is there, who asks finds that nobody will answer. */
 uint32_t pawl_thread_native_id(const pawl_thread *t)
 {
     pawl_u32 *word = (pawl_u32 *)(uintptr_t)&t->tid_;
 
     for (;;) {
-        /* acquire: pairs with the swap in introduce (carrier.c), for the ident. */
+        /* acquire: pairs with the swap in introduce (carrier.c), for the ident;
+         * and in withdraw, for the phase. */
         uint32_t tid = pawl_load_acquire(word);
 
         if (tid != 0 && tid != PAWL_T_ASKED)
@@ -414,12 +417,19 @@ uint32_t pawl_thread_native_id(const pawl_thread *t)
         if (phase(t) != PAWL_T_RUNNING || stayed_behind(t)) {
             /* acquire: as above, of a thread that has said so and ended since. */
             tid = pawl_load_acquire(word);
-            return tid != PAWL_T_ASKED && phase(t) != PAWL_T_CLOSED ? tid : 0;
+            if (tid != PAWL_T_ASKED)
+                return phase(t) != PAWL_T_CLOSED ? tid : 0;
+            /* relaxed: publishes nothing. */
+            if (pawl_cas_relaxed(word, &tid, 0))
+                pawl_futex_wake(word, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
+            return 0;
         }
-        /* relaxed: publishes nothing. */
-        if (tid == PAWL_T_ASKED || pawl_cas_relaxed(word, &tid, PAWL_T_ASKED))
+        if (tid == PAWL_T_ASKED)
             pawl_futex_wait(word, PAWL_T_ASKED, PAWL_FOREVER, false,
                             PAWL_CHANNEL_ANY);
+        else
+            /* acquire: as above: now look at the phase again. */
+            (void)pawl_cas_acquire(word, &tid, PAWL_T_ASKED);
     }
 }
 

@@ -119,9 +119,10 @@ static void leave(struct shard *s, struct wakes wakes)
 {
     pawl_mutex_unlock(&s->lock);
     if (wakes.thread) {
-        /* release: pairs with load_acquire in serve.  The kernel compares it: the
-         * thread sees the ring, or is asleep and woken. */
-        pawl_add_release(&service.bell, 1);
+        /* relaxed: the shard's lock orders it.  Who hears the ring takes that lock
+         * later: had it given it back before, we would have rung after that.  The
+         * kernel compares the bell: the thread hears it, or is asleep and woken. */
+        pawl_add_relaxed(&service.bell, 1);
         pawl_futex_wake(&service.bell, 1, false, PAWL_CHANNEL_ANY);
     }
     if (wakes.exit)
@@ -353,9 +354,9 @@ static void serve(void *arg)
     /* relaxed: only this thread looks for its own name. */
     pawl_store64_relaxed(&service.thread, own_name());
     for (;;) {
-        /* acquire: pairs with add_release in leave: what was armed before the ring
-         * is found, what is armed later rings again. */
-        uint32_t seen = pawl_load_acquire(&service.bell);
+        /* relaxed: as in leave.  What was armed before the ring is found, what is
+         * armed later rings again. */
+        uint32_t seen = pawl_load_relaxed(&service.bell);
         pawl_deadline next = PAWL_FOREVER;
 
         for (uint32_t i = 0; i < SHARDS; i++) {

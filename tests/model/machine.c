@@ -90,6 +90,7 @@ struct location {
     uint8_t size;
     uint8_t count;
     uint32_t strong; /* stamp of the newest seq_cst store */
+    uint32_t used[MODEL_THREADS]; /* when each has accessed it last */
     struct message history[HISTORY];
 };
 
@@ -190,6 +191,8 @@ static struct machine {
     pawl_u32 fds[FDS]; /* what has been written and not read */
     struct view fd_views[FDS];
     uint32_t fds_used;
+    uint32_t creations; /* of threads, till some are refused */
+    uint32_t refusals;
     uint32_t rcu_readers;  /* bits */
     struct view rcu_begun; /* what writers knew as they began to wait */
     struct view rcu_left;  /* what readers knew as they left */
@@ -600,6 +603,11 @@ int model_self(void)
     return (int)M.current;
 }
 
+bool model_program_ends(void)
+{
+    return M.scenario->ends;
+}
+
 int model_sleepers(void)
 {
     return __builtin_popcount(M.asleep);
@@ -721,6 +729,7 @@ static struct location *location_of(const void *word, uint32_t size)
         value = read_memory(word, size);
         if (newest(l)->value != value)
             make_anew(l, value);
+        l->used[M.current] = ME->view.at[M.current];
         return l;
     }
     if (M.width == VIEW)
@@ -732,6 +741,8 @@ static struct location *location_of(const void *word, uint32_t size)
     l->size = (uint8_t)size;
     l->count = 1;
     l->strong = 0;
+    memset(l->used, 0, sizeof l->used);
+    l->used[M.current] = ME->view.at[M.current];
     l->history[0] = (struct message){.value = read_memory(word, size)};
     return l;
 }
@@ -1154,6 +1165,16 @@ void model_write(const void *data)
     TRACE("writes %s", name_of(data));
 }
 
+/* All accesses by others have come before, for the caller as well. */
+static void check_users(const struct location *l)
+{
+    for (uint32_t i = 0; i < M.count; i++) {
+        if (i != M.current && l->used[i] > ME->view.at[i])
+            model_fail("T%u frees %s, and has not seen that T%u is done",
+                       M.current, name_of(l->word), i);
+    }
+}
+
 void model_free(const void *p, size_t size)
 {
     if (M.freed_used == REGIONS)
@@ -1163,6 +1184,12 @@ void model_free(const void *p, size_t size)
 
         if (data >= (const char *)p && data < (const char *)p + size)
             model_write(data);
+    }
+    for (uint32_t i = 0; i < M.width - MODEL_THREADS && M.exploring; i++) {
+        const char *word = M.locations[i].word;
+
+        if (word >= (const char *)p && word < (const char *)p + size)
+            check_users(&M.locations[i]);
     }
     M.freed[M.freed_used++] = (struct region){p, (const char *)p + size, NULL};
     TRACE("frees %s", name_of(p));
@@ -1776,6 +1803,24 @@ pthread_t model_pthread_self(void)
     return 1 + M.current;
 }
 
+void model_refuse_threads(uint32_t after, uint32_t n)
+{
+    M.creations = after;
+    M.refusals = n;
+}
+
+static bool is_refused(void)
+{
+    if (M.creations > 0) {
+        M.creations--;
+        return false;
+    }
+    if (M.refusals == 0)
+        return false;
+    M.refusals--;
+    return true;
+}
+
 /* What the creator knows, the new thread knows. */
 int model_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
                          void *(*start)(void *), void *arg)
@@ -1785,6 +1830,10 @@ int model_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
     (void)attr;
     if (M.exploring)
         point();
+    if (is_refused()) {
+        TRACE("is refused a thread");
+        return EAGAIN;
+    }
     i = M.count;
     if (i == MODEL_THREADS)
         model_fail("machine: too many threads");
@@ -1920,6 +1969,7 @@ static void begin(const struct model_scenario *scenario)
     M.steps = 0;
     M.yielding = M.asleep = M.leaving = 0;
     M.fds_used = 0;
+    M.creations = M.refusals = 0;
     M.rcu_readers = 0;
     clear_view(&M.rcu_begun);
     clear_view(&M.rcu_left);

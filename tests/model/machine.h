@@ -51,6 +51,8 @@ void model_run(const struct model_scenario *scenario,
 extern bool model_tracing;
 /* Steps after which a run counts as endless. */
 extern uint32_t model_steps_max;
+/* Whether the program ends in this scenario: exit_state.c. */
+bool model_program_ends(void);
 /* How many steps the traced run has, if known. */
 extern uint32_t model_steps_expected;
 /* No stale loads: the memory is sequentially consistent. */

@@ -74,6 +74,7 @@ struct model_scenario {
     enum model_waitv waitv;
     bool births;           /* threads have no ids before they need them */
     bool services;         /* threads that the library makes need not end */
+    bool ends;             /* the program: a thread calls pawl_exit_run */
     bool no_stray;         /* no wakes and signals without reason */
     bool weak_only;        /* must_fail: cannot be found without stale loads */
     const char *outcomes;  /* all that check may observe, and does: "00 01" */
@@ -181,5 +182,8 @@ __attribute__((noreturn)) void model_die(void);
 
 /* Fork, and go on in the child: the other threads are not there. */
 void model_fork(void);
+
+/* After so many more threads, the system refuses the next n. */
+void model_refuse_threads(uint32_t after, uint32_t n);
 
 #endif /* MODEL_H */

@@ -12,6 +12,7 @@
 
 #include "machine.h"
 #include "thread/cache.h"
+#include "thread/exit.h"
 #include "thread/registry.h"
 
 enum { THREADS = 3, CARRIERS = 4, BURIED = 31, STATUS = 7 };
@@ -293,6 +294,124 @@ MODEL(thread.id_asked_for, .setup = setup, .threads = {start_and_ask})
 MODEL(thread.id_asked_for_by_two, .setup = setup,
       .threads = {start_and_ask, ask_id})
 
+/* ---- starts that fail ------------------------------------------------------------ */
+
+static void setup_refused(void)
+{
+    setup();
+    model_refuse_threads(0, 1);
+}
+
+static void be_refused(void)
+{
+    MODEL_SET(s.data[0], 1);
+    CHECK_ERR(pawl_thread_start(&s.t[0]), -EAGAIN);
+}
+
+/* There never is such a thread, whenever one asks. */
+static void join_nobody(void)
+{
+    CHECK_ERR(pawl_thread_join(&s.t[0], NULL), -ESRCH);
+}
+
+static void ask_for_nobody(void)
+{
+    CHECK(pawl_thread_native_id(&s.t[0]) == 0);
+}
+
+MODEL(thread.refused_and_joined, .setup = setup_refused,
+      .threads = {be_refused, join_nobody, join_nobody})
+/* Asked when it was refused already, by one who had looked before. */
+static const char *const asked_late[] = {"49A8AA", NULL};
+
+MODEL(thread.refused_and_asked, .setup = setup_refused,
+      .threads = {be_refused, ask_for_nobody, ask_for_nobody},
+      .regressions = asked_late)
+
+/* By the next, who sees what the first has left. */
+static void say_refused(void)
+{
+    be_refused();
+    pawl_store_relaxed(&s.is_ready, 1);
+}
+
+static void start_the_refused(void)
+{
+    int err;
+
+    while (pawl_load_relaxed(&s.is_ready) == 0)
+        model_yield();
+    while ((err = pawl_thread_start(&s.t[0])) == -EALREADY)
+        model_yield(); /* old news */
+    CHECK_OK(err);
+    join(0);
+}
+
+MODEL(thread.refused_and_started, .setup = setup_refused,
+      .threads = {say_refused, start_the_refused})
+
+/* All or none. */
+static void setup_one_refused(void)
+{
+    setup();
+    model_refuse_threads(1, 1);
+}
+
+static void start_none_together(void)
+{
+    CHECK_ERR(pawl_thread_start_many(s.all, 2), -EAGAIN);
+    for (int i = 0; i < 2; i++)
+        CHECK_ERR(pawl_thread_join(&s.t[i], NULL), -ESRCH);
+    start_together();
+}
+
+MODEL(thread.refused_together, .setup = setup_one_refused,
+      .threads = {start_none_together}, .bounds = {1, 1, 1})
+
+/* ---- what is told of failures --------------------------------------------------- */
+
+static void hear(pawl_thread *t, int status)
+{
+    CHECK(t == &s.t[0] && status == -EIO);
+    CHECK(MODEL_GET(s.data[1]) == 1);
+}
+
+static void hear_nothing(pawl_thread *t, int status)
+{
+    CHECK(t == &s.t[0] && status == -EIO);
+}
+
+static int fail_at_once(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+static void setup_failure(void)
+{
+    setup_with(fail_at_once);
+    pawl_thread_cache(0);
+    pawl_thread_set_error_hook(hear_nothing);
+}
+
+static void start_and_hear(void)
+{
+    int status = 0;
+
+    CHECK_OK(pawl_thread_start(&s.t[0]));
+    CHECK_OK(pawl_thread_join(&s.t[0], &status));
+    CHECK(status == -EIO);
+}
+
+static void listen(void)
+{
+    MODEL_SET(s.data[1], 1);
+    CHECK(pawl_thread_set_error_hook(hear) == hear_nothing);
+}
+
+MODEL(thread.hook_set_while_one_fails, .setup = setup_failure,
+      .threads = {start_and_hear, listen})
+
 /* ---- the cache of parked threads ------------------------------------------------ */
 
 static void end_parked(void)
@@ -422,6 +541,46 @@ MODEL(cache.id_asked_for, .setup = setup_cached,
 MODEL(cache.id_asked_for_early, .setup = setup_cached,
       .threads = {start_again_and_be_asked, ask_id_1_early},
       .bounds = {1, 1, 0}, .no_stray = true)
+
+static void ask_id_1_while_started(void)
+{
+    while (pawl_load_acquire(&s.is_ready) == 0)
+        model_yield();
+    ask_id_1_early();
+}
+
+static void start_twice_and_be_asked(void)
+{
+    start_and_join();
+    pawl_store_release(&s.is_ready, 1);
+    start(1);
+    join(1);
+    end_parked();
+}
+
+MODEL(cache.id_asked_for_by_two, .setup = setup_cached,
+      .threads = {start_twice_and_be_asked, ask_id_1_while_started,
+                  ask_id_1_while_started},
+      .bounds = {2, 0, 0}, .no_stray = true)
+
+/* One with a stack of another size is of no use. */
+static void change_the_stack_size(void)
+{
+    enum { SIZE = 1 << 16 };
+    size_t before = 77;
+
+    start_and_join();
+    CHECK_OK(pawl_thread_stack_size(SIZE, &before));
+    CHECK(before == 0);
+    start(1);
+    join(1);
+    CHECK_OK(pawl_thread_stack_size(0, &before));
+    CHECK(before == SIZE);
+    end_parked();
+}
+
+MODEL(cache.of_another_stack_size, .setup = setup_cached,
+      .threads = {change_the_stack_size}, .bounds = {1, 1, 0})
 
 /* -- The places alone: *c[i] stands for a parked thread. */
 
@@ -828,3 +987,58 @@ MODEL(registry.read_by_two, .setup = setup_list,
 MODEL(registry.changed_by_two, .setup = setup_list,
       .threads = {add_and_remove, add_and_remove, look_at_all},
       .bounds = {2, 0, 0})
+
+/* ---- the end of the program -------------------------------------------------------- */
+
+static void start_and_end(void)
+{
+    start(0);
+    pawl_exit_run();
+    CHECK(MODEL_GET(s.made[0]) == 1);
+}
+
+MODEL(exit.awaits_a_thread, .setup = setup, .threads = {start_and_end},
+      .services = true, .ends = true)
+MODEL(exit.awaits_a_thread_that_parks, .setup = setup_cached,
+      .threads = {start_and_end}, .services = true, .ends = true)
+
+/* ... and what that has started. */
+static int run_and_start(void *arg)
+{
+    int i = (int)(intptr_t)arg;
+
+    if (i == 0)
+        start(1);
+    return run(arg);
+}
+
+static void setup_chain(void)
+{
+    setup_with(run_and_start);
+    pawl_thread_cache(0);
+}
+
+static void start_two_and_end(void)
+{
+    start_and_end();
+    CHECK(MODEL_GET(s.made[1]) == 1);
+}
+
+/* Started, and its starter gone, while the list of all is read. */
+static const char *const passed_by[] = {"19A", NULL};
+
+MODEL(exit.awaits_what_is_started_meanwhile, .setup = setup_chain,
+      .threads = {start_two_and_end}, .services = true, .ends = true,
+      .bounds = {1, 1, 0}, .regressions = passed_by)
+
+/* Nobody waits for a daemon, and it does not go on. */
+static void start_a_daemon_and_end(void)
+{
+    CHECK_OK(pawl_thread_set_daemon(&s.t[0], true));
+    start(0);
+    pawl_exit_run();
+    CHECK_ERR(pawl_thread_start(&s.t[1]), -ESHUTDOWN);
+}
+
+MODEL(exit.awaits_no_daemon, .setup = setup, .threads = {start_a_daemon_and_end},
+      .services = true, .ends = true)

@@ -4,11 +4,13 @@
  * those of the scenario, and sleeps on when they have ended.
  */
 #include <pawl/event.h>
+#include <pawl/thread.h>
 #include <pawl/timer.h>
 #include <pawl/wait.h>
 
 #include "machine.h"
 #include "thread/carrier.h"
+#include "thread/exit.h"
 
 enum { TIMERS = 2, PERIOD = 2000000 };
 
@@ -20,6 +22,7 @@ static struct {
     pawl_u32 is_begun;
     pawl_u32 is_ready;
     pawl_event e;
+    pawl_thread thread;
 } s;
 
 /* ---- parts ----------------------------------------------------------------- */
@@ -134,6 +137,7 @@ static void start_and_wait_in_a_set(void)
     items[1] = pawl_timer_wait_item(&s.t[0]);
     CHECK_OK(pawl_wait_any(items, 2, &which));
     CHECK(which == 1);
+    CHECK(MODEL_GET(s.made[0]) == 1);
     join(0);
 }
 
@@ -421,3 +425,80 @@ static void join_every(void)
 MODEL(timer.every_cancelled_by_another, .setup = setup_again,
       .threads = {join_every, cancel_every}, .services = true,
       .bounds = {1, 1, 1})
+
+/* ---- the end of the program, and of a process ------------------------------------- */
+
+static void start_and_end(void)
+{
+    start(0);
+    pawl_exit_run();
+    CHECK(MODEL_GET(s.made[0]) == 1);
+}
+
+MODEL(exit.awaits_a_timer, .setup = setup, .threads = {start_and_end},
+      .services = true, .ends = true)
+
+/* Nobody waits for daemons. */
+static void start_a_daemon_and_end(void)
+{
+    CHECK_OK(pawl_timer_set_daemon(&s.t[1], true));
+    MODEL_SET(s.data[1], 1);
+    CHECK_OK(pawl_timer_start(&s.t[1], PAWL_FOREVER));
+    start_and_end();
+}
+
+MODEL(exit.awaits_no_daemon_timer, .setup = setup,
+      .threads = {start_a_daemon_and_end}, .services = true, .ends = true)
+
+/* A thread that a timer starts is awaited like others. */
+static int run(void *arg)
+{
+    (void)arg;
+    MODEL_SET(s.made[1], 1);
+    return 0;
+}
+
+static void call_and_start(pawl_timer *t, void *context)
+{
+    call(t, context);
+    CHECK_OK(pawl_thread_start(&s.thread));
+}
+
+static void setup_thread(void)
+{
+    static const pawl_thread_options options = {
+        .size = sizeof options, .daemon = PAWL_THREAD_NO_DAEMON};
+
+    setup_with(call_and_start);
+    pawl_thread_cache(0);
+    CHECK_OK(pawl_thread_init(&s.thread, run, NULL, &options));
+}
+
+static void start_and_end_with_a_thread(void)
+{
+    start_and_end();
+    CHECK(MODEL_GET(s.made[1]) == 1);
+}
+
+MODEL(exit.awaits_what_a_timer_starts, .setup = setup_thread,
+      .threads = {start_and_end_with_a_thread}, .services = true, .ends = true,
+      .bounds = {2, 1, 0})
+
+/* The child of a fork has none of what its parent had started, and is told so, but
+ * may destroy nothing: the wheel is its parent's. */
+static void ask_in_the_child(void)
+{
+    MODEL_SET(s.data[0], 1);
+    CHECK_OK(pawl_timer_start(&s.t[0], PAWL_FOREVER));
+    model_fork();
+    CHECK(!pawl_timer_is_pending(&s.t[0]));
+    CHECK_ERR(pawl_timer_start(&s.t[0], model_soon()), -ECHILD);
+    CHECK_ERR(pawl_timer_cancel(&s.t[0]), -ECHILD);
+    CHECK_ERR(pawl_timer_join_until(&s.t[0], model_late()), -ECHILD);
+    CHECK_ERR(pawl_timer_destroy(&s.t[0]), -ECHILD);
+    start(1);
+    join(1);
+}
+
+MODEL(timer.in_a_child, .setup = setup, .threads = {ask_in_the_child},
+      .services = true, .births = true)
