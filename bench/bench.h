@@ -141,6 +141,8 @@ extern double bench_ns_per_tick;
 /* Calibrate the clock and the work, find the CPUs; before any row. */
 void bench_prepare(int64_t cell_ns);
 unsigned bench_cpus(void); /* how many this process may use */
+/* The calling thread is the n-th in that place, from now on. */
+void bench_take_place(enum bench_place place, unsigned n);
 int64_t bench_cell_ns(void); /* how long a cell is to work */
 
 /* Start a thread that sleeps for ever.  libc drops the locked instructions of

@@ -118,28 +118,6 @@ static void disconnect(struct side *s)
         close(s->out);
 }
 
-/* ---- places --------------------------------------------------------------------- */
-
-static void run_on(const cpu_set_t *all, unsigned nth)
-{
-    cpu_set_t one;
-
-    CPU_ZERO(&one);
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, all) && nth-- == 0)
-            CPU_SET(cpu, &one);
-    BENCH_CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
-}
-
-static void take_place(const struct bench_spec *spec, const cpu_set_t *all,
-                       unsigned who)
-{
-    if (spec->place == PLACE_SPREAD)
-        run_on(all, who);
-    else if (spec->place == PLACE_SAME)
-        run_on(all, 0);
-}
-
 /* ---- rows ------------------------------------------------------------------------ */
 
 enum { BYTES_MOST = 65536 };
@@ -179,11 +157,11 @@ static void run(bench_state *b, const struct bench_spec *spec, size_t n,
     BENCH_CHECK(pid >= 0);
     if (pid == 0) {
         disconnect(&side[0]);
-        take_place(spec, &all, 1);
+        bench_take_place(spec->place, 1);
         be_the_other(m, &side[1], n, answers);
     }
     disconnect(&side[1]);
-    take_place(spec, &all, 0);
+    bench_take_place(spec->place, 0);
     while (bench_batch(b, 100))
         for (int i = 0; i < 100; i++) {
             m->send(&side[0], bytes, n);

@@ -7,8 +7,8 @@
  *   shared_queue/flow1024
  *   shared_queue/echo64      a record there and one back
  *
- * One record is one call at each end.  The scheduler decides where they run: a process
- * that may use one CPU only does not spin.
+ * One record is one call at each end.  _pinned: each process on a CPU of its own;
+ * _one_cpu: both on one; else the scheduler decides.
  */
 #include <fcntl.h>
 #include <mqueue.h>
@@ -203,81 +203,135 @@ static size_t bytes_of(const struct bench_spec *spec)
     return spec->cs_ns; /* a parameter that locks use otherwise */
 }
 
-static void flow(bench_state *b, const struct bench_spec *spec)
+/* What the processes of a row share, by a fork. */
+struct row {
+    const struct bench_spec *spec;
+    const struct medium *m;
+    size_t bytes;
+    struct lane there;
+    struct lane back;
+    char record[RECORD_MAX];
+};
+
+static void put(struct row *r, struct lane *l)
 {
-    const struct medium *m = medium_of(spec);
-    size_t bytes = bytes_of(spec);
-    char record[RECORD_MAX] = {0};
-    struct lane l;
+    r->m->put(l, r->record, r->bytes);
+}
+
+static void get(struct row *r, struct lane *l)
+{
+    r->m->get(l, r->record, r->bytes);
+}
+
+static void get_and_put(struct row *r)
+{
+    get(r, &r->there);
+    put(r, &r->back);
+}
+
+static void put_and_get(struct row *r)
+{
+    put(r, &r->there);
+    get(r, &r->back);
+}
+
+static void put_there(struct row *r)
+{
+    put(r, &r->there);
+}
+
+static void get_there(struct row *r)
+{
+    get(r, &r->there);
+}
+
+typedef void (*step_fn)(struct row *r);
+
+/* A process that is killed in the end. */
+static pid_t start_other(struct row *r, step_fn step)
+{
+    pid_t pid = fork();
+
+    BENCH_CHECK(pid >= 0);
+    if (pid != 0)
+        return pid;
+    bench_take_place(r->spec->place, 1);
+    for (;;)
+        step(r);
+}
+
+static double time_of(struct row *r, step_fn step)
+{
     uint64_t n = 0;
     uint64_t begin;
     uint64_t end;
-    pid_t pid;
 
-    if (bench_cpus() < 2 || !m->open(&l, bytes)) {
-        bench_skip(b, "not on this machine");
-        return;
-    }
-    pid = fork();
-    if (pid == 0) {
-        for (;;)
-            m->put(&l, record, bytes);
-    }
     for (int i = 0; i < 1000; i++)
-        m->get(&l, record, bytes);
+        step(r);
     begin = bench_ticks();
     do {
         for (int i = 0; i < 100; i++)
-            m->get(&l, record, bytes);
+            step(r);
         n += 100;
         end = bench_ticks();
     } while ((double)(end - begin) * bench_ns_per_tick <
              (double)bench_cell_ns());
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    m->close(&l);
-    bench_result(b, (double)(end - begin) * bench_ns_per_tick / (double)n);
+    return (double)(end - begin) * bench_ns_per_tick / (double)n;
+}
+
+/* The time of a step, by a process that is at its place before it knows how many CPUs
+ * it may use. */
+static double timed_by_child(struct row *r, step_fn step)
+{
+    double ns;
+    int fd[2];
+    int status;
+    pid_t pid;
+
+    BENCH_CHECK(pipe(fd) == 0);
+    pid = fork();
+    BENCH_CHECK(pid >= 0);
+    if (pid == 0) {
+        bench_take_place(r->spec->place, 0);
+        ns = time_of(r, step);
+        BENCH_CHECK(write(fd[1], &ns, sizeof ns) == sizeof ns);
+        _exit(0);
+    }
+    BENCH_CHECK(read(fd[0], &ns, sizeof ns) == sizeof ns);
+    BENCH_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    close(fd[0]);
+    close(fd[1]);
+    return ns;
+}
+
+static void run(bench_state *b, const struct bench_spec *spec, step_fn step,
+                step_fn others)
+{
+    struct row r = {
+        .spec = spec, .m = medium_of(spec), .bytes = bytes_of(spec)};
+    pid_t other;
+
+    if (bench_cpus() < 2 || !r.m->open(&r.there, r.bytes)) {
+        bench_skip(b, "not on this machine");
+        return;
+    }
+    BENCH_CHECK(r.m->open(&r.back, r.bytes));
+    other = start_other(&r, others);
+    bench_result(b, timed_by_child(&r, step));
+    kill(other, SIGKILL);
+    waitpid(other, NULL, 0);
+    r.m->close(&r.there);
+    r.m->close(&r.back);
+}
+
+static void flow(bench_state *b, const struct bench_spec *spec)
+{
+    run(b, spec, get_there, put_there);
 }
 
 static void echo(bench_state *b, const struct bench_spec *spec)
 {
-    const struct medium *m = medium_of(spec);
-    size_t bytes = bytes_of(spec);
-    char record[RECORD_MAX] = {0};
-    struct lane there;
-    struct lane back;
-    uint64_t n = 0;
-    uint64_t begin;
-    uint64_t end;
-    pid_t pid;
-
-    if (bench_cpus() < 2 || !m->open(&there, bytes)) {
-        bench_skip(b, "not on this machine");
-        return;
-    }
-    BENCH_CHECK(m->open(&back, bytes));
-    pid = fork();
-    if (pid == 0) {
-        for (;;) {
-            m->get(&there, record, bytes);
-            m->put(&back, record, bytes);
-        }
-    }
-    begin = bench_ticks();
-    do {
-        for (int i = 0; i < 10; i++) {
-            m->put(&there, record, bytes);
-            m->get(&back, record, bytes);
-        }
-        n += 10;
-        end = bench_ticks();
-    } while ((double)(end - begin) * bench_ns_per_tick <
-             (double)bench_cell_ns());
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    m->close(&there);
-    m->close(&back);
-    bench_result(b, (double)(end - begin) * bench_ns_per_tick / (double)n);
+    run(b, spec, put_and_get, get_and_put);
 }
 
 static void pair(bench_state *b, const struct bench_spec *spec)
@@ -301,7 +355,7 @@ static void pair(bench_state *b, const struct bench_spec *spec)
 }
 
 static void add(const char *scenario, bench_fn *fn, unsigned flags,
-                unsigned bytes)
+                unsigned bytes, enum bench_place place)
 {
     for (size_t i = 0; i < sizeof media / sizeof *media; i++) {
         struct bench_spec s =
@@ -309,14 +363,18 @@ static void add(const char *scenario, bench_fn *fn, unsigned flags,
 
         s.flags = flags;
         s.cs_ns = bytes;
+        s.place = place;
         bench_add(&s);
     }
 }
 
 void bench_shared_queue(void)
 {
-    add("pair64", pair, BENCH_KEY, 64);
-    add("flow64", flow, BENCH_KEY | BENCH_CELL, 64);
-    add("flow1024", flow, BENCH_CELL, 1024);
-    add("echo64", echo, BENCH_KEY | BENCH_CELL, 64);
+    add("pair64", pair, BENCH_KEY, 64, PLACE_FREE);
+    add("flow64", flow, BENCH_KEY | BENCH_CELL, 64, PLACE_FREE);
+    add("flow64_pinned", flow, BENCH_CELL, 64, PLACE_SPREAD);
+    add("flow1024", flow, BENCH_CELL, 1024, PLACE_FREE);
+    add("echo64", echo, BENCH_KEY | BENCH_CELL, 64, PLACE_FREE);
+    add("echo64_pinned", echo, BENCH_CELL, 64, PLACE_SPREAD);
+    add("echo64_one_cpu", echo, BENCH_CELL, 64, PLACE_SAME);
 }

@@ -117,15 +117,13 @@ static size_t cpu_number(unsigned n)
     bench_die("no such CPU");
 }
 
-static void pin_self(const struct worker *w)
+void bench_take_place(enum bench_place place, unsigned n)
 {
-    enum bench_place place = w->crew->spec->place;
     if (place == PLACE_FREE)
         return;
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_SET(cpu_number(place == PLACE_SAME ? 0 : w->index % bench_cpus()),
-            &set);
+    CPU_SET(cpu_number(place == PLACE_SAME ? 0 : n % bench_cpus()), &set);
     BENCH_CHECK(pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0);
 }
 
@@ -133,7 +131,7 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     struct crew *c = w->crew;
-    pin_self(w);
+    bench_take_place(c->spec->place, w->index);
     __atomic_add_fetch(&c->arrived, 1, __ATOMIC_ACQ_REL);
     /* Yielding lets the others arrive when there are more threads than CPUs,
      * and once all run it notices the start faster than a sleep would. */

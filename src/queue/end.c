@@ -4,6 +4,8 @@
  */
 #include "queue/end.h"
 
+#include <sched.h>
+
 #include <pawl/error.h>
 
 #include "atomic/ops.h"
@@ -11,7 +13,9 @@
 void pawl_end_init(struct pawl_end *end, unsigned flags)
 {
     pawl_eventcount_init(&end->waiters, flags);
-    pawl_store_relaxed(&end->fd, 0); /* relaxed: nobody uses it yet */
+    /* relaxed: nobody uses it yet. */
+    pawl_store_relaxed(&end->fd, 0);
+    pawl_store_relaxed(&end->cpu, 0);
 }
 
 void pawl_end_destroy(struct pawl_end *end)
@@ -19,10 +23,43 @@ void pawl_end_destroy(struct pawl_end *end)
     pawl_fd_close(&end->fd);
 }
 
+static bool is_shared(const struct pawl_end *end)
+{
+    return (end->waiters.mode_ & PAWL_SHARED) != 0;
+}
+
+/* For those who are about to wait: whoever wakes them is on another CPU, though their
+ * process may use one only.  Who wakes nobody, because they spin, need not say. */
+static void say_where(struct pawl_end *end)
+{
+    uint32_t here = (uint32_t)sched_getcpu() + 1;
+
+    /* relaxed: a hint. */
+    if (pawl_load_relaxed(&end->cpu) != here)
+        pawl_store_relaxed(&end->cpu, here); /* relaxed: as above */
+}
+
+static bool is_woken_from_elsewhere(const struct pawl_end *end)
+{
+    uint32_t cpu = pawl_load_relaxed(&end->cpu); /* relaxed: a hint */
+
+    return cpu != 0 && cpu != (uint32_t)sched_getcpu() + 1;
+}
+
+bool pawl_end_spins(const struct pawl_end *end, struct pawl_spin *spin)
+{
+    return is_shared(end) && is_woken_from_elsewhere(end)
+               ? pawl_spin_begins_beside(spin, PAWL_SPIN_QUEUE)
+               : pawl_spin_begins(spin, PAWL_SPIN_QUEUE);
+}
+
 void pawl_end_wake(struct pawl_end *end, uint64_t seen, uint32_t n)
 {
-    uint64_t marks = pawl_eventcount_wake(&end->waiters, seen, n);
+    uint64_t marks;
 
+    if (is_shared(end))
+        say_where(end);
+    marks = pawl_eventcount_wake(&end->waiters, seen, n);
     if ((marks & PAWL_EVENTCOUNT_POLLED) != 0)
         /* relaxed: stored before the mark, which wake has acquired. */
         pawl_fd_write(pawl_load_relaxed(&end->fd));
@@ -55,5 +92,5 @@ pawl_u32 *pawl_end_fd(const pawl_wait_item *item)
 {
     struct pawl_end *end = item->object_;
 
-    return (end->waiters.mode_ & PAWL_SHARED) != 0 ? NULL : &end->fd;
+    return is_shared(end) ? NULL : &end->fd;
 }

@@ -8,17 +8,24 @@
 
 #include "base/compiler.h"
 #include "futex/eventcount.h"
+#include "futex/spin.h"
 #include "futex/waitable.h"
 
 struct pawl_end {
     pawl_eventcount waiters;
     pawl_u32 fd; /* of pawl/wait.h, + 1; 0: none */
+    /* Where it was, + 1, who woke somebody here last, of a shared one: a hint. */
+    pawl_u32 cpu;
 };
 
 void pawl_end_init(struct pawl_end *end, unsigned flags);
 void pawl_end_destroy(struct pawl_end *end);
 
 PAWL_COLD void pawl_end_wake(struct pawl_end *end, uint64_t seen, uint32_t n);
+
+/* Whether to spin before sleeping here. */
+PAWL_COLD bool pawl_end_spins(const struct pawl_end *end,
+                              struct pawl_spin *spin);
 
 /* The structure has changed: n at this end can go on, and whoever watches it. */
 static inline void pawl_end_tell(struct pawl_end *end, uint32_t n)

@@ -8,7 +8,6 @@
 #include <pawl/error.h>
 
 #include "futex/eventcount.h"
-#include "futex/spin.h"
 #include "queue/end.h"
 
 /* Attempt until that gives anything but -EAGAIN, or the deadline passes:
@@ -23,7 +22,7 @@ static inline int64_t pawl_wait_for(int64_t (*attempt)(void *call), void *call,
     int64_t done = -EAGAIN;
     int err = 0;
 
-    if (until > 0 && pawl_spin_begins(&spin, PAWL_SPIN_QUEUE)) {
+    if (until > 0 && pawl_end_spins(own, &spin)) {
         while ((done = attempt(call)) == -EAGAIN && pawl_spin_again(&spin))
             ;
         pawl_spin_ends(&spin, done != -EAGAIN);

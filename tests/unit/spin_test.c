@@ -7,7 +7,9 @@
 
 #include <pawl/time.h>
 
+#include "atomic/ops.h"
 #include "futex/spin.h"
+#include "queue/end.h"
 #include "test.h"
 
 /* Spin in vain until the budget is spent; how long it was. */
@@ -173,4 +175,37 @@ TEST(spin.a_crowd_yields)
     CHECK(pawl_spin_begins_among(&s, PAWL_SPIN_BARRIER, pawl_spin_cpus()));
     CHECK(!s.yields);
     pawl_spin_ends(&s, true);
+}
+
+/* ---- at an end of a queue ----------------------------------------------------------- */
+
+static bool spins_at(const struct pawl_end *end)
+{
+    struct pawl_spin s;
+    bool spins = pawl_end_spins(end, &s);
+
+    if (spins)
+        pawl_spin_ends(&s, true);
+    return spins;
+}
+
+/* H-20: a process with one CPU waits for one that is on another. */
+TEST(spin.a_waker_on_another_cpu_is_worth_a_spin)
+{
+    struct pawl_end end;
+    uint64_t seen;
+    uint32_t here;
+
+    unsetenv("PAWL_SPIN");
+    pin_to_one_cpu();
+    here = (uint32_t)sched_getcpu();
+    pawl_end_init(&end, PAWL_SHARED);
+    CHECK(!spins_at(&end)); /* nothing is known */
+    CHECK_EQ(pawl_eventcount_prepare(&end.waiters), 0);
+    CHECK(pawl_eventcount_is_heeded(&end.waiters, &seen));
+    pawl_end_wake(&end, seen, 1);
+    CHECK(!spins_at(&end)); /* the caller was here itself */
+    CHECK_EQ(pawl_load_relaxed(&end.cpu), here + 1);
+    pawl_store_relaxed(&end.cpu, here + 2);
+    CHECK(spins_at(&end));
 }
