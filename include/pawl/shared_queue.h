@@ -64,6 +64,7 @@
 #include <pawl/memory.h>
 #include <pawl/region.h>
 #include <pawl/time.h>
+#include <pawl/wait.h>
 
 PAWL_BEGIN_DECLS
 
@@ -250,6 +251,24 @@ pawl_shared_queue_join_until(pawl_shared_queue *queue, pawl_deadline until);
 /* Records in the queue, and tasks in hands, which are not done.  Exact while nobody
  * else puts, gets or reports; those of the dead count until they are found. */
 PAWL_API uint64_t pawl_shared_queue_unfinished(pawl_shared_queue *queue);
+
+/* ---- among others ----------------------------------------------------------- */
+
+/* For the sets of pawl/wait.h, in this process: PAWL_WAIT_SHARED_READABLE(q) is ready
+ * when there is a record, or a task that somebody died with is to be had again;
+ * PAWL_WAIT_SHARED_WRITABLE(q) when there is room; both when it is shut down.  Takes
+ * nothing: others may be faster, so use the try forms then.
+ *
+ * A handle that is closed ends the wait with -EBADF, and a thread for which the
+ * region has no slot with -ENOMEM.  What nobody tells, because he was killed before
+ * he did, is found within 50 ms.  There is no descriptor: pawl_wait_fd says
+ * -EOPNOTSUPP. */
+PAWL_API pawl_wait_item
+pawl_shared_queue_readable_wait_item(pawl_shared_queue *queue);
+PAWL_API pawl_wait_item
+pawl_shared_queue_writable_wait_item(pawl_shared_queue *queue);
+#define PAWL_WAIT_SHARED_READABLE(q) pawl_shared_queue_readable_wait_item(q)
+#define PAWL_WAIT_SHARED_WRITABLE(q) pawl_shared_queue_writable_wait_item(q)
 
 /* ---- the end -------------------------------------------------------------- */
 

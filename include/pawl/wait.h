@@ -27,6 +27,8 @@
  *   PAWL_WAIT_FD(fd, e)     poll says so: POLLIN, POLLOUT         nothing
  *   PAWL_WAIT_PIPE(p)       a message, or the end: pawl/pipe.h    nothing
  *   PAWL_WAIT_PROCESS(p)    has ended: pawl/process.h             nothing
+ *   PAWL_WAIT_SHARED_READABLE(q), ..._WRITABLE(q)                 nothing
+ *                           as of queues: pawl/shared_queue.h
  *
  * What takes nothing is only reported: by the time the caller acts, somebody
  * else may have been faster, so use the try form then.  What is taken is the

@@ -141,7 +141,7 @@ struct bed {
     int doorbell;  /* for polling; -1: none */
     bool rung;     /* local objects ring the bell */
     bool polled;   /* some shared ones cannot wake us */
-    bool mortal;   /* lifelines are among them; others may take their place */
+    bool mortal;   /* who would wake us may die first: look now and then */
 };
 
 /* Where the bell is heard by those who poll. */
@@ -228,6 +228,7 @@ static bool leave_marks(struct bed *b, const struct set *s)
             return false;
         if (!b->rung || w.shared)
             add_watch(b, s, w);
+        b->mortal = b->mortal || item->how_->wakers_die;
         if (w.shared && item->how_->watch_holder != NULL)
             holder = item->how_->watch_holder(item->object_, &w);
         if (holder < 0)

@@ -65,6 +65,9 @@ struct pawl_waitable {
      * dead: look again. */
     int (*watch_holder)(const void *object, struct pawl_watch *watch);
 
+    /* Who changes it may die before he wakes anybody: look now and then. */
+    bool wakers_die;
+
     /* For what has an fd, else NULL: the place of the descriptor + 1, or NULL if
      * the object is shared; and the mark that has pawl_fd_write called by the
      * next change to ready.  Returns false: it is ready, or may be. */

@@ -207,6 +207,25 @@ static int64_t fifo_get(const struct pawl_shared_call *c,
     return bytes;
 }
 
+/* ---- looks ---------------------------------------------------------------- */
+
+/* In this order: what is put before the end is found. */
+static int fifo_may_get(const struct pawl_shared_call *c)
+{
+    return !pawl_ring_is_empty(c->store) ||
+                   (pawl_shared_has_tasks(c) && fifo_recover(c) > 0) ||
+                   pawl_ring_is_closed(c->store)
+               ? 0
+               : -EAGAIN;
+}
+
+static int fifo_may_put(const struct pawl_shared_call *c)
+{
+    return !pawl_ring_is_full(c->store) || pawl_ring_is_closed(c->store)
+               ? 0
+               : -EAGAIN;
+}
+
 /* ---- tasks ---------------------------------------------------------------- */
 
 static bool fifo_done(const struct pawl_shared_call *c,
@@ -266,6 +285,8 @@ const struct pawl_shared_store pawl_shared_fifo = {
     .attach = fifo_attach,
     .put = fifo_put,
     .get = fifo_get,
+    .may_get = fifo_may_get,
+    .may_put = fifo_may_put,
     .done = fifo_done,
     .is_idle = fifo_is_idle,
     .recover = fifo_recover,

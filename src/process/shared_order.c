@@ -503,6 +503,33 @@ static int64_t order_get(const struct pawl_shared_call *c,
     return bytes;
 }
 
+/* Under the lock, so that who changes the answer afterwards finds who looks. */
+static int order_may_get(const struct pawl_shared_call *c)
+{
+    const struct order *o = order_of(c);
+    int err = lock(c);
+
+    if (err != 0)
+        return err;
+    if (queued_of(o) == 0 && recover_locked(c) == 0 && !is_closed(o))
+        err = -EAGAIN;
+    unlock(c);
+    return err;
+}
+
+static int order_may_put(const struct pawl_shared_call *c)
+{
+    const struct order *o = order_of(c);
+    int err = lock(c);
+
+    if (err != 0)
+        return err;
+    if (queued_of(o) >= c->core->capacity && !is_closed(o))
+        err = -EAGAIN;
+    unlock(c);
+    return err;
+}
+
 /* ---- tasks ---------------------------------------------------------------- */
 
 static bool is_mine(const struct pawl_shared_call *c, uint32_t i)
@@ -603,6 +630,8 @@ const struct pawl_shared_store pawl_shared_order = {
     .attach = order_attach,
     .put = order_put,
     .get = order_get,
+    .may_get = order_may_get,
+    .may_put = order_may_put,
     .done = order_done,
     .is_idle = order_is_idle,
     .recover = order_recover,

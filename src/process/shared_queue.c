@@ -16,6 +16,7 @@
 
 #include "atomic/ops.h"
 #include "base/place.h"
+#include "futex/waitable.h"
 #include "process/shared_queue.h"
 #include "queue/wait.h"
 
@@ -601,6 +602,72 @@ int pawl_shared_queue_close(pawl_shared_queue *q)
 void pawl_shared_queue_free(pawl_shared_queue *q)
 {
     free(q);
+}
+
+/* ---- in a wait set -------------------------------------------------------- */
+
+static int may_get(pawl_wait_item *item, bool first)
+{
+    const pawl_shared_queue *q = item->object_;
+    struct pawl_shared_call c;
+    int err = enter(q, &c);
+
+    (void)first;
+    return err != 0 ? err : q->store->may_get(&c);
+}
+
+static int may_put(pawl_wait_item *item, bool first)
+{
+    const pawl_shared_queue *q = item->object_;
+    struct pawl_shared_call c;
+    int err = enter(q, &c);
+
+    (void)first;
+    return err != 0 ? err : q->store->may_put(&c);
+}
+
+static bool watch_not_empty(const pawl_wait_item *item,
+                            struct pawl_watch *watch)
+{
+    const pawl_shared_queue *q = item->object_;
+
+    return pawl_end_leave(&q->core->not_empty, item, PAWL_EVENTCOUNT_WATCHED,
+                          watch);
+}
+
+static bool watch_not_full(const pawl_wait_item *item, struct pawl_watch *watch)
+{
+    const pawl_shared_queue *q = item->object_;
+
+    return pawl_end_leave(&q->core->not_full, item, PAWL_EVENTCOUNT_WATCHED,
+                          watch);
+}
+
+/* A descriptor is of one process. */
+static pawl_u32 *no_fd(const pawl_wait_item *item)
+{
+    (void)item;
+    return NULL;
+}
+
+pawl_wait_item pawl_shared_queue_readable_wait_item(pawl_shared_queue *q)
+{
+    static const struct pawl_waitable how = {.look = may_get,
+                                             .watch = watch_not_empty,
+                                             .wakers_die = true,
+                                             .fd = no_fd};
+
+    return pawl_waitable_item(q, &how);
+}
+
+pawl_wait_item pawl_shared_queue_writable_wait_item(pawl_shared_queue *q)
+{
+    static const struct pawl_waitable how = {.look = may_put,
+                                             .watch = watch_not_full,
+                                             .wakers_die = true,
+                                             .fd = no_fd};
+
+    return pawl_waitable_item(q, &how);
 }
 
 /* ---- snapshots ------------------------------------------------------------ */

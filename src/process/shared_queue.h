@@ -65,6 +65,10 @@ struct pawl_shared_store {
                const void *record, size_t bytes);
     int64_t (*get)(const struct pawl_shared_call *c, enum pawl_shared_side side,
                    void *record, pawl_shared_task *task);
+    /* Whether a get, or a put, would not have to wait, in one order with what wait.h
+     * demands.  0;  -EAGAIN it would;  the errors of a get. */
+    int (*may_get)(const struct pawl_shared_call *c);
+    int (*may_put)(const struct pawl_shared_call *c);
     /* False: the caller has no such task. */
     bool (*done)(const struct pawl_shared_call *c,
                  const pawl_shared_task *task);

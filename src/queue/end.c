@@ -65,11 +65,9 @@ void pawl_end_wake(struct pawl_end *end, uint64_t seen, uint32_t n)
         pawl_fd_write(pawl_load_relaxed(&end->fd));
 }
 
-/* Leave a mark, and look. */
-static bool leave(const pawl_wait_item *item, uint64_t mark,
-                  struct pawl_watch *watch)
+bool pawl_end_leave(struct pawl_end *end, const pawl_wait_item *item,
+                    uint64_t mark, struct pawl_watch *watch)
 {
-    struct pawl_end *end = item->object_;
     pawl_wait_item copy = *item;
 
     pawl_eventcount_watch(&end->waiters, mark, watch);
@@ -78,14 +76,14 @@ static bool leave(const pawl_wait_item *item, uint64_t mark,
 
 bool pawl_end_watch(const pawl_wait_item *item, struct pawl_watch *watch)
 {
-    return leave(item, PAWL_EVENTCOUNT_WATCHED, watch);
+    return pawl_end_leave(item->object_, item, PAWL_EVENTCOUNT_WATCHED, watch);
 }
 
 bool pawl_end_arm(const pawl_wait_item *item)
 {
     struct pawl_watch unused;
 
-    return leave(item, PAWL_EVENTCOUNT_POLLED, &unused);
+    return pawl_end_leave(item->object_, item, PAWL_EVENTCOUNT_POLLED, &unused);
 }
 
 pawl_u32 *pawl_end_fd(const pawl_wait_item *item)

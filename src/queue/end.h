@@ -44,6 +44,9 @@ static inline void pawl_end_tell(struct pawl_end *end, uint32_t n)
         .arm = pawl_end_arm                                                    \
     }
 bool pawl_end_watch(const pawl_wait_item *item, struct pawl_watch *watch);
+/* Leave a mark at an end, and look: whether the item is not ready. */
+bool pawl_end_leave(struct pawl_end *end, const pawl_wait_item *item,
+                    uint64_t mark, struct pawl_watch *watch);
 pawl_u32 *pawl_end_fd(const pawl_wait_item *item);
 bool pawl_end_arm(const pawl_wait_item *item);
 

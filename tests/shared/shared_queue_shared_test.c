@@ -14,6 +14,7 @@
 #include <pawl/error.h>
 #include <pawl/region.h>
 #include <pawl/shared_queue.h>
+#include <pawl/wait.h>
 
 #include "test.h"
 
@@ -23,6 +24,7 @@ enum { SIZE = 100 };
 struct scene {
     pawl_region *region;
     pawl_shared_queue *q;
+    pawl_shared_queue *second;
     atomic_int stage;
     atomic_int got;
 };
@@ -277,4 +279,96 @@ TEST(shared_queue_shared.generations_of_workers_die_with_one_record)
     CHECK_EQ(get_number(s), 1);
     CHECK_OK(pawl_shared_queue_task_done(s->q, NULL));
     CHECK_OK(pawl_shared_queue_join(s->q));
+}
+
+/* ---- Q-20 ------------------------------------------------------------------------ */
+
+static int get_of_two(struct scene *s)
+{
+    pawl_shared_queue *q[] = {s->q, s->second};
+    pawl_wait_item items[] = {PAWL_WAIT_SHARED_READABLE(q[0]),
+                              PAWL_WAIT_SHARED_READABLE(q[1])};
+    char record[SIZE];
+    int n;
+
+    for (;;) {
+        size_t which;
+        int64_t bytes;
+
+        CHECK_OK(pawl_wait_any(items, 2, &which));
+        bytes = pawl_shared_queue_try_get(q[which], record, sizeof record);
+        if (bytes == -EAGAIN)
+            continue;
+        CHECK_EQ(bytes, sizeof n);
+        memcpy(&n, record, sizeof n);
+        CHECK_EQ((size_t)n % 2, which);
+        return n;
+    }
+}
+
+static void get_one_of_two(void *arg)
+{
+    (void)get_of_two(arg);
+}
+
+static struct scene *make_two(enum pawl_shared_tasks tasks)
+{
+    struct scene *s = make(tasks, 4);
+
+    CHECK_OK(pawl_shared_queue_create(
+        &s->second, s->region,
+        &(pawl_shared_queue_options){
+            .capacity = 4, .record_size = SIZE, .tasks = tasks}));
+    return s;
+}
+
+TEST(shared_queue_shared.a_set_is_woken_by_another_process)
+{
+    struct scene *s = make_two(PAWL_TASKS_NONE);
+    pawl_shared_queue *first = s->q;
+
+    for (int n = 0; n < 10; n++) {
+        pid_t pid = test_spawn_child(get_one_of_two, s);
+
+        test_until_asleep(pid);
+        s->q = n % 2 == 0 ? first : s->second;
+        put_number(s, n);
+        s->q = first;
+        test_wait_child(pid);
+    }
+}
+
+/* Who waits in a set takes no wake with it when it is killed. */
+TEST(shared_queue_shared.killed_in_a_set_starves_nobody)
+{
+    struct scene *s = make_two(PAWL_TASKS_NONE);
+
+    for (int round = 0; round < test_iterations(10); round++) {
+        pid_t watcher = test_spawn_child(get_one_of_two, s);
+        pid_t getter;
+
+        test_until_asleep(watcher);
+        getter = test_spawn_child(get_one, s);
+        test_until_asleep(getter);
+        kill(watcher, SIGSTOP);
+        put_number(s, 2 * round);
+        kill_child(watcher);
+        test_wait_child(getter);
+    }
+}
+
+/* A worker dies with a task: one who sleeps in a set finds it. */
+TEST(shared_queue_shared.a_task_of_the_dead_comes_to_a_set)
+{
+    struct scene *s = make_two(PAWL_TASKS_AGAIN);
+    pid_t worker;
+    pid_t other;
+
+    put_number(s, 2);
+    worker = test_spawn_child(get_and_stay, s);
+    until(&s->stage, 1);
+    other = test_spawn_child(get_one_of_two, s);
+    test_until_asleep(other);
+    kill_child(worker);
+    test_wait_child(other);
 }

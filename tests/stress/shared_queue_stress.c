@@ -12,6 +12,7 @@
 #include <pawl/error.h>
 #include <pawl/region.h>
 #include <pawl/shared_queue.h>
+#include <pawl/wait.h>
 
 #include "test.h"
 
@@ -20,6 +21,7 @@ enum { PRODUCERS = 2, CONSUMERS = 2, CAPACITY = 7, RECORDS = 1 << 20 };
 struct scene {
     pawl_shared_queue *q;
     enum pawl_shared_tasks tasks;
+    bool in_sets;                    /* all wait in sets */
     atomic_uint next;                /* the number of the next record */
     atomic_uint made;                /* what consumers have marked */
     atomic_uchar put[RECORDS];       /* its put has returned */
@@ -37,6 +39,34 @@ static size_t size_of(uint32_t length)
     return (2 + length) * sizeof(uint32_t);
 }
 
+static int put(const struct scene *s, const struct record *r)
+{
+    pawl_wait_item item = PAWL_WAIT_SHARED_WRITABLE(s->q);
+    int err = -EAGAIN;
+
+    if (!s->in_sets)
+        return pawl_shared_queue_put(s->q, r, size_of(r->length));
+    while (err == -EAGAIN) {
+        CHECK_OK(pawl_wait_any(&item, 1, NULL));
+        err = pawl_shared_queue_try_put(s->q, r, size_of(r->length));
+    }
+    return err;
+}
+
+static int64_t get(const struct scene *s, struct record *r)
+{
+    pawl_wait_item item = PAWL_WAIT_SHARED_READABLE(s->q);
+    int64_t bytes = -EAGAIN;
+
+    if (!s->in_sets)
+        return pawl_shared_queue_get(s->q, r, sizeof *r);
+    while (bytes == -EAGAIN) {
+        CHECK_OK(pawl_wait_any(&item, 1, NULL));
+        bytes = pawl_shared_queue_try_get(s->q, r, sizeof *r);
+    }
+    return bytes;
+}
+
 static void produce(void *arg)
 {
     struct scene *s = arg;
@@ -50,7 +80,7 @@ static void produce(void *arg)
         r.length = r.number % 14;
         for (uint32_t i = 0; i < r.length; i++)
             r.filler[i] = r.number;
-        err = pawl_shared_queue_put(s->q, &r, size_of(r.length));
+        err = put(s, &r);
         if (err == -ESHUTDOWN)
             return;
         CHECK_OK(err);
@@ -75,7 +105,7 @@ static void consume(void *arg)
     struct record r;
     int64_t bytes;
 
-    while ((bytes = pawl_shared_queue_get(s->q, &r, sizeof r)) != -ESHUTDOWN) {
+    while ((bytes = get(s, &r)) != -ESHUTDOWN) {
         CHECK(bytes >= 0);
         mark(s, &r, bytes);
         if (s->tasks != PAWL_TASKS_NONE)
@@ -123,8 +153,8 @@ static void check_capacity(struct scene *s)
     CHECK_ERR(pawl_shared_queue_try_put(s->q, &r, size_of(0)), -EAGAIN);
 }
 
-static void storm(enum pawl_shared_queue_kind kind,
-                  enum pawl_shared_tasks tasks)
+static void storm_of(enum pawl_shared_queue_kind kind,
+                     enum pawl_shared_tasks tasks, bool in_sets)
 {
     struct scene *s = test_shared_alloc(sizeof *s);
     pid_t pid[PRODUCERS + CONSUMERS];
@@ -144,6 +174,7 @@ static void storm(enum pawl_shared_queue_kind kind,
                                      .kind = kind,
                                      .tasks = tasks}));
     s->tasks = tasks;
+    s->in_sets = in_sets;
     for (int i = 0; i < PRODUCERS + CONSUMERS; i++)
         pid[i] = test_spawn_child(i < PRODUCERS ? produce : consume, s);
     for (int n = test_iterations(40); n > 0; n--) {
@@ -184,6 +215,12 @@ static void storm(enum pawl_shared_queue_kind kind,
     pawl_region_free(region);
 }
 
+static void storm(enum pawl_shared_queue_kind kind,
+                  enum pawl_shared_tasks tasks)
+{
+    storm_of(kind, tasks, false);
+}
+
 TEST(shared_queue.fifo_loses_nothing_when_processes_are_killed)
 {
     storm(PAWL_SHARED_FIFO, PAWL_TASKS_NONE);
@@ -201,4 +238,12 @@ TEST(shared_queue.deque_loses_nothing_when_processes_are_killed)
 {
     storm(PAWL_SHARED_DEQUE, PAWL_TASKS_GONE);
     storm(PAWL_SHARED_DEQUE, PAWL_TASKS_AGAIN);
+}
+
+/* all of them wait in sets. */
+TEST(shared_queue.sets_miss_nothing_when_processes_are_killed)
+{
+    storm_of(PAWL_SHARED_FIFO, PAWL_TASKS_NONE, true);
+    storm_of(PAWL_SHARED_FIFO, PAWL_TASKS_AGAIN, true);
+    storm_of(PAWL_SHARED_DEQUE, PAWL_TASKS_AGAIN, true);
 }

@@ -10,8 +10,9 @@
 #include <pawl/error.h>
 #include <pawl/queue.h>
 #include <pawl/shared_queue.h>
+#include <pawl/wait.h>
 
-#include "sweep.h"
+#include "swept.h"
 #include "swept_region.h"
 
 enum {
@@ -32,7 +33,7 @@ struct scene {
     volatile bool returned;
 };
 
-enum what { PUT, GET, DONE, GET_ORPHAN, RECOVER, CLOSE };
+enum what { PUT, GET, DONE, GET_ORPHAN, RECOVER, CLOSE, WATCH };
 
 /* What is swept: set before the fork of those who need it. */
 static struct {
@@ -40,7 +41,7 @@ static struct {
     enum pawl_shared_tasks tasks;
     enum what what;
     uint64_t fill; /* records 1, 2, ... in the queue when the victim begins */
-    bool others_wait;
+    bool watched;  /* another waits for a record, in a set */
 } plan;
 
 /* The handle of this process, made anew for each scene. */
@@ -78,6 +79,14 @@ static void get_and_end(void *unused)
 
     (void)unused;
     CHECK_EQ(pawl_shared_queue_try_get(q, &n, sizeof n), sizeof n);
+}
+
+static int watch(void)
+{
+    pawl_wait_item items[] = {PAWL_WAIT_SHARED_READABLE(q),
+                              PAWL_WAIT_SHARED_WRITABLE(q)};
+
+    return pawl_wait_any(items, plan.fill > 0 ? 2 : 1, NULL);
 }
 
 static void hold(struct scene *s)
@@ -155,6 +164,9 @@ static void victim(void *object)
         break;
     case CLOSE:
         s->answer = pawl_shared_queue_shutdown(q);
+        break;
+    case WATCH:
+        s->answer = watch();
     }
     s->returned = true;
 }
@@ -175,6 +187,7 @@ static uint64_t in_hand(void)
     case RECOVER:
         return plan.fill == 0 ? 0 : newest ? plan.fill : 1;
     case CLOSE:
+    case WATCH:
         break;
     }
     return 0;
@@ -306,6 +319,31 @@ static void beside_a_frozen_one(void *object)
     CHECK_EQ(get(), 0);
 }
 
+/* one that waits in a set is told, or finds out. */
+static void watch_it(void *scene)
+{
+    (void)scene;
+    CHECK_OK(watch());
+}
+
+static void begin_to_watch(void *object)
+{
+    hold(object);
+    sleeper_start(watch_it, object);
+}
+
+static void end_the_watch(void *object)
+{
+    const struct scene *s = object;
+
+    if (pawl_shared_queue_size(q) == 0) {
+        CHECK(!s->returned);
+        put(1);
+    }
+    sleeper_join();
+    CHECK_EQ(get(), 1);
+}
+
 static void run(const char *name, enum sweep_mode mode)
 {
     struct sweep_case c = {
@@ -314,7 +352,10 @@ static void run(const char *name, enum sweep_mode mode)
         .prepare = prepare,
         .warm = warm,
         .victim = victim,
-        .others = mode == SWEEP_KILL ? after_a_kill : beside_a_frozen_one,
+        .armed = plan.watched ? begin_to_watch : NULL,
+        .others = plan.watched         ? end_the_watch
+                  : mode == SWEEP_KILL ? after_a_kill
+                                       : beside_a_frozen_one,
         .leftovers = true,
         .budget = 15000,
     };
@@ -378,4 +419,31 @@ TEST(shared_queue.deque_killed_anywhere)
 TEST(shared_queue.priority_killed_anywhere)
 {
     sweep_kind(PAWL_SHARED_PRIORITY, "priority");
+}
+
+/* ---- in a wait set --------------------------------------------------------------- */
+
+static void sweep_watch(enum pawl_shared_queue_kind kind)
+{
+    spin_for("0");
+    plan.kind = kind;
+    plan.tasks = PAWL_TASKS_NONE;
+    plan.what = WATCH;
+    plan.fill = 2;
+    run("wait in a set, ready", SWEEP_KILL);
+    plan.fill = 0;
+    run("wait in a set", SWEEP_KILL);
+    plan.what = PUT;
+    plan.watched = true;
+    run("put, others wait in a set", SWEEP_KILL);
+}
+
+TEST(shared_queue.fifo_watched_and_killed_anywhere)
+{
+    sweep_watch(PAWL_SHARED_FIFO);
+}
+
+TEST(shared_queue.lifo_watched_and_killed_anywhere)
+{
+    sweep_watch(PAWL_SHARED_LIFO);
 }

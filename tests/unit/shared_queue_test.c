@@ -11,6 +11,7 @@
 #include <pawl/queue.h>
 #include <pawl/region.h>
 #include <pawl/shared_queue.h>
+#include <pawl/wait.h>
 
 #include "test.h"
 
@@ -414,6 +415,136 @@ TEST(shared_queue.says_when_too_many_take_part)
     arg.q = make(OPTIONS(.capacity = 3, .record_size = SIZE));
     CHECK(pawl_region_join(region) > 0);
     test_join(test_thread(stay, &arg));
+}
+
+/* ---- in a wait set: Q-20, W-14 ------------------------------------------------------ */
+
+static int try_readable(pawl_shared_queue *q)
+{
+    pawl_wait_item item = PAWL_WAIT_SHARED_READABLE(q);
+
+    return pawl_wait_try_any(&item, 1, NULL);
+}
+
+static int try_writable(pawl_shared_queue *q)
+{
+    pawl_wait_item item = PAWL_WAIT_SHARED_WRITABLE(q);
+
+    return pawl_wait_try_any(&item, 1, NULL);
+}
+
+static void check_ready(enum pawl_shared_queue_kind kind)
+{
+    pawl_shared_queue *q =
+        make(OPTIONS(.capacity = 2, .record_size = SIZE, .kind = kind));
+    pawl_wait_item item = PAWL_WAIT_SHARED_READABLE(q);
+    char buffer[SIZE];
+
+    CHECK_ERR(try_readable(q), -EAGAIN);
+    CHECK_OK(try_writable(q));
+    put(q, "12345678");
+    CHECK_OK(try_readable(q));
+    CHECK_OK(try_readable(q)); /* it takes nothing */
+    CHECK_OK(try_writable(q));
+    put(q, "12345678");
+    CHECK_ERR(try_writable(q), -EAGAIN);
+    CHECK_ERR(pawl_wait_fd(&item), -EOPNOTSUPP);
+    CHECK_OK(pawl_shared_queue_shutdown(q));
+    CHECK_OK(try_writable(q));
+    CHECK(pawl_shared_queue_get(q, buffer, SIZE) > 0);
+    CHECK(pawl_shared_queue_get(q, buffer, SIZE) > 0);
+    CHECK_OK(try_readable(q));
+    get_nothing(q, -ESHUTDOWN);
+    CHECK_OK(pawl_shared_queue_close(q));
+    CHECK_ERR(try_readable(q), -EBADF);
+    CHECK_ERR(try_writable(q), -EBADF);
+}
+
+TEST(shared_queue.is_ready_for_a_wait_set)
+{
+    check_ready(PAWL_SHARED_FIFO);
+    check_ready(PAWL_SHARED_LIFO);
+    check_ready(PAWL_SHARED_PRIORITY);
+    check_ready(PAWL_SHARED_DEQUE);
+}
+
+struct watch {
+    pawl_wait_item item;
+    int answer;
+};
+
+static void wait_for_two(void *arg)
+{
+    struct watch *w = arg;
+    pawl_shared_queue *never =
+        make(OPTIONS(.capacity = 2, .record_size = SIZE));
+    pawl_wait_item items[] = {PAWL_WAIT_SHARED_READABLE(never), w->item};
+    size_t which = 2;
+
+    w->answer = pawl_wait_any_until(items, 2, pawl_after_ms(20000), &which);
+    if (w->answer == 0)
+        CHECK_EQ(which, 1);
+    CHECK_OK(pawl_region_leave(region));
+}
+
+static void check_woken(enum pawl_shared_queue_kind kind)
+{
+    pawl_shared_queue *q =
+        make(OPTIONS(.capacity = 1, .record_size = SIZE, .kind = kind));
+    struct watch w = {.item = PAWL_WAIT_SHARED_READABLE(q)};
+    struct test_thread *t = test_thread(wait_for_two, &w);
+
+    test_until_asleep(test_tid(t));
+    put(q, "12345678");
+    test_join(t);
+    CHECK_OK(w.answer);
+    w.item = PAWL_WAIT_SHARED_WRITABLE(q);
+    t = test_thread(wait_for_two, &w);
+    test_until_asleep(test_tid(t));
+    get(q, "12345678");
+    test_join(t);
+    CHECK_OK(w.answer);
+    w.item = PAWL_WAIT_SHARED_READABLE(q);
+    t = test_thread(wait_for_two, &w);
+    test_until_asleep(test_tid(t));
+    CHECK_OK(pawl_shared_queue_shutdown(q));
+    test_join(t);
+    CHECK_OK(w.answer);
+}
+
+TEST(shared_queue.wakes_a_wait_set)
+{
+    check_woken(PAWL_SHARED_FIFO);
+    check_woken(PAWL_SHARED_LIFO);
+    check_woken(PAWL_SHARED_PRIORITY);
+    check_woken(PAWL_SHARED_DEQUE);
+}
+
+TEST(shared_queue.close_ends_a_wait_in_a_set)
+{
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 1, .record_size = SIZE));
+    struct watch w = {.item = PAWL_WAIT_SHARED_READABLE(q)};
+    struct test_thread *t = test_thread(wait_for_two, &w);
+
+    test_until_asleep(test_tid(t));
+    CHECK_OK(pawl_shared_queue_close(q));
+    test_join(t);
+    CHECK_ERR(w.answer, -EBADF);
+}
+
+TEST(shared_queue.a_task_of_the_dead_is_ready_for_a_wait_set)
+{
+    pawl_shared_queue *q = with_tasks(PAWL_TASKS_AGAIN);
+
+    put(q, "a");
+    test_join(test_thread(get_and_end, q));
+    CHECK_OK(try_readable(q));
+    get(q, "a");
+    CHECK_ERR(try_readable(q), -EAGAIN); /* in a living hand */
+    q = with_tasks(PAWL_TASKS_GONE);
+    put(q, "a");
+    test_join(test_thread(get_and_end, q));
+    CHECK_ERR(try_readable(q), -EAGAIN);
 }
 
 /* ---- the other kinds ------------------------------------------------------------ */
