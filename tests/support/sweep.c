@@ -4,9 +4,15 @@
  *
  * Three kinds of processes: the driver (the test itself), which steps; the
  * others, forked once; the victims, forked for each point, because the state at
- * instruction k cannot be had in another way than by running to it.  That is
- * quadratic in the length of the operation, and still the cheapest: a step costs
- * two context switches, forking and burying a victim as much as a hundred steps.
+ * instruction k cannot be had in another way than by running to it.  A step costs
+ * two context switches, forking and burying a victim as much as forty steps.
+ *
+ * The first victim is stepped all the way, and its route is noted.  Those that
+ * follow run, at full speed, to a landmark on it, a breakpoint of the processor that
+ * is reached for the n-th time, and are stepped from there on.  So the cost is about
+ * linear in the length of the operation, but for loops.  One that takes another way
+ * than the first, because a clock or somebody else did, and misses its landmark, is
+ * replaced by one that is stepped all the way.
  */
 #ifndef _GNU_SOURCE
 #    define _GNU_SOURCE
@@ -23,6 +29,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +43,12 @@
 #include <unistd.h>
 
 #define PTRACE_REFUSED 99
+
+/* A stop at a system call: its signal. */
+#define SYSCALL_STOP (SIGTRAP | 0x80)
+
+/* To fork a victim and to bury it costs as much as so many steps. */
+enum { POINT_STEPS = 40 };
 
 /* Where a victim is, written by the victim. */
 enum stage { BEFORE, INSIDE, BEHIND };
@@ -59,6 +72,17 @@ struct others {
     int words;      /* a file for what it writes to stderr */
 };
 
+/* Where a victim stood after k instructions. */
+struct mark {
+    uintptr_t pc; /* 0: asleep */
+    long nth;     /* time that it was there, k = 0 apart */
+};
+
+struct route {
+    struct mark *at; /* of SWEEP_STEPS_MAX + 1 */
+    long length;     /* the last k */
+};
+
 struct sweeping {
     const struct sweep_case *c;
     enum sweep_mode mode;
@@ -66,7 +90,10 @@ struct sweeping {
     _Atomic int *stages;
     struct others others;
     struct sweep_report report;
-    cpu_set_t cpus; /* of the others */
+    cpu_set_t cpus;         /* of the others */
+    struct route routes[2]; /* of the first victim and of the second */
+    bool landmarks;         /* there are breakpoints, and they are of use */
+    int misses;
 };
 
 enum order { PREPARE, ARMED, ASLEEP, OTHERS, AFTER };
@@ -342,7 +369,7 @@ static void resume(struct victim *v, enum __ptrace_request how)
     int sig = WSTOPSIG(v->status);
 
     /* What it is told by signal stays with it; the stops are ours. */
-    if (sig == SIGTRAP || sig == SIGSTOP)
+    if (sig == SIGTRAP || sig == SYSCALL_STOP || sig == SIGSTOP)
         sig = 0;
     v->stopped = false;
     CHECK_EQ(ptrace(how, v->pid, NULL, (void *)(intptr_t)sig), 0);
@@ -445,11 +472,154 @@ static bool walk(struct sweeping *s, struct victim *v, long k)
         if (atomic_load(v->stage) == BEHIND)
             return false;
     }
-    if (k > SWEEP_STEPS_MAX)
+    return true;
+}
+
+/* ---- landmarks ----------------------------------------------------------- */
+
+/* 0: it sleeps. */
+static uintptr_t program_counter(const struct victim *v)
+{
+    struct user_regs_struct regs;
+    struct iovec io = {&regs, sizeof regs};
+
+    if (!v->stopped ||
+        ptrace(PTRACE_GETREGSET, v->pid, (void *)NT_PRSTATUS, &io) != 0)
+        return 0;
+#if defined(__x86_64__)
+    return regs.rip;
+#else
+    return regs.pc;
+#endif
+}
+
+/* Stop it, when it runs, before it executes what is at `pc`. */
+static bool set_breakpoint(const struct victim *v, uintptr_t pc)
+{
+#if defined(__x86_64__)
+    static const size_t place = offsetof(struct user, u_debugreg);
+    const size_t control = place + 7 * sizeof(long);
+
+    return ptrace(PTRACE_SETOPTIONS, v->pid, NULL,
+                  (void *)PTRACE_O_TRACESYSGOOD) == 0 &&
+           ptrace(PTRACE_POKEUSER, v->pid, (void *)place, (void *)pc) == 0 &&
+           ptrace(PTRACE_POKEUSER, v->pid, (void *)control, (void *)1) == 0;
+#else
+    (void)v;
+    (void)pc;
+    return false;
+#endif
+}
+
+static void clear_breakpoint(const struct victim *v)
+{
+#if defined(__x86_64__)
+    const size_t control = offsetof(struct user, u_debugreg) + 7 * sizeof(long);
+
+    ptrace(PTRACE_POKEUSER, v->pid, (void *)control, NULL);
+#else
+    (void)v;
+#endif
+}
+
+/* At a system call it is not yet, or still in it. */
+static bool stands_at(const struct victim *v, uintptr_t pc)
+{
+    return v->stopped && WSTOPSIG(v->status) != SYSCALL_STOP &&
+           program_counter(v) == pc;
+}
+
+/* Run until it stands there again.  False: it does not. */
+static bool run_to(struct sweeping *s, struct victim *v, uintptr_t pc)
+{
+    /* Where it stands the breakpoint would stop it at once. */
+    if (stands_at(v, pc))
+        step(s, v);
+    while (!stands_at(v, pc)) {
+        if (atomic_load(v->stage) == BEHIND || (v->asleep && !wake(s, v)))
+            return false;
+        if (v->stopped)
+            resume(v, PTRACE_SYSCALL); /* so that each sleep has an end */
+        if (!await(v))
+            test_fail(__FILE__, __LINE__, "%s: the victim is stuck",
+                      s->c->name);
+        check_alive(s, v);
+    }
+    return true;
+}
+
+static bool run_to_mark(struct sweeping *s, struct victim *v,
+                        const struct mark *m)
+{
+    long n;
+
+    /* To begin at the place is not to arrive there. */
+    step(s, v);
+    if (!set_breakpoint(v, m->pc))
+        return false;
+    n = stands_at(v, m->pc);
+    while (n < m->nth && run_to(s, v, m->pc))
+        n++;
+    clear_breakpoint(v);
+    return n == m->nth;
+}
+
+/* About how many steps it costs to get there. */
+static long cost_of(const struct mark *m)
+{
+    return 2 + 2 * m->nth;
+}
+
+/* The k from where it is cheapest to step on; 0: from the beginning. */
+static long landmark_before(const struct sweeping *s, const struct route *r,
+                            long k)
+{
+    long last = k < r->length ? k : r->length;
+    long best = 0;
+    long least = k; /* steps */
+
+    for (long j = last; s->landmarks && j > 0 && k - j < least; j--) {
+        const struct mark *m = &r->at[j];
+
+        if (m->pc != 0 && k - j + cost_of(m) < least) {
+            least = k - j + cost_of(m);
+            best = j;
+        }
+    }
+    return best;
+}
+
+/* To the k-th instruction, as the route says.  False: it did not come by. */
+static bool go(struct sweeping *s, struct victim *v, const struct route *r,
+               long k)
+{
+    long j = landmark_before(s, r, k);
+
+    return (j == 0 || run_to_mark(s, v, &r->at[j])) && walk(s, v, k - j);
+}
+
+/* Step all the way, and take note of it. */
+static void explore(struct sweeping *s, struct victim *v, struct route *r)
+{
+    long k = 0;
+
+    r->at[0] = (struct mark){program_counter(v), 0};
+    while (k < SWEEP_STEPS_MAX && walk(s, v, 1)) {
+        struct mark *m = &r->at[++k];
+
+        *m = (struct mark){program_counter(v), 1};
+        for (long j = k - 1; j > 0; j--) {
+            if (r->at[j].pc == m->pc) {
+                m->nth += r->at[j].nth;
+                break;
+            }
+        }
+    }
+    if (k == SWEEP_STEPS_MAX)
         test_fail(__FILE__, __LINE__,
                   "%s: more than %d instructions: endless, or not warmed up",
                   s->c->name, SWEEP_STEPS_MAX);
-    return true;
+    r->length = k;
 }
 
 /* Let it run to its end. */
@@ -467,21 +637,6 @@ static enum outcome victim_thaw(struct sweeping *s, struct victim *v)
 }
 
 /* ---- where it stands ---------------------------------------------------- */
-
-static uintptr_t program_counter(const struct victim *v)
-{
-    struct user_regs_struct regs;
-    struct iovec io = {&regs, sizeof regs};
-
-    if (!v->stopped ||
-        ptrace(PTRACE_GETREGSET, v->pid, (void *)NT_PRSTATUS, &io) != 0)
-        return 0;
-#if defined(__x86_64__)
-    return regs.rip;
-#else
-    return regs.pc;
-#endif
-}
 
 static int first_object(struct dl_phdr_info *info, size_t size, void *base)
 {
@@ -589,8 +744,69 @@ static enum outcome try_others(struct sweeping *s, struct victim *v, int n)
     return o;
 }
 
+/* Threads may wait for what does not come, or hold what they should not: begin
+ * afresh. */
+static void others_anew(struct sweeping *s)
+{
+    others_end(&s->others);
+    others_begin(s);
+}
+
+/* A victim has missed its landmark.  Where that is the rule they are of no use. */
+static void missed(struct sweeping *s)
+{
+    s->misses++;
+    s->landmarks = s->misses < 20 + s->report.points / 2;
+    others_anew(s);
+}
+
+/* Have a first victim stand at k1.  False: it does not get there. */
+static bool first_at(struct sweeping *s, struct victim *v, long k1)
+{
+    const struct route *r = &s->routes[0];
+    bool has_landmark = landmark_before(s, r, k1) != 0;
+
+    first_victim_begin(s, v, s->c->victim);
+    if (go(s, v, r, k1))
+        return true;
+    if (!has_landmark)
+        return false;
+    victim_kill(v);
+    missed(s);
+    first_victim_begin(s, v, s->c->victim);
+    return walk(s, v, k1);
+}
+
+static void second_begins(struct sweeping *s, struct victim *v)
+{
+    if (s->mode == SWEEP_KILL)
+        victim_kill(&v[0]);
+    victim_begin(s, &v[1], s->c->second, &s->stages[1]);
+}
+
+/* Have a second one stand at k2, the first being at k1.  If it misses its landmark
+ * both begin again. */
+static bool second_at(struct sweeping *s, struct victim *v, long k1, long k2)
+{
+    const struct route *r = &s->routes[1];
+    bool has_landmark = landmark_before(s, r, k2) != 0;
+
+    second_begins(s, v);
+    if (go(s, &v[1], r, k2))
+        return true;
+    if (!has_landmark)
+        return false;
+    victim_kill(&v[0]);
+    victim_kill(&v[1]);
+    missed(s);
+    if (!first_at(s, &v[0], k1))
+        return false;
+    second_begins(s, v);
+    return walk(s, &v[1], k2);
+}
+
 /* One point.  False: the (last) victim has not reached it. */
-static bool point(struct sweeping *s, long k1, long k2, bool *first_reached)
+static bool point(struct sweeping *s, long k1, long k2)
 {
     const long k[2] = {k1, k2};
     const struct sweep_case *c = s->c;
@@ -600,14 +816,10 @@ static bool point(struct sweeping *s, long k1, long k2, bool *first_reached)
     enum outcome o = FINE;
     bool reached;
 
-    first_victim_begin(s, &v[0], c->victim);
-    reached = *first_reached = walk(s, &v[0], k1);
+    reached = first_at(s, &v[0], k1);
     pc[0] = program_counter(&v[0]);
     if (reached && n == 2) {
-        if (s->mode == SWEEP_KILL)
-            victim_kill(&v[0]);
-        victim_begin(s, &v[1], c->second, &s->stages[1]);
-        reached = walk(s, &v[1], k2);
+        reached = second_at(s, v, k1, k2);
         pc[1] = program_counter(&v[1]);
     }
     if (reached) {
@@ -620,61 +832,113 @@ static bool point(struct sweeping *s, long k1, long k2, bool *first_reached)
         if (v[i].pid != 0)
             victim_kill(&v[i]);
     }
-    if (o != FINE || !reached || c->leftovers) {
-        /* Threads may wait for what does not come, or hold what they should
-         * not: begin afresh. */
-        others_end(&s->others);
-        others_begin(s);
-    }
+    if (o != FINE || !reached || c->leftovers)
+        others_anew(s);
     return reached;
 }
 
-/* How many instructions a victim executes alone. */
-static long length_of(struct sweeping *s, sweep_fn fn)
+/* Have a first victim go the whole way. */
+static void explore_first(struct sweeping *s)
 {
     struct victim v;
-    long length = 0;
 
-    first_victim_begin(s, &v, fn);
-    while (walk(s, &v, 1))
-        length++;
+    first_victim_begin(s, &v, s->c->victim);
+    s->landmarks = set_breakpoint(&v, 0);
+    clear_breakpoint(&v);
+    explore(s, &v, &s->routes[0]);
     victim_kill(&v);
-    others_end(&s->others);
-    others_begin(s);
-    return length;
+    others_anew(s);
 }
 
-/* From one point to the next, if all of them would cost so many steps. */
-static long stride_for(const struct sweep_case *c, long steps)
+/* Have a second one go it, after a first one that was stopped at k1.  False: the
+ * first does not get there. */
+static bool explore_second(struct sweeping *s, long k1)
 {
-    int budget = c->budget != 0 ? c->budget : SWEEP_BUDGET;
+    struct victim v[2] = {0};
+    bool reached = first_at(s, &v[0], k1);
 
-    return steps / test_iterations(budget) + 1;
+    if (reached) {
+        second_begins(s, v);
+        explore(s, &v[1], &s->routes[1]);
+        victim_kill(&v[1]);
+    }
+    victim_kill(&v[0]);
+    others_anew(s);
+    return reached;
+}
+
+/* What it costs, in steps, to try all points of a route. */
+static long cost_of_all(const struct sweeping *s, const struct route *r)
+{
+    long cost = r->length * (s->c->leftovers ? 3 * POINT_STEPS : POINT_STEPS);
+
+    for (long k = 1; k <= r->length; k++) {
+        long j = landmark_before(s, r, k);
+
+        cost += k - j + (j == 0 ? 0 : cost_of(&r->at[j]));
+    }
+    return cost;
+}
+
+static bool is_long_run(void)
+{
+    return test_iterations(1) > 1;
+}
+
+static long budget_of(const struct sweep_case *c)
+{
+    return test_iterations(c->budget != 0 ? c->budget : SWEEP_BUDGET);
 }
 
 static void sweep_one(struct sweeping *s, uint64_t *random)
 {
-    long n = length_of(s, s->c->victim);
-    long stride = stride_for(s->c, n * n / 2);
-    long k = test_rand_below(random, (uint32_t)stride);
-    bool first;
+    const struct route *r = &s->routes[0];
+    long stride = 1;
+    long k;
 
-    while (point(s, k, 0, &first))
-        k += stride;
+    if (!is_long_run())
+        stride = cost_of_all(s, r) / budget_of(s->c) + 1;
+    s->report.all = r->length + 1;
+    /* One that is longer than the first one was is followed to its end. */
+    for (k = test_rand_below(random, (uint32_t)stride);
+         point(s, k, 0) || k < r->length; k += stride)
+        ;
+}
+
+/* From one point to the next, of either victim, so that all pairs are within the
+ * budget. */
+static long stride_for_two(struct sweeping *s)
+{
+    const struct route *r = s->routes;
+    long cost = (r[1].length + 1) * cost_of_all(s, &r[0]) +
+                (r[0].length + 1) * cost_of_all(s, &r[1]);
+    long stride = 1;
+
+    while (cost / stride / stride > budget_of(s->c))
+        stride++;
+    return stride;
 }
 
 static void sweep_two(struct sweeping *s, uint64_t *random)
 {
-    long n1 = length_of(s, s->c->victim);
-    long n2 = length_of(s, s->c->second);
-    long stride = stride_for(s->c, n1 * n2 * ((n1 + n2) / 2));
-    bool first = true;
+    const struct route *r1 = &s->routes[0];
+    const struct route *r2 = &s->routes[1];
+    long stride;
+    long k1;
 
-    for (long k1 = 0; first; k1++) {
+    CHECK(explore_second(s, 0));
+    stride = stride_for_two(s);
+    for (k1 = test_rand_below(random, (uint32_t)stride);; k1 += stride) {
         long k2 = test_rand_below(random, (uint32_t)stride);
 
-        while (point(s, k1, k2, &first))
+        if (!explore_second(s, k1)) {
+            if (k1 < r1->length)
+                continue;
+            break;
+        }
+        while (point(s, k1, k2) || k2 < r2->length)
             k2 += stride;
+        s->report.all += stride * (r2->length + 1);
     }
 }
 
@@ -703,9 +967,14 @@ struct sweep_report sweep_run(const struct sweep_case *c, enum sweep_mode mode)
     signal(SIGPIPE, SIG_IGN);             /* for tell_others() */
     s.object = test_shared_alloc(c->size);
     s.stages = test_shared_alloc(2 * sizeof *s.stages);
+    for (int i = 0; i < 2; i++) {
+        s.routes[i].at = calloc(SWEEP_STEPS_MAX + 1, sizeof *s.routes[i].at);
+        CHECK(s.routes[i].at != NULL);
+    }
     sched_getaffinity(0, sizeof s.cpus, &s.cpus);
     stay_on_one_cpu();
     others_begin(&s);
+    explore_first(&s);
     if (c->second == NULL)
         sweep_one(&s, &random);
     else
@@ -713,8 +982,10 @@ struct sweep_report sweep_run(const struct sweep_case *c, enum sweep_mode mode)
     others_end(&s.others);
     sched_setaffinity(0, sizeof s.cpus, &s.cpus);
     munmap(s.object, c->size);
-    test_note("%s, %s: %ld points in %.2f s, %ld stuck, %ld wrong", c->name,
-              mode_name(mode), s.report.points,
+    for (int i = 0; i < 2; i++)
+        free(s.routes[i].at);
+    test_note("%s, %s: %ld of %ld points in %.2f s, %ld stuck, %ld wrong",
+              c->name, mode_name(mode), s.report.points, s.report.all,
               (double)(now_ms() - began) / 1000, s.report.stuck,
               s.report.wrong);
     return s.report;
