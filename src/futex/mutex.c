@@ -468,7 +468,8 @@ static int sleep_on(struct contender *c, uint64_t *seen)
     else if (c->table != NULL)
         r = sleep_in_region(c, as, until);
     else if (!watched || pawl_thread_alive((uint32_t)holder_of(as)))
-        r = pawl_futex_wait(
+        /* Between processes who was to wake us may have been killed before. */
+        r = pawl_futex_doze(
             pawl_low_half(&c->mutex->word_), (uint32_t)as, until, c->shared,
             starving ? PAWL_M_CHANNEL_STARVING : PAWL_M_CHANNEL_WAITING);
     if (watched)

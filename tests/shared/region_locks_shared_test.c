@@ -500,6 +500,33 @@ TEST(region_locks.a_writer_waits_for_the_living_readers_only)
     pawl_region_free(region);
 }
 
+/* More readers than a sleeper watches: one whose lifeline it does not watch dies.  It
+ * looks for the dead by itself; nobody else uses the lock. */
+TEST(region_locks.a_writer_misses_any_of_many_dead_readers)
+{
+    enum { READERS = 20, DEAD = 17 };
+
+    struct scene *s = scene_make(READERS + 2);
+    pid_t reader[READERS];
+    pid_t writer;
+
+    for (int i = 0; i < READERS; i++) { /* one by one: in the order of slots */
+        reader[i] = test_spawn_child(read_and_pause, s);
+        until_stage(s, i + 1);
+    }
+    writer = test_spawn_child(write_and_end, s);
+    test_until_asleep(writer);
+    kill_child(reader[DEAD]);
+    while (pawl_rwlock_readers(&s->rwlock) != READERS - 1)
+        sched_yield();
+    for (int i = 0; i < READERS; i++) {
+        if (i != DEAD)
+            kill_child(reader[i]);
+    }
+    test_wait_child(writer);
+    pawl_region_free(region);
+}
+
 TEST(region_locks.a_dead_writer_is_reported_to_a_reader)
 {
     struct scene *s = scene_make(4);
