@@ -229,8 +229,8 @@ static PAWL_COLD uint32_t find_full(void)
     long most = quota_cpus();
     int64_t ps = pause_ps();
     int64_t pauses;
+    uint32_t full;
 
-    errno = saved;
     /* relaxed: everybody finds about the same; both. */
     pawl_store_relaxed(&most_cpus, (uint32_t)most);
     pawl_store_relaxed(&wished, wish != NULL);
@@ -245,7 +245,9 @@ static PAWL_COLD uint32_t find_full(void)
         pauses = UINT16_MAX - 1;
     /* relaxed: as above. */
     pawl_store_relaxed(&beside, (uint32_t)pauses);
-    return allow(count_within(most));
+    full = allow(count_within(most));
+    errno = saved;
+    return full;
 }
 
 static uint32_t full_budget(void)
