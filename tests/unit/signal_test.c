@@ -455,17 +455,20 @@ TEST(signal.a_handler_that_wakes_reads_no_environment)
 }
 
 /* And time helpers. */
-static pawl_deadline seen_in_handler;
+static pawl_deadline seen_in_handler[3];
 
 static void ask_time(int sig)
 {
     (void)sig;
-    seen_in_handler = pawl_after_ms(1) - pawl_now();
+    seen_in_handler[0] = pawl_now();
+    seen_in_handler[1] = pawl_after_ms(1) - 1000000;
+    seen_in_handler[2] = pawl_now();
 }
 
 TEST(signal.a_handler_may_compute_a_deadline)
 {
     handle(ask_time);
     CHECK_EQ(raise(SIGUSR1), 0);
-    CHECK(seen_in_handler > 0 && seen_in_handler <= 1000000);
+    CHECK(seen_in_handler[0] > 0 && seen_in_handler[0] <= seen_in_handler[1]);
+    CHECK(seen_in_handler[1] <= seen_in_handler[2]);
 }
