@@ -14,7 +14,8 @@
  *     --bounds P,S,E  its bounds: preemptions, stale loads, events
  *     --scale N       N times as many schedules, and as much time
  *     --long          --scale 100, and one more of each in the bounds
- *     --seed N        of the random choices (default: the time)
+ *     --seed N        of the random choices (default: 1, with --long the time):
+ *                     what has passed once passes again
  *     --only NAME     one strategy: dfs, random or pct
  *     --first         end at the first failure, and print no trace
  *
@@ -84,6 +85,7 @@ static struct {
     double seconds;
     double sampling;
     uint64_t scale;
+    uint64_t seed;
     bool deeper;
     bool ends_at_failure;
     bool bounds_given;
@@ -452,6 +454,8 @@ static struct progress explore(const struct model_scenario *s,
     X.cut = false;
     X.prefix = 0;
     X.usual_decisions = 16;
+    /* However many runs the others had time for. */
+    X.seed = (options.seed + 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
     for (;;) {
         run_once(s);
         p.runs++;
@@ -677,7 +681,7 @@ static int parse(int argc, char **argv, bool *list)
         else if (strcmp(a, "--scale") == 0)
             options.scale = strtoull(value, NULL, 10);
         else if (strcmp(a, "--seed") == 0)
-            X.seed = strtoull(value, NULL, 10);
+            options.seed = strtoull(value, NULL, 10);
         else if (strcmp(a, "--bounds") == 0 &&
                  sscanf(value, "%d,%d,%d", &options.bounds.preemptions,
                         &options.bounds.stale, &options.bounds.events) == 3)
@@ -693,13 +697,10 @@ int main(int argc, char **argv)
     bool list = false;
     int patterns = parse(argc, argv, &list);
     double start = seconds_now();
-    uint64_t seed;
     int count = 0;
 
-    if (X.seed == 0)
-        X.seed = (uint64_t)time(NULL);
-    seed = X.seed;
-    X.seed = (X.seed + 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    if (options.seed == 0)
+        options.seed = options.deeper ? (uint64_t)time(NULL) : 1;
     for (const struct model_scenario *s = first; s != NULL; s = s->next) {
         if (!is_selected(s, argv + 1, patterns))
             continue;
@@ -722,6 +723,7 @@ int main(int argc, char **argv)
            "per second), "
            "seed %llu, %d failed\n",
            count, proved, (unsigned long long)all_runs, start,
-           (double)all_runs / start * 1e-6, (unsigned long long)seed, failures);
+           (double)all_runs / start * 1e-6, (unsigned long long)options.seed,
+           failures);
     return failures == 0 ? 0 : 1;
 }
