@@ -3,9 +3,10 @@
 #
 # headers.sh SOURCE CC CXX [CC CXX]
 #
-# Compile every public header by itself, twice included, and the program that
-# uses the initialisers, with all warnings as errors.  A compiler that does not
-# know a standard is passed over for that standard.
+# Compile every public header by itself, twice included, in the oldest standard;
+# all of them together in every standard; and the program that uses the
+# initialisers; with all warnings as errors.  A compiler that does not know a
+# standard is passed over for that standard.
 set -u
 source_dir=$1
 shift
@@ -25,6 +26,7 @@ for header in "$source_dir"/include/*.h "$source_dir"/include/pawl/*.h*; do
     for suffix in $suffixes; do
         printf '#include <%s>\n#include <%s>\n' "$name" "$name" \
             >"$work/$stem.$suffix"
+        printf '#include <%s>\n' "$name" >>"$work/all.$suffix"
     done
 done
 cp "$source_dir/tests/cxx/scope_guard.c" "$work/"
@@ -63,13 +65,19 @@ while [ $# -ge 2 ]; do
     if [ -n "$cc" ]; then
         language=c
         for standard in c11 c17 c2x; do
-            compile "$cc" $standard -Wstrict-prototypes $extra "$work"/*.c
+            files="$work/all.c $work/scope_guard.c"
+            [ $standard = c11 ] && files=$(echo "$work"/*.c)
+            # shellcheck disable=SC2086 # no spaces in them
+            compile "$cc" $standard -Wstrict-prototypes $extra $files
         done
     fi
     if [ -n "$cxx" ]; then
         language=c++
         for standard in c++11 c++14 c++17 c++20 c++2b; do
-            compile "$cxx" $standard -Wold-style-cast $extra "$work"/pawl*.cpp
+            files=$work/all.cpp
+            [ $standard = c++11 ] && files=$(echo "$work"/pawl*.cpp)
+            # shellcheck disable=SC2086 # no spaces in them
+            compile "$cxx" $standard -Wold-style-cast $extra $files
             # The initialisers are C: their casts are old.
             compile "$cxx" $standard $extra "$work/guards.cpp"
         done
