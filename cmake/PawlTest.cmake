@@ -37,10 +37,14 @@ endfunction()
 #
 # The same program once more with other switches of the library: its test is
 # <variant>.<object>, or <variant>.<label>.<object> if it is not a unit test.
+# Stress tests do half as much then.
 function(pawl_add_variant variant program label seconds environment)
   string(REGEX REPLACE "(_shared)?_(test|stress|history|fault|long)$" "" object "${program}")
   if(NOT label STREQUAL "unit")
     string(PREPEND object "${label}.")
+  endif()
+  if(label STREQUAL "stress")
+    list(APPEND environment PAWL_TEST_PART=2)
   endif()
   add_test(NAME ${variant}.${object} COMMAND ${program})
   pawl_set_test(${variant}.${object} LABELS ${variant} TIMEOUT ${seconds})

@@ -203,7 +203,7 @@ int test_iterations(int n)
 {
     int64_t amount = (int64_t)n * factor("PAWL_TEST_LONG", 20);
 
-    amount /= ITERATIONS_DIVISOR;
+    amount /= ITERATIONS_DIVISOR * factor("PAWL_TEST_PART", 1);
     if (amount > INT32_MAX)
         return INT32_MAX;
     return amount > 0 ? (int)amount : 1;

@@ -31,6 +31,7 @@
  *   PAWL_TEST_SLOW=n    the machine is n times slower: longer time limits
  *   PAWL_TEST_LONG=n    n times the iterations and time limits (empty or not a
  *                       number: 20)
+ *   PAWL_TEST_PART=n    the nth part of the iterations
  *   PAWL_TEST_NOFORK=1  run in this process and without time limit, for a
  *                       debugger; the first failure ends the run
  *
@@ -124,8 +125,8 @@ __attribute__((weak)) void test_main_begins(int argc, char **argv);
 
 /* ---- amounts ----------------------------------------------------------- */
 
-/* n, made smaller under a sanitizer (at least 1) and larger by
- * PAWL_TEST_LONG. */
+/* n, made smaller under a sanitizer and by PAWL_TEST_PART (at least 1), and larger
+ * by PAWL_TEST_LONG. */
 int test_iterations(int n);
 
 /* CPUs that this thread may run on; 1 where a sandbox does not tell. */
