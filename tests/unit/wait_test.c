@@ -787,14 +787,22 @@ static int64_t cpu_ns(void)
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-/* W-14: a wait is a sleep, however it is done. */
+/* W-14: a wait is a sleep, however it is done.  A machine that is taken away for a
+ * while may count that as CPU time; hardly each time. */
 static void check_sleeps(pawl_wait_item *items, size_t n)
 {
-    int64_t before = cpu_ns();
+    int64_t least = INT64_MAX;
 
-    CHECK_ERR(pawl_wait_any_until(items, n, pawl_after_ms(60), NULL),
-              -ETIMEDOUT);
-    CHECK(cpu_ns() - before < 15000000);
+    for (int i = 0; i < 3; i++) {
+        int64_t before = cpu_ns();
+        int64_t used;
+
+        CHECK_ERR(pawl_wait_any_until(items, n, pawl_after_ms(20), NULL),
+                  -ETIMEDOUT);
+        used = cpu_ns() - before;
+        least = used < least ? used : least;
+    }
+    CHECK(least < 5000000);
 }
 
 static void check_worlds_sleep(void)
