@@ -71,7 +71,7 @@ void pawl_exit_notice(void)
     /* seq_cst: B of the drawing. */
     if (pawl_likely(pawl_load_seq(&state) == LIVING))
         return;
-    /* release: pairs with the loads in await_threads and run_phases. */
+    /* release: pairs with the acquires in await_threads and run_phases. */
     pawl_add_release(&changes, 1);
     pawl_futex_wake(&changes, PAWL_WAKE_ALL, false, PAWL_CHANNEL_ANY);
 }
@@ -159,11 +159,12 @@ static void run_phases(pawl_deadline until)
 
     run_phase(PAWL_EXIT_EXECUTORS, until);
     do {
-        /* acquire: pairs with the release in pawl_exit_notice; both. */
+        /* acquire: pairs with the release in pawl_exit_notice. */
         seen = pawl_load_acquire(&changes);
         any = run_phase(PAWL_EXIT_THREADS, until);
         any = run_phase(PAWL_EXIT_TIMERS, until) || any;
-        any = any || pawl_load_acquire(&changes) != seen;
+        /* relaxed: whoever was found ended, or at rest, has counted before. */
+        any = any || pawl_load_relaxed(&changes) != seen;
     } while (any && (until == PAWL_FOREVER || pawl_now() < until));
     if (any)
         list_threads();
@@ -181,8 +182,8 @@ void pawl_exit_run(void)
     pawl_carrier_end_main();
     if (pawl_load_relaxed(&waits_not) == 0) /* relaxed: an option */
         run_phases(until);
-    /* release: nothing; whoever sees it stops. */
-    pawl_store_release(&state, FINAL);
+    /* relaxed: whoever sees it stops. */
+    pawl_store_relaxed(&state, FINAL);
     run_phase(PAWL_EXIT_PROCESSES, until);
     run_phase(PAWL_EXIT_REGIONS, until);
 }

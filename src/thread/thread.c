@@ -428,8 +428,9 @@ uint32_t pawl_thread_native_id(const pawl_thread *t)
             pawl_futex_wait(word, PAWL_T_ASKED, PAWL_FOREVER, false,
                             PAWL_CHANNEL_ANY);
         else
-            /* acquire: as above: now look at the phase again. */
-            (void)pawl_cas_acquire(word, &tid, PAWL_T_ASKED);
+            /* relaxed: the next load acquires, by way of this, what has been
+             * withdrawn before; and then the phase is looked at again. */
+            (void)pawl_cas_relaxed(word, &tid, PAWL_T_ASKED);
     }
 }
 

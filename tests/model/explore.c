@@ -13,7 +13,9 @@
  *     --seconds N     time for the exhaustive exploration of one (default 4)
  *     --bounds P,S,E  its bounds: preemptions, stale loads, events
  *     --scale N       N times as many schedules, and as much time
- *     --long          --scale 100, and one more of each in the bounds
+ *     --least N       so many random and PCT schedules, each, however long it takes
+ *     --long          --scale 100, --least 1000000, and one more of each in the
+ *                     bounds
  *     --seed N        of the random choices (default: 1, with --long the time):
  *                     what has passed once passes again
  *     --only NAME     one strategy: dfs, random or pct
@@ -86,6 +88,7 @@ static struct {
     double sampling;
     uint64_t scale;
     uint64_t seed;
+    uint64_t least;
     bool deeper;
     bool ends_at_failure;
     bool bounds_given;
@@ -472,7 +475,8 @@ static struct progress explore(const struct model_scenario *s,
         } else if (p.runs >= options.runs * options.scale) {
             return p;
         }
-        if (p.runs % 256 == 0 && seconds_now() > end)
+        if (p.runs % 256 == 0 && seconds_now() > end &&
+            (strategy == DFS || p.runs >= options.least))
             return p;
     }
 }
@@ -662,6 +666,7 @@ static int parse(int argc, char **argv, bool *list)
         }
         if (strcmp(a, "--long") == 0) {
             options.scale = 100;
+            options.least = 1000000;
             options.deeper = true;
             continue;
         }
@@ -680,6 +685,8 @@ static int parse(int argc, char **argv, bool *list)
             options.sampling = strtod(value, NULL);
         else if (strcmp(a, "--scale") == 0)
             options.scale = strtoull(value, NULL, 10);
+        else if (strcmp(a, "--least") == 0)
+            options.least = strtoull(value, NULL, 10);
         else if (strcmp(a, "--seed") == 0)
             options.seed = strtoull(value, NULL, 10);
         else if (strcmp(a, "--bounds") == 0 &&

@@ -328,6 +328,10 @@ MODEL(thread.refused_and_asked, .setup = setup_refused,
       .threads = {be_refused, ask_for_nobody, ask_for_nobody},
       .regressions = asked_late)
 
+MODEL(thread.refused_and_asked_by_three, .setup = setup_refused,
+      .threads = {be_refused, ask_for_nobody, ask_for_nobody, ask_for_nobody},
+      .bounds = {1, 1, 0})
+
 /* By the next, who sees what the first has left. */
 static void say_refused(void)
 {

@@ -438,6 +438,25 @@ static void start_and_end(void)
 MODEL(exit.awaits_a_timer, .setup = setup, .threads = {start_and_end},
       .services = true, .ends = true)
 
+/* Of two threads, which have their timers apart. */
+static void start_1(void)
+{
+    CHECK_OK(pawl_timer_init(&s.t[1], call, &s.data[1]));
+    start(1);
+    say_begun();
+}
+
+static void start_and_end_two(void)
+{
+    await_begun();
+    start_and_end();
+    CHECK(MODEL_GET(s.made[1]) == 1);
+}
+
+MODEL(exit.awaits_timers_of_two, .setup = setup,
+      .threads = {start_and_end_two, start_1}, .services = true, .ends = true,
+      .bounds = {1, 1, 0})
+
 /* Nobody waits for daemons. */
 static void start_a_daemon_and_end(void)
 {
