@@ -133,10 +133,11 @@ static int finish(pawl_parties *p, struct pawl_participants *t,
                   pawl_barrier_ticket ticket, pawl_deadline until)
 {
     for (;;) {
-        pawl_deadline next = pawl_after_ms(LOOK_AGAIN_MS);
+        pawl_deadline next;
         int err;
 
         look_for_the_dead(p, t);
+        next = pawl_after_ms(LOOK_AGAIN_MS);
         err = pawl_barrier_await(&p->barrier, ticket,
                                  next < until ? next : until);
         if (err == 0)

@@ -92,6 +92,7 @@ struct sweeping {
     struct sweep_report report;
     cpu_set_t cpus;         /* of the others */
     struct route routes[2]; /* of the first victim and of the second */
+    int64_t ready;          /* the first point; ms */
     bool landmarks;         /* there are breakpoints, and they are of use */
     int misses;
 };
@@ -598,8 +599,9 @@ static bool go(struct sweeping *s, struct victim *v, const struct route *r,
     return (j == 0 || run_to_mark(s, v, &r->at[j])) && walk(s, v, k - j);
 }
 
-/* Step all the way, and take note of it. */
-static void explore(struct sweeping *s, struct victim *v, struct route *r)
+/* Step all the way, and take note of it.  False: it has no end, perhaps because one
+ * that is stepped is so slow that its deadline always passes before it sleeps. */
+static bool explore(struct sweeping *s, struct victim *v, struct route *r)
 {
     long k = 0;
 
@@ -615,11 +617,8 @@ static void explore(struct sweeping *s, struct victim *v, struct route *r)
             }
         }
     }
-    if (k == SWEEP_STEPS_MAX)
-        test_fail(__FILE__, __LINE__,
-                  "%s: more than %d instructions: endless, or not warmed up",
-                  s->c->name, SWEEP_STEPS_MAX);
     r->length = k;
+    return k < SWEEP_STEPS_MAX;
 }
 
 /* Let it run to its end. */
@@ -837,33 +836,37 @@ static bool point(struct sweeping *s, long k1, long k2)
     return reached;
 }
 
-/* Have a first victim go the whole way. */
-static void explore_first(struct sweeping *s)
+/* Have the second victim, or the first, go the whole way; a second one after a first
+ * one that was stopped at k1.  False: that one does not get there. */
+static bool find_route(struct sweeping *s, bool second, long k1)
 {
-    struct victim v;
+    bool reached = true;
+    bool explored = false;
 
-    first_victim_begin(s, &v, s->c->victim);
-    s->landmarks = set_breakpoint(&v, 0);
-    clear_breakpoint(&v);
-    explore(s, &v, &s->routes[0]);
-    victim_kill(&v);
-    others_anew(s);
-}
+    for (int tries = 0; reached && !explored && tries < 5; tries++) {
+        struct victim v[2] = {0};
 
-/* Have a second one go it, after a first one that was stopped at k1.  False: the
- * first does not get there. */
-static bool explore_second(struct sweeping *s, long k1)
-{
-    struct victim v[2] = {0};
-    bool reached = first_at(s, &v[0], k1);
-
-    if (reached) {
-        second_begins(s, v);
-        explore(s, &v[1], &s->routes[1]);
-        victim_kill(&v[1]);
+        if (second) {
+            reached = first_at(s, &v[0], k1);
+        } else {
+            first_victim_begin(s, &v[0], s->c->victim);
+            s->landmarks = set_breakpoint(&v[0], 0);
+            clear_breakpoint(&v[0]);
+        }
+        if (reached && second)
+            second_begins(s, v);
+        if (reached)
+            explored = explore(s, &v[second], &s->routes[second]);
+        for (int i = 0; i < 2; i++) {
+            if (v[i].pid != 0)
+                victim_kill(&v[i]);
+        }
+        others_anew(s);
     }
-    victim_kill(&v[0]);
-    others_anew(s);
+    if (reached && !explored)
+        test_fail(__FILE__, __LINE__,
+                  "%s: more than %d instructions: endless, or not warmed up",
+                  s->c->name, SWEEP_STEPS_MAX);
     return reached;
 }
 
@@ -880,9 +883,21 @@ static long cost_of_all(const struct sweeping *s, const struct route *r)
     return cost;
 }
 
-static bool is_long_run(void)
+bool sweep_is_long(void)
 {
     return test_iterations(1) > 1;
+}
+
+/* Which part of a long run: part i of n has the points i, i + n, ... */
+static void part_of(long *i, long *n)
+{
+    const char *text = getenv("PAWL_SWEEP_PART");
+
+    if (text == NULL || sscanf(text, "%ld/%ld", i, n) != 2 || *i < 0 ||
+        *i >= *n) {
+        *i = 0;
+        *n = 1;
+    }
 }
 
 static long budget_of(const struct sweep_case *c)
@@ -890,31 +905,50 @@ static long budget_of(const struct sweep_case *c)
     return test_iterations(c->budget != 0 ? c->budget : SWEEP_BUDGET);
 }
 
+/* What is left, of so many points, takes longer than the time that is. */
+static bool is_late(const struct sweeping *s, long left)
+{
+    int64_t spent = now_ms() - s->ready;
+
+    return s->report.points >= 8 &&
+           left * spent > (SWEEP_MS - spent) * s->report.points;
+}
+
 static void sweep_one(struct sweeping *s, uint64_t *random)
 {
     const struct route *r = &s->routes[0];
-    long stride = 1;
+    long most = r->length / SWEEP_POINTS_MIN;
+    long stride;
     long k;
 
-    if (!is_long_run())
+    if (sweep_is_long()) {
+        part_of(&k, &stride);
+    } else {
         stride = cost_of_all(s, r) / budget_of(s->c) + 1;
+        k = test_rand_below(random, (uint32_t)stride);
+    }
     s->report.all = r->length + 1;
+    s->ready = now_ms();
     /* One that is longer than the first one was is followed to its end. */
-    for (k = test_rand_below(random, (uint32_t)stride);
-         point(s, k, 0) || k < r->length; k += stride)
-        ;
+    for (; point(s, k, 0) || k < r->length; k += stride) {
+        while (!sweep_is_long() && stride < most &&
+               is_late(s, (r->length - k) / stride))
+            stride++;
+    }
 }
 
-/* From one point to the next, of either victim, so that all pairs are within the
- * budget. */
-static long stride_for_two(struct sweeping *s)
+/* From one point of the first victim to the next, so that as many of each are swept as
+ * the budget allows for.  Each costs the route of a second one as well. */
+static long stride_of_first(struct sweeping *s)
 {
     const struct route *r = s->routes;
-    long cost = (r[1].length + 1) * cost_of_all(s, &r[0]) +
-                (r[0].length + 1) * cost_of_all(s, &r[1]);
+    long all = (r[1].length + 1) * cost_of_all(s, &r[0]) +
+               (r[0].length + 1) * cost_of_all(s, &r[1]);
     long stride = 1;
 
-    while (cost / stride / stride > budget_of(s->c))
+    while (all / stride / stride +
+               2 * (r[0].length + 1) / stride * r[1].length >
+           budget_of(s->c))
         stride++;
     return stride;
 }
@@ -926,19 +960,29 @@ static void sweep_two(struct sweeping *s, uint64_t *random)
     long stride;
     long k1;
 
-    CHECK(explore_second(s, 0));
-    stride = stride_for_two(s);
+    CHECK(find_route(s, true, 0));
+    stride = stride_of_first(s);
+    if (stride > r1->length / SWEEP_FIRST_MIN + 1)
+        stride = r1->length / SWEEP_FIRST_MIN + 1;
+    s->ready = now_ms();
     for (k1 = test_rand_below(random, (uint32_t)stride);; k1 += stride) {
-        long k2 = test_rand_below(random, (uint32_t)stride);
+        long budget = budget_of(s->c) * stride / (r1->length + 1);
+        long second;
+        long k2;
 
-        if (!explore_second(s, k1)) {
+        if (!find_route(s, true, k1)) {
             if (k1 < r1->length)
                 continue;
             break;
         }
+        second = cost_of_all(s, r2) / (budget + 1) + 1;
+        k2 = test_rand_below(random, (uint32_t)second);
         while (point(s, k1, k2) || k2 < r2->length)
-            k2 += stride;
+            k2 += second;
         s->report.all += stride * (r2->length + 1);
+        if (!sweep_is_long() && stride < r1->length / SWEEP_FIRST_MIN &&
+            is_late(s, s->report.points * (r1->length - k1) / (k1 + 1)))
+            stride += stride / 2 + 1;
     }
 }
 
@@ -974,7 +1018,7 @@ struct sweep_report sweep_run(const struct sweep_case *c, enum sweep_mode mode)
     sched_getaffinity(0, sizeof s.cpus, &s.cpus);
     stay_on_one_cpu();
     others_begin(&s);
-    explore_first(&s);
+    CHECK(find_route(&s, false, 0));
     if (c->second == NULL)
         sweep_one(&s, &random);
     else

@@ -39,8 +39,10 @@
  * `second`.
  *
  * If the cost exceeds the budget, fewer points are swept, evenly spread from a
- * random one on.  In long runs all are; of pairs those that 20 times the budget
- * allows for.
+ * random one on; and fewer still if they take too long, because others sleep or the
+ * machine is busy.  In long runs all are; of pairs those that 20 times the budget
+ * allows for.  PAWL_SWEEP_PART=i/n: in a long run only the points i, i + n, ..., so
+ * that n processes share the work, which often is to sleep.
  *
  * What a victim does before it begins, `warm`, is not swept: its first use of a
  * lock allocates its ids, say.
@@ -67,8 +69,12 @@ enum { SWEEP_CPU_MS = 100, SWEEP_SLEEP_MS = 300 };
  * fork a victim and to bury it counts as forty.  Some 400 points. */
 enum { SWEEP_BUDGET = 20000 };
 
+/* The time that a sweep should take at most; but so many points are swept, and of two
+ * victims so many of the first. */
+enum { SWEEP_MS = 1500, SWEEP_POINTS_MIN = 30, SWEEP_FIRST_MIN = 6 };
+
 /* An operation that is longer has not been warmed up. */
-enum { SWEEP_STEPS_MAX = 16000 };
+enum { SWEEP_STEPS_MAX = 100000 };
 
 typedef void (*sweep_fn)(void *object);
 
@@ -96,6 +102,9 @@ struct sweep_report {
     char bad_places[512]; /* source lines of the first of both */
     char details[600];    /* and what was wrong there */
 };
+
+/* Whether this is a long run. */
+bool sweep_is_long(void);
 
 /* Sweep and tell.  Bad points are no failure here. */
 struct sweep_report sweep_run(const struct sweep_case *c, enum sweep_mode mode);

@@ -20,6 +20,7 @@ struct scene {
 static struct {
     bool gives_back;
     bool is_awaited;
+    bool has_heir;
 } plan;
 
 static pawl_ledger *ledger_of(struct scene *s)
@@ -109,6 +110,17 @@ static void beside_a_frozen_one(void *object)
     CHECK_OK(pawl_ledger_release(ledger_of(s), region_of(s)));
 }
 
+/* One that comes after a dead one, and dies as well. */
+static void heir(void *object)
+{
+    struct scene *s = object;
+
+    if (plan.gives_back)
+        CHECK_OK(pawl_ledger_release(ledger_of(s), region_of(s)));
+    else
+        take(s);
+}
+
 static void run(const char *name, enum sweep_mode mode)
 {
     struct sweep_case c = {
@@ -118,6 +130,7 @@ static void run(const char *name, enum sweep_mode mode)
         .warm = warm,
         .armed = armed,
         .victim = victim,
+        .second = plan.has_heir ? heir : NULL,
         .others = mode == SWEEP_KILL ? others : beside_a_frozen_one,
         .leftovers = true,
     };
@@ -136,4 +149,12 @@ TEST(ledger.killed_or_frozen_anywhere)
     run("release", SWEEP_FREEZE);
     plan.is_awaited = true;
     run("release, awaited", SWEEP_KILL);
+}
+
+TEST(ledger.killed_anywhere_and_so_is_the_next)
+{
+    plan.has_heir = true;
+    run("acquire, two victims", SWEEP_KILL);
+    plan.gives_back = true;
+    run("release, two victims", SWEEP_KILL);
 }

@@ -24,8 +24,10 @@ struct scene {
     struct pawl_stream stream;
     unsigned char ring[RING];
     pawl_u32 uses;
-    int err; /* what the victim's call returned */
+    bool has_victim; /* the next one is its heir */
+    int err;         /* what the victim's call returned */
     bool returned;
+    bool heir_returned;
     unsigned char got[MOST]; /* by the victim */
     uint64_t n;
     int sleepers_err; /* what a sleeper's call returned */
@@ -39,6 +41,7 @@ static struct {
     bool receives;
     bool others_send_first; /* and receive then */
     bool sleeper;           /* somebody sleeps at the other end */
+    sweep_fn heir;          /* who comes after a dead one, and dies as well */
     enum sweep_mode mode;
 } plan;
 
@@ -167,6 +170,9 @@ static void warm(void *object)
     struct pawl_lane l = lane_of(s, plan.receives);
 
     try_all();
+    if (s->has_victim)
+        return;
+    s->has_victim = true;
     CHECK_ERR(pawl_lane_await(&l, me, 0), plan.receives ? 0 : -ETIMEDOUT);
     (void)pawl_participant_alive(table_of(s), me);
     pawl_lane_use(&l, me);
@@ -179,6 +185,23 @@ static void victim(void *object)
     s->err = plan.receives ? receive_into(s, s->got, &s->n, 0)
                            : send_number(s, plan.bytes, 1, 0);
     s->returned = true;
+}
+
+static void heir_sends(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(send_number(s, plan.bytes, 2, 0));
+    s->heir_returned = true;
+}
+
+static void heir_receives(void *object)
+{
+    struct scene *s = object;
+    int cuts = 0;
+
+    (void)next_number(s, &cuts);
+    s->heir_returned = true;
 }
 
 /* Somebody at the other end, who waits. */
@@ -279,6 +302,48 @@ static void check_received(struct scene *s)
     CHECK_EQ(cuts, 0);
 }
 
+/* Two senders: of each its message, or a report that it was cut, or nothing. */
+static void check_two_sent(struct scene *s)
+{
+    int cuts = 0;
+    unsigned char number = next_number(s, &cuts);
+
+    CHECK(number == 1 || !s->returned);
+    if (number == 1)
+        number = next_number(s, &cuts);
+    CHECK(number == 2 || (number == 0 && !s->heir_returned));
+    CHECK(cuts <= !s->returned + !s->heir_returned);
+    if (number == 2)
+        CHECK_EQ(next_number(s, &cuts), 0);
+}
+
+/* A sender, or a receiver, and a receiver: what is left of messages 1 and 2. */
+static void check_two_received(struct scene *s)
+{
+    int cuts = 0;
+    unsigned char number = next_number(s, &cuts);
+
+    CHECK(number <= (plan.receives ? 2 : 1));
+    if (number == 1)
+        number = next_number(s, &cuts);
+    CHECK(number == 0 || (number == 2 && plan.receives));
+    CHECK(cuts <= !plan.receives);
+}
+
+static void check_two(struct scene *s)
+{
+    int cuts = 0;
+
+    if (plan.heir == heir_sends)
+        check_two_sent(s);
+    else
+        check_two_received(s);
+    CHECK_OK(send_number(s, LONG, 3, soon()));
+    CHECK_EQ(next_number(s, &cuts), 3);
+    CHECK_EQ(next_number(s, &cuts), 0);
+    CHECK_EQ(cuts, 0);
+}
+
 static void others(void *object)
 {
     struct scene *s = object;
@@ -293,6 +358,8 @@ static void others(void *object)
         err = receive_into(s, bytes, &n, 0);
         CHECK(err == 0 || err == -ETIMEDOUT);
         CHECK(err != 0 || number_of(bytes, n) > 0);
+    } else if (plan.heir != NULL) {
+        check_two(s);
     } else if (plan.sleeper && plan.receives) {
         check_sleeping_sender(s);
     } else if (plan.sleeper) {
@@ -328,6 +395,7 @@ static void sweep_it(const char *name, enum sweep_mode mode)
         .warm = warm,
         .armed = armed,
         .victim = victim,
+        .second = plan.heir,
         .others = others,
         .after = after,
         .leftovers = true, /* their lifelines lie in memory that is wiped */
@@ -407,4 +475,29 @@ TEST(pipe.receive_stopped_anywhere)
     plan.bytes = LONG;
     plan.receives = true;
     sweep_it("receive, of pieces", SWEEP_THAW);
+}
+
+/* After a sender that dies another sends, or somebody receives, and dies; after a
+ * receiver, another receiver. */
+
+TEST(pipe.two_senders_killed_anywhere)
+{
+    plan.bytes = LONG / 2;
+    plan.heir = heir_sends;
+    sweep_it("send and send, two victims", SWEEP_KILL);
+}
+
+TEST(pipe.a_sender_and_a_receiver_killed_anywhere)
+{
+    plan.bytes = LONG;
+    plan.heir = heir_receives;
+    sweep_it("send and receive, two victims", SWEEP_KILL);
+}
+
+TEST(pipe.two_receivers_killed_anywhere)
+{
+    plan.bytes = SHORT;
+    plan.receives = true;
+    plan.heir = heir_receives;
+    sweep_it("receive and receive, two victims", SWEEP_KILL);
 }

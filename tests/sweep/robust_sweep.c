@@ -891,6 +891,17 @@ TEST(robust.sem_in_a_region_survives_sweeps)
 
 /* -- Two victims -------------------------------------------------------------- */
 
+/* One that comes after a dead one, and dies as well. */
+static void cond_heir_notifies(void *object)
+{
+    struct scene *s = object;
+
+    cond_lock(s);
+    CHECK_OK(pawl_cond_notify(&s->cond, &s->mutex, 1));
+    s->called = true;
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+}
+
 static const struct sweep_case two[] = {
     {.name = "robust mutex, two victims",
      .size = sizeof(struct scene),
@@ -908,6 +919,42 @@ static const struct sweep_case two[] = {
      .second = read_use,
      .others = rwlock_use,
      .budget = 10000},
+    {.name = "robust rwlock, a reader and a writer",
+     .size = sizeof(struct scene),
+     .prepare = make,
+     .warm = warm,
+     .victim = read_victim,
+     .second = write_use,
+     .others = rwlock_use,
+     .budget = 20000},
+    {.name = "robust rwlock, a writer and another",
+     .size = sizeof(struct scene),
+     .prepare = make,
+     .warm = warm,
+     .victim = write_victim,
+     .second = write_use,
+     .others = rwlock_use,
+     .budget = 20000},
+    {.name = "robust cond, a waiter and a notifier; another one waits",
+     .size = sizeof(struct scene),
+     .prepare = make,
+     .warm = warm,
+     .armed = cond_one_waits,
+     .victim = cond_victim_waits,
+     .second = cond_heir_notifies,
+     .others = cond_join_if_called,
+     .leftovers = true,
+     .budget = 8000},
+    {.name = "robust cond, a notifier and another; one waits",
+     .size = sizeof(struct scene),
+     .prepare = make,
+     .warm = warm,
+     .armed = cond_one_waits,
+     .victim = cond_victim_notifies,
+     .second = cond_heir_notifies,
+     .others = cond_join_if_called,
+     .leftovers = true,
+     .budget = 8000},
     {.name = "robust once, a runner and another",
      .size = sizeof(struct scene),
      .prepare = make,
@@ -921,7 +968,7 @@ static const struct sweep_case two[] = {
 TEST(robust.locks_in_a_region_survive_two_victims)
 {
     put_all_in_a_region();
-    for (int i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof two / sizeof *two; i++)
         sweep(&two[i], SWEEP_KILL);
 }
 

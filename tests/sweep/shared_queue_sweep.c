@@ -28,6 +28,7 @@ struct scene {
     _Alignas(PAWL_REGION_PAGE) unsigned char memory[BYTES];
     pawl_offset at;
     pawl_shared_task task;
+    bool has_victim; /* the next one is its heir */
     /* volatile: `returned` is not written before the answer. */
     volatile int64_t answer;
     volatile bool returned;
@@ -42,6 +43,7 @@ static struct {
     enum what what;
     uint64_t fill; /* records 1, 2, ... in the queue when the victim begins */
     bool watched;  /* another waits for a record, in a set */
+    sweep_fn heir; /* who comes after a dead one, and dies as well */
 } plan;
 
 /* The handle of this process, made anew for each scene. */
@@ -124,6 +126,11 @@ static void warm(void *object)
     uint64_t n = 99;
 
     hold(s);
+    if (s->has_victim) {
+        CHECK_ERR(pawl_shared_queue_try_put(q, &n, sizeof n + 1), -EMSGSIZE);
+        return;
+    }
+    s->has_victim = true;
     switch (plan.what) {
     case GET:
         /* What it had in its hand before is no longer there: a record that is done,
@@ -169,6 +176,20 @@ static void victim(void *object)
         s->answer = watch();
     }
     s->returned = true;
+}
+
+static void heir_gets(void *object)
+{
+    uint64_t n;
+
+    (void)object;
+    CHECK(pawl_shared_queue_try_get(q, &n, sizeof n) > 0);
+}
+
+static void heir_recovers(void *object)
+{
+    (void)object;
+    CHECK(pawl_shared_queue_recover(q) >= 0);
 }
 
 /* ---- what the others find ------------------------------------------------------- */
@@ -299,6 +320,28 @@ static void after_a_kill(void *object)
     check_capacity();
 }
 
+/* Two are dead, and what they had in their hands comes again: each record once, but for
+ * one that was not put to the end, in any order. */
+static void after_two_kills(void *object)
+{
+    struct scene *s = object;
+    int seen[CAPACITY + 2] = {0};
+    uint64_t n;
+
+    hold(s);
+    while ((n = get()) != 0) {
+        CHECK(n <= plan.fill + (plan.what == PUT));
+        seen[n]++;
+    }
+    for (n = 1; n <= plan.fill; n++)
+        CHECK_EQ(seen[n], plan.what == DONE && n == in_hand() ? seen[n] : 1);
+    if (plan.what == PUT)
+        CHECK(seen[n] <= 1 && (seen[n] == 1 || !s->returned));
+    if (plan.what == DONE)
+        CHECK(seen[in_hand()] <= !s->returned);
+    check_capacity();
+}
+
 /* The victim is stopped, and holds one record at most: the others put and get what
  * they like. */
 static void beside_a_frozen_one(void *object)
@@ -353,7 +396,9 @@ static void run(const char *name, enum sweep_mode mode)
         .warm = warm,
         .victim = victim,
         .armed = plan.watched ? begin_to_watch : NULL,
-        .others = plan.watched         ? end_the_watch
+        .second = plan.heir,
+        .others = plan.watched           ? end_the_watch
+                  : plan.heir != NULL    ? after_two_kills
                   : mode == SWEEP_KILL ? after_a_kill
                                        : beside_a_frozen_one,
         .leftovers = true,
@@ -399,6 +444,43 @@ static void sweep_kind(enum pawl_shared_queue_kind kind, const char *name)
         if (kind == PAWL_SHARED_FIFO && plan.what != RECOVER)
             run(full, SWEEP_FREEZE);
     }
+}
+
+static void sweep_two_victims(enum pawl_shared_queue_kind kind,
+                              const char *name)
+{
+    static const struct {
+        enum what what;
+        sweep_fn heir;
+        const char *name;
+    } cases[] = {
+        {PUT, heir_gets, "put and get"},
+        {GET, heir_gets, "get and get"},
+        {GET, heir_recovers, "get and recover"},
+        {DONE, heir_recovers, "task done and recover"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char full[64];
+
+        plan.kind = kind;
+        plan.what = cases[i].what;
+        plan.heir = cases[i].heir;
+        plan.tasks = PAWL_TASKS_AGAIN;
+        plan.fill = 2;
+        snprintf(full, sizeof full, "%s %s, two victims", name, cases[i].name);
+        run(full, SWEEP_KILL);
+    }
+}
+
+TEST(shared_queue.two_killed_anywhere)
+{
+    sweep_two_victims(PAWL_SHARED_FIFO, "fifo");
+    sweep_two_victims(PAWL_SHARED_LIFO, "lifo");
+    if (!sweep_is_long())
+        return; /* the lock, and what is repaired, are the same */
+    sweep_two_victims(PAWL_SHARED_DEQUE, "deque");
+    sweep_two_victims(PAWL_SHARED_PRIORITY, "priority");
 }
 
 TEST(shared_queue.fifo_killed_or_frozen_anywhere)
