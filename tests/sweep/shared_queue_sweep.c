@@ -397,8 +397,8 @@ static void run(const char *name, enum sweep_mode mode)
         .victim = victim,
         .armed = plan.watched ? begin_to_watch : NULL,
         .second = plan.heir,
-        .others = plan.watched           ? end_the_watch
-                  : plan.heir != NULL    ? after_two_kills
+        .others = plan.watched         ? end_the_watch
+                  : plan.heir != NULL  ? after_two_kills
                   : mode == SWEEP_KILL ? after_a_kill
                                        : beside_a_frozen_one,
         .leftovers = true,
