@@ -912,19 +912,37 @@ static inline bool swap_block(pawl_ring *r, record *c, uint64_t at,
     return true;
 }
 
-/* Push the caller's block, into which `element` is copied unless it is NULL.
- * Returns whether it did. */
+/* What a push copies into the caller's block, once it has seen room. */
+struct source {
+    const void *bytes; /* NULL: nothing */
+    size_t n;
+    bool counted; /* a record: see ring_core.h */
+};
+
+static inline void fill_block(void *block, const struct source *from)
+{
+    if (!from->counted) {
+        memcpy(block, from->bytes, from->n);
+        return;
+    }
+    memcpy((pawl_u64 *)block + 1, from->bytes, from->n);
+    /* release: to who finds it in the hand of a dead thread, or gets it. */
+    pawl_store64_release(block, from->n + 1);
+}
+
+/* Push the caller's block, with what is from there.  Returns whether it did; else
+ * whether it has filled the block says from.bytes. */
 static inline bool put_block(pawl_ring *r, record *c, struct walk *w,
-                             const void *element)
+                             struct source *from)
 {
     do {
         /* seq_cst: pairs with the swaps of all others (I3). */
         uint64_t word = pawl_load64_seq(slot_at(r, w->at));
 
         if (pawl_likely(is_vacant(r, w->at, word))) {
-            if (element != NULL) {
-                memcpy(block_at(r, own_block(c)), element, r->element_size);
-                element = NULL; /* once */
+            if (from->bytes != NULL) {
+                fill_block(block_at(r, own_block(c)), from);
+                from->bytes = NULL; /* once */
             }
             pawl_tsan_release(r);
             if (pawl_likely(swap_block(r, c, w->at, word,
@@ -969,8 +987,12 @@ static inline int64_t put_blocks(pawl_ring *r, const char *elements, size_t n)
         return -ENOMEM;
     pawl_tsan_acquire(r); /* its block was another's */
     start_at_tail(&w, r);
-    while (w.done < n && put_block(r, c, &w, elements))
+    for (bool stored = true; stored && w.done < n;) {
+        struct source from = {.bytes = elements, .n = r->element_size};
+
+        stored = put_block(r, c, &w, &from);
         elements += r->element_size;
+    }
     leave(c);
     return arrive(&w, &r->tail);
 }
@@ -990,6 +1012,51 @@ static inline int64_t take_blocks(pawl_ring *r, char *elements, size_t n)
     pawl_tsan_release(r);
     leave(c);
     return arrive(&w, &r->head);
+}
+
+/* ---- records -------------------------------------------------------------- */
+
+int pawl_ring_put_record(pawl_ring *r, const void *bytes, size_t n)
+{
+    struct source from = {.bytes = bytes, .n = n, .counted = true};
+    record *c = enter(r);
+    struct walk w;
+    int64_t done;
+
+    if (pawl_unlikely(c == NULL))
+        return -ENOMEM;
+    pawl_tsan_acquire(r); /* its block was another's */
+    start_at_tail(&w, r);
+    if (pawl_unlikely(!put_block(r, c, &w, &from) && from.bytes == NULL))
+        /* release: as in fill_block: there is none. */
+        pawl_store64_release(block_at(r, own_block(c)), 0);
+    pawl_tsan_release(r);
+    leave(c);
+    done = arrive(&w, &r->tail);
+    return done < 0 ? (int)done : 0;
+}
+
+int64_t pawl_ring_get_record(pawl_ring *r, void *bytes)
+{
+    record *c = enter(r);
+    uint64_t n = 0;
+    struct walk w;
+    int64_t done;
+
+    if (pawl_unlikely(c == NULL))
+        return -ENOMEM;
+    start_at_head(&w, r);
+    if (pawl_likely(take_block(r, c, &w))) {
+        const pawl_u64 *block = block_at(r, own_block(c));
+
+        /* relaxed: the swap that brought the block has acquired it. */
+        n = pawl_load64_relaxed(block) - 1;
+        memcpy(bytes, block + 1, n);
+    }
+    pawl_tsan_release(r);
+    leave(c);
+    done = arrive(&w, &r->head);
+    return done < 0 ? done : (int64_t)n;
 }
 
 /* ---- push and pop -------------------------------------------------------- */
@@ -1120,10 +1187,11 @@ int pawl_ring_commit(pawl_ring *r, pawl_ring_loan *loan)
 
         err = n < 0 ? (int)n : 0;
     } else {
+        struct source in_place = {.bytes = NULL};
         struct walk w;
 
         start_at_tail(&w, r);
-        put_block(r, record_at(r, loan->record_), &w, NULL);
+        put_block(r, record_at(r, loan->record_), &w, &in_place);
         arrive(&w, &r->tail);
         err = (int)w.err;
     }

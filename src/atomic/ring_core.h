@@ -137,6 +137,16 @@ int pawl_ring_init_as(enum pawl_ring_format format, pawl_ring **ring,
  * 2^61. */
 uint64_t pawl_ring_pushed(const pawl_ring *ring);
 
+/* ---- records ----------------------------------------------------------------
+ *
+ * Elements of the swap format that begin with a pawl_u64: how many bytes follow, + 1,
+ * or 0 in a block that holds none (but after a get, where nobody looks). */
+
+/* Put so many bytes.  The errors of pawl_ring_push. */
+int pawl_ring_put_record(pawl_ring *ring, const void *record, size_t bytes);
+/* Copy a record out.  How many bytes;  the errors of pawl_ring_pop. */
+int64_t pawl_ring_get_record(pawl_ring *ring, void *record);
+
 /* ---- tasks -----------------------------------------------------------------
  *
  * Elements that stay in the hand of who has taken them until they are done: of

@@ -37,7 +37,7 @@ _Static_assert(offsetof(pthread_mutex_t, __data.__lock) == 0,
 _Static_assert(sizeof(pthread_mutex_t) <= 48, "there is room for the mutex");
 _Static_assert(sizeof(struct pawl_slot) == 512, "the layout is fixed");
 
-#define ENDED (UINT32_C(1) << 31)
+#define ENDED PAWL_SLOT_ENDED
 #define CLEAN (UINT32_C(1) << 30)
 #define GENERATIONS (UINT32_C(1) << (PAWL_ID_BITS - PAWL_SLOT_BITS))
 /* The kernel's thread ids are below that of the first one. */
@@ -397,38 +397,24 @@ static int get_key(void)
 
 static void sit_down(const struct pawl_participants *t, uint32_t slot)
 {
-    uintptr_t n = ((uintptr_t)t >> 12) % PAWL_SEATS;
+    size_t n = pawl_participants_place_(t);
 
     pawl_participant_self_.seat[n].table = t;
     pawl_participant_self_.seat[n].slot = slot;
-}
-
-/* The id in a slot if it is the caller's, else 0. */
-static uint32_t mine(const struct pawl_slot *s)
-{
-    /* relaxed: our own stores, or not our key. */
-    uint32_t id = pawl_load_relaxed(&s->id);
-
-    return (id & ENDED) == 0 && id != 0 &&
-                   pawl_load64_relaxed(&s->key) == pawl_participant_self_.key
-               ? id
-               : 0;
 }
 
 /* The caller's slot; NULL if it has none.  It may have been taken through another
  * mapping. */
 static struct pawl_slot *find_mine(struct pawl_participants *t)
 {
-    uintptr_t n = ((uintptr_t)t >> 12) % PAWL_SEATS;
-    uint32_t slot = pawl_participant_self_.seat[n].slot;
+    size_t n = pawl_participants_place_(t);
 
     if (pawl_participant_self_.key == 0)
         return NULL;
-    if (pawl_participant_self_.seat[n].table == t && slot < t->slots &&
-        mine(&t->slot[slot]) != 0)
-        return &t->slot[slot];
+    if (pawl_participants_seated(t) != 0)
+        return &t->slot[pawl_participant_self_.seat[n].slot];
     for (uint32_t i = 0; i < t->slots; i++) {
-        if (mine(&t->slot[i]) != 0) {
+        if (pawl_participant_mine_(&t->slot[i]) != 0) {
             sit_down(t, i);
             return &t->slot[i];
         }
@@ -440,7 +426,7 @@ uint32_t pawl_participants_me(struct pawl_participants *t)
 {
     struct pawl_slot *s = find_mine(t);
 
-    return s != NULL ? mine(s) : 0;
+    return s != NULL ? pawl_participant_mine_(s) : 0;
 }
 
 /* Take the lifeline of a slot that has none; NULL if all have.  *changing is the
@@ -474,7 +460,7 @@ int pawl_participants_join(struct pawl_participants *t)
     int err;
 
     if (s != NULL)
-        return (int)mine(s);
+        return (int)pawl_participant_mine_(s);
     err = get_key();
     if (err != 0)
         return err;
@@ -494,7 +480,7 @@ int pawl_participants_leave(struct pawl_participants *t)
     if (s == NULL)
         return -ENOENT;
     /* release: pairs with pawl_participant_alive: all that the thread did. */
-    pawl_store_release(&s->id, mine(s) | ENDED);
+    pawl_store_release(&s->id, pawl_participant_mine_(s) | ENDED);
     repair(t, s);
     release(s);
     pawl_self_.near = (struct pawl_near){0};

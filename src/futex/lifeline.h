@@ -46,9 +46,11 @@
 
 #include <pawl/base.h>
 
+#include "atomic/ops.h"
 #include "base/compiler.h"
 #include "futex/sys.h"
 
+#define PAWL_SLOT_ENDED (UINT32_C(1) << 31)
 #define PAWL_SLOT_BITS 12
 #define PAWL_SLOTS_MAX (UINT32_C(1) << PAWL_SLOT_BITS)
 #define PAWL_SLOT_MASK (PAWL_SLOTS_MAX - 1)
@@ -76,7 +78,7 @@ struct pawl_slot {
     pawl_u32 tid; /* as it stands in the lifeline of the thread `id` */
     pawl_u32 pid;
     pawl_u32 bell; /* changes when something is handed to the thread */
-    pawl_u64 key; /* by which the thread knows its slot again */
+    pawl_u64 key;  /* by which the thread knows its slot again */
     uint64_t home; /* where this is for who holds the lifeline, as he took it */
     pawl_u64 note[PAWL_NOTES];
 } __attribute__((aligned(2 * PAWL_CACHE_LINE)));
@@ -111,6 +113,35 @@ struct pawl_participant_self {
 };
 
 extern _Thread_local struct pawl_participant_self pawl_participant_self_;
+
+static inline size_t pawl_participants_place_(const struct pawl_participants *t)
+{
+    return ((uintptr_t)t >> 12) % PAWL_SEATS;
+}
+
+/* The id in a slot if it is the caller's, else 0. */
+static inline uint32_t pawl_participant_mine_(const struct pawl_slot *s)
+{
+    /* relaxed: our own stores, or not our key. */
+    uint32_t id = pawl_load_relaxed(&s->id);
+
+    return (id & PAWL_SLOT_ENDED) == 0 && id != 0 &&
+                   pawl_load64_relaxed(&s->key) == pawl_participant_self_.key
+               ? id
+               : 0;
+}
+
+/* The caller's id, if it is where the caller's seat says, else 0. */
+static inline uint32_t
+pawl_participants_seated(const struct pawl_participants *t)
+{
+    const struct pawl_participant_self *me = &pawl_participant_self_;
+    size_t n = pawl_participants_place_(t);
+
+    return pawl_likely(me->seat[n].table == t && me->seat[n].slot < t->slots)
+               ? pawl_participant_mine_(&t->slot[me->seat[n].slot])
+               : 0;
+}
 
 /* Find the caller's slot, or take one, after repairing what its last owner left.
  * While others repair, and nothing else is free, it waits for them.

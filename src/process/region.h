@@ -55,7 +55,7 @@ struct pawl_region {
     int fd;       /* -1: the memory is the caller's, and stays mapped */
     dev_t device; /* of the file, with its number */
     ino_t number;
-    bool owned; /* by the process that made it, with its name */
+    bool owned;               /* by the process that made it, with its name */
     struct pawl_region *next; /* of this process */
     struct pawl_realm realm;
 };
@@ -80,7 +80,12 @@ void pawl_region_view(pawl_region *r, struct pawl_participants *table);
 /* The caller's slot in the region: its id, or the errors of pawl_region_join. */
 static inline int pawl_region_me(pawl_region *r)
 {
-    return r->base == NULL ? -EBADF : pawl_participants_join(r->table);
+    uint32_t id;
+
+    if (pawl_unlikely(r->base == NULL))
+        return -EBADF;
+    id = pawl_participants_seated(r->table);
+    return pawl_likely(id != 0) ? (int)id : pawl_participants_join(r->table);
 }
 
 #endif /* PAWL_PROCESS_REGION_H */

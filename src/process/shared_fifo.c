@@ -110,38 +110,17 @@ static bool fifo_attach(const struct pawl_shared_queue_core *core, void *store)
 
 /* ---- put ------------------------------------------------------------------ */
 
-static int put_inside(const struct pawl_shared_call *c, const void *record,
-                      size_t bytes)
-{
-    pawl_ring_loan loan;
-    pawl_u64 *word;
-    int err = pawl_ring_reserve(c->store, &loan);
-
-    if (err != 0)
-        return err;
-    word = loan.data;
-    memcpy(word + 1, record, bytes);
-    /* release: to who finds it in the hand of a dead thread, or gets it. */
-    pawl_store64_release(word, bytes + 1);
-    err = pawl_ring_commit(c->store, &loan);
-    if (err != 0) {
-        pawl_store64_release(word, 0); /* release: as above */
-        pawl_ring_cancel(c->store, &loan);
-    }
-    return err;
-}
-
 static int fifo_put(const struct pawl_shared_call *c,
                     enum pawl_shared_side side, const void *record,
                     size_t bytes)
 {
     uint64_t before = enter(c);
-    int err = put_inside(c, record, bytes);
+    int err = pawl_ring_put_record(c->store, record, bytes);
 
     (void)side;
-    if (err == -ENOMEM) {
+    if (pawl_unlikely(err == -ENOMEM)) {
         recover_inside(c);
-        err = put_inside(c, record, bytes);
+        err = pawl_ring_put_record(c->store, record, bytes);
     }
     leave(before);
     return err;
@@ -153,8 +132,6 @@ static int take(const struct pawl_shared_call *c, pawl_ring_loan *loan)
 {
     int err;
 
-    if (!pawl_shared_has_tasks(c))
-        return pawl_ring_borrow(c->store, loan);
     /* relaxed: a hint. */
     if (pawl_load_relaxed(&c->core->orphans) != 0) {
         if (pawl_ring_adopt(c->store, loan) == 0)
@@ -171,18 +148,14 @@ static int take(const struct pawl_shared_call *c, pawl_ring_loan *loan)
     return err;
 }
 
-static int64_t get_inside(const struct pawl_shared_call *c, void *record,
-                          pawl_shared_task *task)
+static int64_t get_task(const struct pawl_shared_call *c, void *record,
+                        pawl_shared_task *task)
 {
     pawl_ring_loan loan;
     pawl_u64 *word;
     uint64_t bytes;
     int err = take(c, &loan);
 
-    if (err == -ENOMEM) {
-        recover_inside(c);
-        err = take(c, &loan);
-    }
     if (err != 0)
         return err;
     word = loan.data;
@@ -190,9 +163,14 @@ static int64_t get_inside(const struct pawl_shared_call *c, void *record,
     bytes = pawl_load64_relaxed(word) - 1;
     memcpy(record, word + 1, bytes);
     *task = (pawl_shared_task){.number_ = loan.value_, .place_ = loan.record_};
-    if (!pawl_shared_has_tasks(c))
-        pawl_ring_give_back(c->store, &loan);
     return (int64_t)bytes;
+}
+
+static inline int64_t get_inside(const struct pawl_shared_call *c, void *record,
+                                 pawl_shared_task *task)
+{
+    return pawl_shared_has_tasks(c) ? get_task(c, record, task)
+                                    : pawl_ring_get_record(c->store, record);
 }
 
 static int64_t fifo_get(const struct pawl_shared_call *c,
@@ -203,6 +181,10 @@ static int64_t fifo_get(const struct pawl_shared_call *c,
     int64_t bytes = get_inside(c, record, task);
 
     (void)side;
+    if (pawl_unlikely(bytes == -ENOMEM)) {
+        recover_inside(c);
+        bytes = get_inside(c, record, task);
+    }
     leave(before);
     return bytes;
 }
