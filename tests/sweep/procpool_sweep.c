@@ -131,14 +131,18 @@ static void wait_and_work(void *object)
     work(s, OTHER, r);
 }
 
-/* The victim sleeps, and so does another, who came later: the wake is the victim's. */
+/* The victim sleeps, and so does another, who came later: the wake is the victim's.  If
+ * that has looked by itself meanwhile, and lain down behind the other, it is the other's;
+ * then the victim sleeps once more. */
 static void asleep(void *object)
 {
     struct scene *s = object;
 
-    s->has_sleeper = plan.mode != SWEEP_THAW;
-    if (s->has_sleeper)
+    if (!s->has_sleeper && plan.mode != SWEEP_THAW) {
+        s->has_sleeper = true;
         sleeper_start(wait_and_work, s);
+    }
+    gather(s, OTHER);
     offer(s);
     pawl_window_call(window_of(s), 1);
 }
