@@ -131,6 +131,22 @@ void pawl_tsan_wrong_unlock(void *object)
     __tsan_mutex_post_unlock(object, 0);
 }
 
+void pawl_tsan_hides(void *mutex)
+{
+    if (!PAWL_TSAN_HOOKS || !has_sanitizer())
+        return;
+    __tsan_mutex_pre_unlock(mutex, 0);
+    __tsan_mutex_post_unlock(mutex, 0);
+}
+
+void pawl_tsan_shows(void *mutex)
+{
+    if (!PAWL_TSAN_HOOKS || !has_sanitizer())
+        return;
+    __tsan_mutex_pre_lock(mutex, PAWL_TSAN_TRY);
+    __tsan_mutex_post_lock(mutex, PAWL_TSAN_TRY, 0);
+}
+
 bool pawl_tsan_watch(const struct pawl_lock_watcher *w)
 {
     watcher = w;

@@ -121,6 +121,12 @@ void pawl_tsan_unlocked(void *object, unsigned flags);
  * (unless report_mutex_bugs=0).  The object is as it was. */
 void pawl_tsan_wrong_unlock(void *object);
 
+/* A pthread mutex, where the caller has locked it, and where it is going to unlock
+ * it: in between, the sanitizer does not count it among the locks that the caller
+ * holds.  It can count 64, and ends the program that holds more. */
+void pawl_tsan_hides(void *mutex);
+void pawl_tsan_shows(void *mutex);
+
 /* The calling thread ends: whatever it still holds is given up, which the next
  * holder learns as -EOWNERDEAD.  Does nothing without the sanitizer. */
 void pawl_tsan_thread_ends(void);

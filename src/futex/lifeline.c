@@ -27,6 +27,7 @@
 
 #include "atomic/ops.h"
 #include "base/check.h"
+#include "base/tsan.h"
 #include "futex/self.h"
 
 #if !defined(__GLIBC__)
@@ -305,6 +306,7 @@ static bool claim(struct pawl_slot *s)
     if (err == EOWNERDEAD)
         err = pthread_mutex_consistent(&s->lifeline.mutex);
     PAWL_CHECK(err == 0, s, "a lifeline that can neither be held nor taken");
+    pawl_tsan_hides(&s->lifeline.mutex);
     s->home = (uintptr_t)s;
     return true;
 }
@@ -338,6 +340,7 @@ static void release(struct pawl_slot *s)
 {
     struct pawl_slot *home = (struct pawl_slot *)(uintptr_t)s->home;
 
+    pawl_tsan_shows(&home->lifeline.mutex);
     pthread_mutex_unlock(&home->lifeline.mutex);
     pawl_futex_wake(&s->lifeline.word, PAWL_WAKE_ALL, true, PAWL_CHANNEL_ANY);
 }

@@ -9,9 +9,12 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <pawl.h>
 
@@ -203,10 +206,59 @@ static void *consume(void *arg)
     return arg;
 }
 
+/* ---- regions: more than the sanitizer can follow locks; a holder is killed ---- */
+
+enum { REGIONS = 80 };
+
+static void *take_over(void *lock)
+{
+    must(pawl_mutex_lock(lock) == -EOWNERDEAD ? 0 : -EINVAL);
+    must(pawl_mutex_consistent(lock));
+    must(pawl_mutex_unlock(lock));
+    return lock;
+}
+
+static void die_holding(pawl_mutex *lock)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        must(pawl_mutex_lock(lock));
+        kill(getpid(), SIGKILL);
+    }
+    must(waitpid(child, NULL, 0) == child ? 0 : -ECHILD);
+}
+
+static void survive(void)
+{
+    pawl_region *region[REGIONS];
+    pawl_mutex *lock = NULL;
+    pthread_t other;
+
+    for (int i = 0; i < REGIONS; i++) {
+        must(pawl_region_create(&region[i],
+                                &(pawl_region_options){.buffer = 4096}));
+        must(pawl_region_join(region[i]));
+    }
+    lock = pawl_region_buffer(region[0], NULL);
+    must(pawl_mutex_init(lock, PAWL_SHARED));
+    must(pawl_mutex_lock(lock));
+    must(pawl_mutex_unlock(lock));
+    die_holding(lock);
+    pthread_create(&other, NULL, take_over, lock);
+    pthread_join(other, NULL);
+    die_holding(lock);
+    take_over(lock);
+    must(pawl_mutex_destroy(lock));
+    for (int i = 0; i < REGIONS; i++)
+        pawl_region_free(region[i]);
+}
+
 static int clean(void)
 {
     pthread_t other;
 
+    survive();
     must(make_queues());
     pthread_create(&other, NULL, consume, NULL);
     both();
