@@ -247,6 +247,23 @@ static void release_and_look(void)
 
 MODEL(seeded.semaphore_looked_at_after_release, .setup = setup,
       .threads = {wait_and_free, release_and_look},
+      .must_fail = "free") /* before the look, or with no order between them */
+
+static void wait_free_and_tell(void)
+{
+    wait_and_free();
+    pawl_store_release(&s.item, 1);
+}
+
+static void release_and_look_later(void)
+{
+    CHECK_OK(pawl_sem_release(&s.sem));
+    spin_for_item();
+    pawl_sem_value(&s.sem);
+}
+
+MODEL(seeded.semaphore_looked_at_after_its_end, .setup = setup,
+      .threads = {wait_free_and_tell, release_and_look_later},
       .must_fail = "use of freed memory")
 
 /* Both see no ticket drawn, where the order of one location would tell them. */
