@@ -233,25 +233,29 @@ static void add_without_lock(void)
 MODEL(seeded.increment_without_a_lock, .setup = setup,
       .threads = {add_without_lock, lock_right}, .must_fail = "data race")
 
-static void wait_and_free(void)
+static void wait_told_and_free(void)
 {
     CHECK_OK(pawl_sem_acquire(&s.sem));
+    while (pawl_load_relaxed(&s.item) == 0)
+        model_yield();
     model_free(&s.sem, sizeof s.sem);
 }
 
-static void release_and_look(void)
+static void release_look_and_tell(void)
 {
     CHECK_OK(pawl_sem_release(&s.sem));
     pawl_sem_value(&s.sem);
+    pawl_store_release(&s.item, 1);
 }
 
-MODEL(seeded.semaphore_looked_at_after_release, .setup = setup,
-      .threads = {wait_and_free, release_and_look},
-      .must_fail = "free") /* before the look, or with no order between them */
+MODEL(seeded.memory_freed_without_order, .setup = setup,
+      .threads = {wait_told_and_free, release_look_and_tell},
+      .must_fail = "T0 frees s.sem")
 
 static void wait_free_and_tell(void)
 {
-    wait_and_free();
+    CHECK_OK(pawl_sem_acquire(&s.sem));
+    model_free(&s.sem, sizeof s.sem);
     pawl_store_release(&s.item, 1);
 }
 
@@ -262,7 +266,7 @@ static void release_and_look_later(void)
     pawl_sem_value(&s.sem);
 }
 
-MODEL(seeded.semaphore_looked_at_after_its_end, .setup = setup,
+MODEL(seeded.semaphore_looked_at_after_release, .setup = setup,
       .threads = {wait_free_and_tell, release_and_look_later},
       .must_fail = "use of freed memory")
 
