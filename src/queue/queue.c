@@ -259,21 +259,22 @@ struct call {
     pawl_deadline until;
 };
 
-/* Attempt until the deadline, for as long as blocks are short. */
+/* Attempt until the deadline, for as long as blocks are short; those of the dead
+ * are taken back even if it has passed. */
 static int64_t insist(void *call)
 {
     const struct call *c = call;
     void (*relieve)(void *store) = store_of(c->q)->relieve;
     int64_t done;
+    bool late = false;
 
     while ((done = attempt(c->q, c->fn, c->elements, c->n, c->others)) ==
                -ENOMEM &&
-           relieve != NULL) {
-        if (c->until != PAWL_FOREVER && pawl_now() >= c->until)
-            return -EAGAIN;
+           relieve != NULL && !late) {
+        late = c->until != PAWL_FOREVER && pawl_now() >= c->until;
         relieve(at(c->q));
     }
-    return done;
+    return done == -ENOMEM && relieve != NULL ? -EAGAIN : done;
 }
 
 static PAWL_COLD int64_t put_slow(pawl_queue *q, const void *elements, size_t n,
