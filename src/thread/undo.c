@@ -4,6 +4,7 @@
  */
 #include "thread/undo.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -32,15 +33,19 @@ static uint64_t blocked(void)
 
 static void look_at_cpus(struct pawl_inheritance *has)
 {
+    int saved = errno; /* pawl never changes errno */
+
     CPU_ZERO(&has->cpus);
     /* By the number: libc's answers differ in what is behind the last CPU. */
     has->cpus_known =
         syscall(SYS_sched_getaffinity, 0, sizeof has->cpus, &has->cpus) > 0;
+    errno = saved;
 }
 
 static void look_at_scheduling(struct pawl_inheritance *has)
 {
     struct attr a = {.size = sizeof a};
+    int saved = errno; /* as above */
 
     has->policy = -1;
     if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) == 0) {
@@ -48,6 +53,7 @@ static void look_at_scheduling(struct pawl_inheritance *has)
         has->nice = a.nice;
         has->priority = a.priority;
     }
+    errno = saved;
 }
 
 static bool other_cpus(const struct pawl_inheritance *has,

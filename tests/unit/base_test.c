@@ -15,6 +15,7 @@
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
 #include <pawl/sem.h>
+#include <pawl/thread.h>
 #include <pawl/time.h>
 
 #include "visitor.h"
@@ -82,6 +83,12 @@ static int never(void *arg)
     return -EPERM;
 }
 
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 /* also where the kernel reports an error to the library. */
 TEST(error.errno_is_never_changed)
 {
@@ -98,6 +105,14 @@ TEST(error.errno_is_never_changed)
     CHECK_ERR(pawl_once_run(&o, never, NULL), -EPERM);
     CHECK_ERR(pawl_sem_init(&s, -1, 0), -EINVAL);
     CHECK_EQ(errno, 4711);
+    for (int i = 0; i < 3; i++) { /* a new OS thread, and a parked one */
+        pawl_thread t;
+
+        PAWL_THREAD_INIT(&t, nothing, NULL);
+        CHECK_OK(pawl_thread_start(&t));
+        CHECK_OK(pawl_thread_join(&t, NULL));
+        CHECK_EQ(errno, 4711);
+    }
 }
 
 /* ---- deadlines (R-04, R-05) --------------------------------------------- */
