@@ -102,11 +102,15 @@ static void end_pool(void)
     CHECK_OK(pawl_pool_join(s.p));
 }
 
-/* All that was accepted was run, or cancelled; all memory is given back. */
+/* All that was accepted was run, or cancelled; all room, and all memory, is given
+ * back. */
 static void check(void)
 {
     for (int i = 0; i < TASKS; i++)
         CHECK(s.runs[i] + s.cancelled[i] == s.submitted[i]);
+    if (s.p->options.capacity > 0) /* and its end lets everybody in */
+        CHECK(pawl_sem_value(&s.p->room) ==
+              (int)s.p->options.capacity + PAWL_SEM_MAX / 2);
     CHECK_OK(pawl_pool_free(s.p));
 }
 
@@ -675,6 +679,11 @@ static void setup_narrow(void)
 
 MODEL(pool.room_for_one, .setup = setup_narrow, .threads = {submit_two},
       .check = check, .bounds = {1, 1, 0})
+MODEL(pool.room_of_what_is_cancelled, .setup = setup_narrow,
+      .threads = {submit_and_settle, cancel_0}, .check = check,
+      .bounds = {1, 1, 0})
+MODEL(pool.room_of_what_the_end_cancels, .setup = setup_narrow,
+      .threads = {shut_down_and_cancel}, .check = check, .bounds = {1, 1, 0})
 
 static void setup_by_caller(void)
 {
