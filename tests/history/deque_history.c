@@ -74,17 +74,15 @@ static const struct history_queue lifo = {
 
 static void check(const struct history_queue *queue, history_checker checker)
 {
-    static const struct {
-        size_t capacity;
-        int members;
-    } shapes[] = {{1, 3}, {1, 8}, {2, 4}, {3, 6}, {16, 4}};
-
     TEST_TIMEOUT(120);
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+    for (size_t i = 0; i < HISTORY_SHAPES; i++) {
+        const struct history_shape *shape = &history_shapes[i];
+
         history_check(history_queue_verdict(
-            queue, shapes[i].capacity,
-            i % 2 == 0 ? HISTORY_THREADS : HISTORY_PROCESSES, shapes[i].members,
-            test_iterations(60000) / shapes[i].members, checker));
+            queue, shape->capacity,
+            i % 2 == 0 ? HISTORY_THREADS : HISTORY_PROCESSES, shape->members,
+            test_iterations(60000) / shape->members, checker));
+    }
 }
 
 /* D-11 */

@@ -102,23 +102,19 @@ static const struct history_queue queue = {
     .end = end,
 };
 
-static const struct {
-    size_t capacity;
-    int members;
-} shapes[] = {{1, 3}, {1, 8}, {2, 4}, {3, 6}, {16, 4}};
-enum { SHAPES = sizeof shapes / sizeof shapes[0] };
-
 static void check(enum pawl_queue_kind kind, unsigned flags,
                   enum history_members members, history_checker checker)
 {
     TEST_TIMEOUT(120);
     now.kind = kind;
     now.flags = flags | (kind == PAWL_QUEUE_PRIORITY ? PAWL_QUEUE_SIGNED : 0);
-    for (size_t i = 0; i < SHAPES; i++)
+    for (size_t i = 0; i < HISTORY_SHAPES; i++) {
+        const struct history_shape *shape = &history_shapes[i];
+
         history_check(history_queue_verdict(
-            &queue, flags & PAWL_UNBOUNDED ? 0 : shapes[i].capacity, members,
-            shapes[i].members, test_iterations(60000) / shapes[i].members,
-            checker));
+            &queue, flags & PAWL_UNBOUNDED ? 0 : shape->capacity, members,
+            shape->members, test_iterations(60000) / shape->members, checker));
+    }
 }
 
 TEST(queue.history_by_threads_is_linearizable)

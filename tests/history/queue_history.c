@@ -150,14 +150,7 @@ static const struct history_queue sorted = {
 
 /* ---- right ones ----------------------------------------------------------- */
 
-struct shape {
-    size_t capacity;
-    int members;
-};
-
-/* Tiny ones, and more members than CPUs. */
-static const struct shape shapes[] = {{1, 3}, {1, 8}, {2, 4}, {3, 6}, {16, 4}};
-enum { SHAPES = sizeof shapes / sizeof *shapes, OPERATIONS = 100000 };
+enum { OPERATIONS = 100000 };
 
 /* About a million operations; ten million and more in long runs. */
 static void check_right(const struct history_queue *queue, enum wrong how,
@@ -169,8 +162,9 @@ static void check_right(const struct history_queue *queue, enum wrong how,
 
     TEST_TIMEOUT(120);
     wrong = (int)how;
-    for (int i = 0; i < rounds * SHAPES; i++) {
-        const struct shape *shape = &shapes[i % SHAPES];
+    for (int i = 0; i < rounds * HISTORY_SHAPES; i++) {
+        const struct history_shape *shape =
+            &history_shapes[i % HISTORY_SHAPES];
         struct history_verdict v =
             history_queue_verdict(queue, shape->capacity, kind, shape->members,
                                   OPERATIONS / shape->members, checker);
@@ -222,10 +216,11 @@ static void check_wrong(const struct history_queue *queue, enum wrong how,
     size_t found = 0;
 
     wrong = (int)how;
-    for (int s = 0; s < SHAPES; s++) {
+    for (int i = 0; i < HISTORY_SHAPES; i++) {
+        const struct history_shape *shape = &history_shapes[i];
         struct history_verdict v = history_queue_verdict(
-            queue, shapes[s].capacity, HISTORY_THREADS, shapes[s].members,
-            OPERATIONS / shapes[s].members, checker);
+            queue, shape->capacity, HISTORY_THREADS, shape->members,
+            OPERATIONS / shape->members, checker);
 
         found += v.faults[fault];
     }

@@ -97,11 +97,8 @@ static const struct history_queue ring_of_batches = {
     .get_many = ring_get_many,
 };
 
-static const struct shape {
-    size_t capacity;
-    int members;
-} shapes[] = {{1, 3},  {1, 8}, {2, 4},  {3, 6},
-              {4, 12}, {9, 6}, {16, 4}, {27, 5}};
+static const struct history_shape shapes[] = {
+    {1, 3}, {1, 8}, {2, 4}, {3, 6}, {4, 12}, {9, 6}, {16, 4}, {27, 5}};
 enum { SHAPES = sizeof shapes / sizeof *shapes, OPERATIONS = 60000 };
 
 /* Each format makes at least a million operations; more in long runs. */
@@ -116,7 +113,7 @@ static void check(const struct history_queue *queue, enum history_members kind,
     format = which;
     element_size = size;
     for (int i = 0; i < rounds * SHAPES; i++) {
-        const struct shape *s = &shapes[i % SHAPES];
+        const struct history_shape *s = &shapes[i % SHAPES];
         struct history_verdict v =
             history_queue_verdict(queue, s->capacity, kind, s->members,
                                   OPERATIONS / s->members, history_fifo);

@@ -97,19 +97,14 @@ static const struct history_queue queue = {
     .end = end,
 };
 
-/* Tiny ones, and more members than CPUs. */
-static const struct {
-    size_t capacity;
-    int members;
-} shapes[] = {{1, 3}, {1, 8}, {2, 4}, {3, 6}, {16, 4}};
-enum { SHAPES = sizeof shapes / sizeof shapes[0] };
-
 static struct history_verdict verdict(const struct history_queue *q, size_t i,
                                       enum history_members kind,
                                       history_checker checker)
 {
-    return history_queue_verdict(q, shapes[i].capacity, kind, shapes[i].members,
-                                 test_iterations(40000) / shapes[i].members,
+    const struct history_shape *shape = &history_shapes[i];
+
+    return history_queue_verdict(q, shape->capacity, kind, shape->members,
+                                 test_iterations(40000) / shape->members,
                                  checker);
 }
 
@@ -118,7 +113,7 @@ static void check(enum pawl_shared_queue_kind kind,
 {
     TEST_TIMEOUT(240);
     now.kind = kind;
-    for (size_t i = 0; i < SHAPES; i++) {
+    for (size_t i = 0; i < HISTORY_SHAPES; i++) {
         now.tasks = i % 2 != 0 ? PAWL_TASKS_AGAIN : PAWL_TASKS_NONE;
         history_check(verdict(&queue, i, members, checker));
     }
@@ -186,7 +181,7 @@ TEST(shared_queue.history_of_processes_that_swap_is_rejected)
 
     TEST_TIMEOUT(240);
     now.kind = PAWL_SHARED_FIFO;
-    for (size_t i = 0; i < SHAPES; i++)
+    for (size_t i = 0; i < HISTORY_SHAPES; i++)
         found += verdict(&swapping, i, HISTORY_PROCESSES, history_fifo)
                      .faults[HISTORY_ORDER];
     test_note("%s: found %zu times", history_fault_name(HISTORY_ORDER), found);
