@@ -22,11 +22,12 @@
  * Every end of a generation is one CAS, so it passes or breaks as a whole.  A
  * waiter holds the generation it arrived in, and waits for another one.  It may
  * run late, when further generations have ended; it then asks the history, and
- * beyond its reach the breaks.  If there were none, its generation passed.  If
- * all generations since broke, so did its own.  If some passed, then because
- * its own did: a barrier whose every pass needs the waiter itself cannot have
- * passed since.  (With more threads than parties others may pass without it;
- * then, if generations break as well, the answer is exact for six of them.)
+ * beyond its reach the breaks: if all generations since broke, so did its own;
+ * if all but one, then that one was its own, for a barrier whose every pass
+ * needs the waiter itself cannot have passed since.  With more threads than
+ * parties others may pass without it, and no break among 512 generations looks
+ * like 512 breaks; but then the history knows a pass.  (Where generations break
+ * as well as pass without the waiter, the answer is exact for six of them.)
  */
 #include <pawl/barrier.h>
 #include <pawl/error.h>
@@ -125,7 +126,9 @@ static bool has_passed(uint64_t ticket, uint64_t now)
     if (since <= HISTORY_LENGTH)
         return (now & (BROKE << (since - 1))) == 0;
     broken = (breaks_of(now) - breaks_of(ticket)) & BREAKS_MASK;
-    return broken == 0 || broken != (since & BREAKS_MASK);
+    if (broken != (since & BREAKS_MASK))
+        return true;
+    return broken == 0 && (now & HISTORY) != HISTORY;
 }
 
 static void wake_all(const pawl_barrier *b, uint64_t seen, bool shared)
