@@ -15,8 +15,7 @@
 #include <pawl/sem.h>
 
 #include "futex/mutex_core.h"
-#include "participants.h"
-#include "swept.h"
+#include "swept_robust.h"
 
 struct scene {
     pawl_mutex mutex;
@@ -33,17 +32,6 @@ struct scene {
     int calls;   /* of `asleep` */
     pawl_event go_on;
 };
-
-/* Whatever is shared lies in a region, in this process and those it forks. */
-static void put_all_in_a_region(void)
-{
-    static struct pawl_realm all = {.bytes = UINTPTR_MAX};
-
-    TEST_TIMEOUT(300);
-    spin_for("0");
-    all.table = participants_make(8);
-    pawl_realm_begin(&all);
-}
 
 static void make(void *object)
 {
@@ -116,34 +104,11 @@ static void mutex_unlock(void *object)
     CHECK_OK(pawl_mutex_unlock(&s->mutex));
 }
 
-/* Ids, and what a first wait asks libc and the kernel for, without what others may
- * hold. */
-static void warm(void *object)
-{
-    pawl_mutex mutex = PAWL_MUTEX_INIT_FLAGS(PAWL_SHARED);
-    pawl_rmutex recursive = PAWL_RMUTEX_INIT_FLAGS(PAWL_SHARED);
-    pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(PAWL_SHARED);
-    pawl_u32 word = {0};
-    struct pawl_watch watch = {&word, 0, true};
-
-    take_ids(object);
-    pawl_participant_lies_down(&word);
-    (void)pawl_participant_sleep(&watch, 1, pawl_after_us(1));
-    pawl_participant_gets_up();
-    CHECK_OK(pawl_mutex_lock(&mutex));
-    CHECK_OK(pawl_mutex_unlock(&mutex));
-    CHECK_OK(pawl_rmutex_lock(&recursive));
-    CHECK_OK(pawl_rmutex_unlock(&recursive));
-    CHECK_OK(pawl_rwlock_write_lock(&rw));
-    CHECK_OK(pawl_rwlock_downgrade(&rw));
-    CHECK_OK(pawl_rwlock_read_unlock(&rw));
-}
-
 static void mutex_warm_and_lock(void *object)
 {
     struct scene *s = object;
 
-    warm(object);
+    warm_robust(object);
     CHECK_OK(pawl_mutex_lock(&s->mutex));
 }
 
@@ -232,10 +197,10 @@ static void mutex_is_lost(void *object)
     }
 
 static const struct swept mutexes[] = {
-    CASE("robust mutex, lock and unlock", .prepare = make, .warm = warm,
+    CASE("robust mutex, lock and unlock", .prepare = make, .warm = warm_robust,
          .victim = mutex_victim, .others = mutex_unlock_and_use),
     CASE("robust mutex, lock and unlock; not repaired", .prepare = make,
-         .warm = warm, .victim = mutex_victim, .others = mutex_is_lost),
+         .warm = warm_robust, .victim = mutex_victim, .others = mutex_is_lost),
     CASE("robust mutex, unlock, one sleeps", .prepare = make,
          .warm = mutex_warm_and_lock, .armed = mutex_one_sleeps,
          .victim = mutex_unlock, .others = mutex_join, .leftovers = true),
@@ -243,10 +208,10 @@ static const struct swept mutexes[] = {
          .warm = mutex_warm_and_lock, .armed = mutex_one_starves,
          .victim = mutex_unlock, .others = mutex_join, .leftovers = true),
     CASE("robust mutex, lock, waiting", .prepare = mutex_make_held,
-         .warm = warm, .victim = mutex_victim, .asleep = mutex_unlock_once,
+         .warm = warm_robust, .victim = mutex_victim, .asleep = mutex_unlock_once,
          .others = mutex_unlock_and_use),
     CASE("robust mutex, lock, waiting behind one", .prepare = mutex_make_held,
-         .warm = warm, .armed = mutex_hold_one_sleeps, .victim = mutex_victim,
+         .warm = warm_robust, .armed = mutex_hold_one_sleeps, .victim = mutex_victim,
          .asleep = mutex_unlock_once, .others = mutex_unlock_and_join,
          .leftovers = true),
 };
@@ -262,7 +227,7 @@ static const struct sweep_case stopped = {
     .name = "robust mutex, lock, waiting",
     .size = sizeof(struct scene),
     .prepare = mutex_make_held,
-    .warm = warm,
+    .warm = warm_robust,
     .victim = mutex_victim,
     .others = mutex_unlock_and_use,
     .budget = 20000,
@@ -305,7 +270,7 @@ static void rmutex_use(void *object)
 }
 
 static const struct swept rmutexes[] = {
-    CASE("robust rmutex, lock and unlock", .prepare = make, .warm = warm,
+    CASE("robust rmutex, lock and unlock", .prepare = make, .warm = warm_robust,
          .victim = rmutex_victim, .others = rmutex_use),
 };
 
@@ -462,7 +427,7 @@ static void warm_and_write(void *object)
 {
     struct scene *s = object;
 
-    warm(object);
+    warm_robust(object);
     CHECK_OK(pawl_rwlock_write_lock(&s->rwlock));
 }
 
@@ -470,7 +435,7 @@ static void warm_and_read(void *object)
 {
     struct scene *s = object;
 
-    warm(object);
+    warm_robust(object);
     CHECK_OK(pawl_rwlock_read_lock(&s->rwlock));
 }
 
@@ -489,22 +454,22 @@ static void read_unlock(void *object)
 }
 
 static const struct swept rwlocks[] = {
-    CASE("robust rwlock, read", .prepare = make, .warm = warm,
+    CASE("robust rwlock, read", .prepare = make, .warm = warm_robust,
          .victim = read_victim, .others = rwlock_use),
-    CASE("robust rwlock, read; then write", .prepare = make, .warm = warm,
+    CASE("robust rwlock, read; then write", .prepare = make, .warm = warm_robust,
          .victim = read_victim, .others = write_use_first),
-    CASE("robust rwlock, write", .prepare = make, .warm = warm,
+    CASE("robust rwlock, write", .prepare = make, .warm = warm_robust,
          .victim = write_victim, .others = rwlock_use),
-    CASE("robust rwlock, write; then tried", .prepare = make, .warm = warm,
+    CASE("robust rwlock, write; then tried", .prepare = make, .warm = warm_robust,
          .victim = write_victim, .others = rwlock_try),
-    CASE("robust rwlock, read; then tried", .prepare = make, .warm = warm,
+    CASE("robust rwlock, read; then tried", .prepare = make, .warm = warm_robust,
          .victim = read_victim, .others = rwlock_try),
-    CASE("robust rwlock, write and downgrade", .prepare = make, .warm = warm,
+    CASE("robust rwlock, write and downgrade", .prepare = make, .warm = warm_robust,
          .victim = downgrade_victim, .others = rwlock_use),
-    CASE("robust rwlock, read, waiting", .prepare = make_writing, .warm = warm,
+    CASE("robust rwlock, read, waiting", .prepare = make_writing, .warm = warm_robust,
          .victim = read_victim, .asleep = rwlock_let_go,
          .others = rwlock_let_go_and_use),
-    CASE("robust rwlock, write, waiting", .prepare = make_reading, .warm = warm,
+    CASE("robust rwlock, write, waiting", .prepare = make_reading, .warm = warm_robust,
          .victim = write_victim, .asleep = rwlock_let_go,
          .others = rwlock_let_go_and_use),
     CASE("robust rwlock, read unlock, a writer sleeps", .prepare = make,
@@ -617,17 +582,17 @@ static void cond_join_if_called(void *object)
 }
 
 static const struct swept conds[] = {
-    CASE("robust cond, wait; another one waits", .prepare = make, .warm = warm,
+    CASE("robust cond, wait; another one waits", .prepare = make, .warm = warm_robust,
          .armed = cond_one_waits, .victim = cond_victim_waits,
          .others = cond_notify_and_join, .leftovers = true),
     CASE("robust cond, wait, notified; another one waits", .prepare = make,
-         .warm = warm, .armed = cond_one_waits, .victim = cond_victim_waits,
+         .warm = warm_robust, .armed = cond_one_waits, .victim = cond_victim_waits,
          .asleep = cond_notify_one, .others = cond_notify_and_join,
          .leftovers = true),
-    CASE("robust cond, notify; one waits", .prepare = make, .warm = warm,
+    CASE("robust cond, notify; one waits", .prepare = make, .warm = warm_robust,
          .armed = cond_one_waits, .victim = cond_victim_notifies,
          .others = cond_join_if_called, .leftovers = true),
-    CASE("robust cond, notify all; one waits", .prepare = make, .warm = warm,
+    CASE("robust cond, notify all; one waits", .prepare = make, .warm = warm_robust,
          .armed = cond_one_waits, .victim = cond_victim_notifies_all,
          .others = cond_join_if_called, .leftovers = true),
 };
@@ -761,13 +726,13 @@ static void once_victim_waits(void *object)
 }
 
 static const struct swept onces[] = {
-    CASE("robust once, run", .prepare = make, .warm = warm,
+    CASE("robust once, run", .prepare = make, .warm = warm_robust,
          .victim = once_victim, .others = once_run_and_again),
-    CASE("robust once, run; then tried", .prepare = make, .warm = warm,
+    CASE("robust once, run; then tried", .prepare = make, .warm = warm_robust,
          .victim = once_victim, .others = once_try),
-    CASE("robust once, run and fail", .prepare = make, .warm = warm,
+    CASE("robust once, run and fail", .prepare = make, .warm = warm_robust,
          .victim = once_victim_fails, .others = once_run_and_again),
-    CASE("robust once, wait", .prepare = make, .warm = warm,
+    CASE("robust once, wait", .prepare = make, .warm = warm_robust,
          .armed = once_begin_slowly, .victim = once_victim_waits,
          .asleep = once_go_on, .others = once_go_on_and_join,
          .leftovers = true),
@@ -869,16 +834,16 @@ static void sem_join(void *object)
 }
 
 static const struct swept sems[] = {
-    CASE("robust sem, acquire, waiting", .prepare = make, .warm = warm,
+    CASE("robust sem, acquire, waiting", .prepare = make, .warm = warm_robust,
          .victim = sem_victim, .asleep = sem_serve, .others = sem_use),
     CASE("robust sem, acquire 2, waiting and claiming", .prepare = make,
-         .warm = warm, .victim = sem_victim_two,
+         .warm = warm_robust, .victim = sem_victim_two,
          .asleep = sem_disappoint_and_serve, .others = sem_use),
     CASE("robust sem, acquire 2, waiting and claiming; then tried",
-         .prepare = make, .warm = warm, .victim = sem_victim_two,
+         .prepare = make, .warm = warm_robust, .victim = sem_victim_two,
          .asleep = sem_disappoint_and_serve, .others = sem_try),
     CASE("robust sem, acquire 2, waiting and claiming; another one sleeps",
-         .prepare = make, .warm = warm, .armed = sem_one_sleeps,
+         .prepare = make, .warm = warm_robust, .armed = sem_one_sleeps,
          .victim = sem_victim_two, .asleep = sem_disappoint_and_serve,
          .others = sem_join, .leftovers = true),
 };
@@ -906,7 +871,7 @@ static const struct sweep_case two[] = {
     {.name = "robust mutex, two victims",
      .size = sizeof(struct scene),
      .prepare = make,
-     .warm = warm,
+     .warm = warm_robust,
      .victim = mutex_victim,
      .second = mutex_use,
      .others = mutex_unlock_and_use,
@@ -914,7 +879,7 @@ static const struct sweep_case two[] = {
     {.name = "robust rwlock, a writer and a reader",
      .size = sizeof(struct scene),
      .prepare = make,
-     .warm = warm,
+     .warm = warm_robust,
      .victim = write_victim,
      .second = read_use,
      .others = rwlock_use,
@@ -922,7 +887,7 @@ static const struct sweep_case two[] = {
     {.name = "robust rwlock, a reader and a writer",
      .size = sizeof(struct scene),
      .prepare = make,
-     .warm = warm,
+     .warm = warm_robust,
      .victim = read_victim,
      .second = write_use,
      .others = rwlock_use,
@@ -930,7 +895,7 @@ static const struct sweep_case two[] = {
     {.name = "robust rwlock, a writer and another",
      .size = sizeof(struct scene),
      .prepare = make,
-     .warm = warm,
+     .warm = warm_robust,
      .victim = write_victim,
      .second = write_use,
      .others = rwlock_use,
@@ -938,7 +903,7 @@ static const struct sweep_case two[] = {
     {.name = "robust cond, a waiter and a notifier; another one waits",
      .size = sizeof(struct scene),
      .prepare = make,
-     .warm = warm,
+     .warm = warm_robust,
      .armed = cond_one_waits,
      .victim = cond_victim_waits,
      .second = cond_heir_notifies,
@@ -948,7 +913,7 @@ static const struct sweep_case two[] = {
     {.name = "robust cond, a notifier and another; one waits",
      .size = sizeof(struct scene),
      .prepare = make,
-     .warm = warm,
+     .warm = warm_robust,
      .armed = cond_one_waits,
      .victim = cond_victim_notifies,
      .second = cond_heir_notifies,
@@ -958,7 +923,7 @@ static const struct sweep_case two[] = {
     {.name = "robust once, a runner and another",
      .size = sizeof(struct scene),
      .prepare = make,
-     .warm = warm,
+     .warm = warm_robust,
      .victim = once_victim,
      .second = once_victim,
      .others = once_run_and_again,
@@ -991,7 +956,7 @@ static const struct sweep_case stopped_writer = {
     .name = "robust rwlock, write",
     .size = sizeof(struct scene),
     .prepare = make,
-    .warm = warm,
+    .warm = warm_robust,
     .victim = write_victim,
     .others = rwlock_try_only,
 };
