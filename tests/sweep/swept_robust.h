@@ -9,6 +9,8 @@
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
 
+#include "futex/realm.h"
+#include "futex/robust.h"
 #include "participants.h"
 #include "swept.h"
 
