@@ -104,7 +104,7 @@ static PAWL_COLD uint32_t await_lock(pawl_future *f)
          * queue lock: it sees the unlock, or the unlock sees QUEUED. */
         if ((seen & QUEUED) != 0 ||
             pawl_cas_relaxed(&f->word_, &seen, seen | QUEUED))
-            pawl_futex_wait(&f->word_, seen | QUEUED, PAWL_FOREVER,
+            pawl_futex_doze(&f->word_, seen | QUEUED, PAWL_FOREVER,
                             pawl_future_is_shared(f), LOCK_CHANNEL);
         seen = word_of(f);
     }
@@ -412,7 +412,7 @@ static PAWL_COLD int wait_slow(pawl_future *f, pawl_deadline until)
             err = pawl_help(helper, &(struct pawl_watch){&f->word_, as, false},
                             until);
         else
-            err = pawl_futex_wait(&f->word_, as, until,
+            err = pawl_futex_doze(&f->word_, as, until,
                                   pawl_future_is_shared(f), END_CHANNEL);
     }
     if (helper != NULL)
