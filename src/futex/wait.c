@@ -142,6 +142,7 @@ struct bed {
     bool rung;     /* local objects ring the bell */
     bool polled;   /* some shared ones cannot wake us */
     bool mortal;   /* who would wake us may die first: look now and then */
+    bool dozes;    /* other processes would wake us: the same */
 };
 
 /* Where the bell is heard by those who poll. */
@@ -163,6 +164,7 @@ static void choose_bed(struct bed *b, const struct set *s)
     b->doorbell = -1;
     b->polled = false;
     b->mortal = false;
+    b->dozes = false;
     if (s->polls)
         take_doorbell(b);
     /* For one, any kernel will do; of nothing, the bell will tell. */
@@ -229,6 +231,7 @@ static bool leave_marks(struct bed *b, const struct set *s)
         if (!b->rung || w.shared)
             add_watch(b, s, w);
         b->mortal = b->mortal || item->how_->wakers_die;
+        b->dozes = b->dozes || w.shared;
         if (w.shared && item->how_->watch_holder != NULL)
             holder = item->how_->watch_holder(item->object_, &w);
         if (holder < 0)
@@ -255,16 +258,16 @@ static int sleep_in_poll(struct bed *b, pawl_deadline until)
 /* As pawl_futex_wait. */
 static int sleep_in(struct bed *b, struct set *s, pawl_deadline until)
 {
-    pawl_deadline end = until;
+    pawl_deadline look_at = b->dozes ? pawl_after_ms(PAWL_DOZE_MS) : until;
+    pawl_deadline end;
     int err;
 
     if (b->polled) {
-        pawl_deadline look_at = pawl_after_ns(s->pause);
-
-        end = look_at < until ? look_at : until;
+        look_at = pawl_after_ns(s->pause);
         if (s->pause < PAUSE_MOST_NS)
             s->pause *= 2;
     }
+    end = look_at < until ? look_at : until;
     if (s->polls)
         err = sleep_in_poll(b, end);
     else if (b->mortal)

@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * future_sweep.c - F-08, R-09: futures between processes, with a process killed, stopped, or stopped and let go on, at every
+ * future_sweep.c - F-08, R-09: futures between processes, and waits for several objects
+ * at once, with a process killed, stopped, or stopped and let go on, at every
  * instruction: nobody waits for it but in the functions that block, and who does
  * sleeps no longer than until the outcome is known.
  */
+#include <pawl/event.h>
 #include <pawl/future.h>
+#include <pawl/latch.h>
+#include <pawl/sem.h>
+#include <pawl/wait.h>
 
-#include "swept.h"
+#include "swept_robust.h"
 
 struct scene {
     pawl_future future;
+    pawl_event event;
+    pawl_latch latch;
+    pawl_sem sem;
+    pawl_mutex mutex;
     volatile bool returned;
 };
 
@@ -234,4 +243,198 @@ TEST(future.survives_sweeps)
     TEST_TIMEOUT(300);
     spin_for("0");
     SWEEP_TABLE(futures);
+}
+
+/* ---- waits for several ------------------------------------------------------------------ */
+
+static void set_make(void *object)
+{
+    struct scene *s = object;
+
+    future_make_running(object);
+    CHECK_OK(pawl_event_init(&s->event, PAWL_SHARED));
+    CHECK_OK(pawl_latch_init(&s->latch, 2, PAWL_SHARED));
+    CHECK_OK(pawl_sem_init(&s->sem, 0, PAWL_SHARED));
+    CHECK_OK(pawl_mutex_init(&s->mutex, PAWL_SHARED));
+}
+
+enum { ALL = 4 };
+
+static void set_of(struct scene *s, pawl_wait_item *items)
+{
+    items[0] = PAWL_WAIT_SEM(&s->sem);
+    items[1] = PAWL_WAIT_EVENT(&s->event);
+    items[2] = PAWL_WAIT_LATCH(&s->latch);
+    items[3] = PAWL_WAIT_FUTURE(&s->future);
+}
+
+/* For one that comes, and then for all. */
+static void set_wait(void *object)
+{
+    struct scene *s = object;
+    pawl_wait_item items[ALL + 1];
+
+    set_of(s, items);
+    CHECK_OK(pawl_wait_any_until(items, ALL, soon(), NULL));
+    pawl_event_set(&s->event);
+    items[ALL] = PAWL_WAIT_MUTEX(&s->mutex);
+    CHECK_OK(pawl_wait_all_until(items + 1, ALL, soon()));
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+    s->returned = true;
+}
+
+/* One after the other, as often as the victim sleeps. */
+static void set_serve(void *object)
+{
+    struct scene *s = object;
+
+    if (pawl_latch_try_wait(&s->latch) != 0 && pawl_event_is_set(&s->event))
+        CHECK_OK(pawl_latch_count_down(&s->latch, 2));
+    pawl_event_set(&s->event);
+    set_it(object);
+}
+
+static void set_use(void *object)
+{
+    struct scene *s = object;
+    int err;
+
+    for (int i = 0; i < 2; i++) {
+        pawl_event_set(&s->event);
+        pawl_event_clear(&s->event);
+        CHECK_OK(pawl_sem_release(&s->sem));
+        err = pawl_sem_try_acquire(&s->sem);
+        CHECK(err == 0 || err == -EAGAIN);
+    }
+    future_look(s);
+    set_it(object);
+    while (pawl_latch_count(&s->latch) > 0)
+        CHECK_OK(pawl_latch_count_down(&s->latch, 1));
+    pawl_event_set(&s->event);
+}
+
+/* Another one waits for the same, and gets it. */
+static void set_use_and_wait(void *object)
+{
+    struct scene *s = object;
+    pawl_wait_item items[ALL];
+
+    set_use(object);
+    CHECK_OK(pawl_sem_release_n(&s->sem, 4));
+    set_of(s, items);
+    CHECK_OK(pawl_wait_any_until(items, ALL, soon(), NULL));
+    CHECK_OK(pawl_wait_all_until(items + 1, ALL - 1, soon()));
+    CHECK_OK(pawl_sem_acquire_until(&s->sem, soon()));
+}
+
+static void set_has_returned(void *object)
+{
+    struct scene *s = object;
+
+    CHECK(s->returned);
+}
+
+static void set_warm(void *object)
+{
+    static struct scene other;
+
+    warm_robust(object);
+    set_make(&other);
+    set_use(&other);
+    set_wait(&other);
+}
+
+static const struct swept sets[] = {
+    {{.name = "wait for any, and for all",
+      .size = sizeof(struct scene),
+      .prepare = set_make,
+      .warm = set_warm,
+      .victim = set_wait,
+      .asleep = set_serve,
+      .others = set_use_and_wait,
+      .after = set_has_returned},
+     KILLED | THAWED,
+     NULL},
+};
+
+static void set_victim_sets(void *object)
+{
+    struct scene *s = object;
+
+    pawl_event_set(&s->event);
+}
+
+static void set_victim_releases(void *object)
+{
+    struct scene *s = object;
+
+    CHECK_OK(pawl_sem_release(&s->sem));
+}
+
+static void set_wait_for_one(void *object)
+{
+    struct scene *s = object;
+    pawl_wait_item items[ALL];
+
+    set_of(s, items);
+    CHECK_OK(pawl_wait_any_until(items, ALL, soon(), NULL));
+}
+
+static void set_one_waits(void *object)
+{
+    sleeper_start(set_wait_for_one, object);
+}
+
+/* What is there wakes it, or it looks by itself. */
+static void set_join(void *object)
+{
+    struct scene *s = object;
+
+    if (pawl_sem_value(&s->sem) == 0 && !pawl_future_is_done(&s->future) &&
+        !pawl_event_is_set(&s->event))
+        pawl_event_set(&s->event);
+    sleeper_join();
+}
+
+#define WAITED(text, what)                                                     \
+    {                                                                          \
+        {.name = text,                                                         \
+         .size = sizeof(struct scene),                                         \
+         .prepare = set_make,                                                  \
+         .warm = set_warm,                                                     \
+         .armed = set_one_waits,                                               \
+         .victim = what,                                                       \
+         .others = set_join,                                                   \
+         .leftovers = true},                                                   \
+            KILLED, NULL                                                       \
+    }
+
+static const struct swept waited[] = {
+    WAITED("future set, one waits in a set", future_set),
+    WAITED("event set, one waits in a set", set_victim_sets),
+    WAITED("sem release, one waits in a set", set_victim_releases),
+};
+
+TEST(wait.survives_the_death_of_a_waker)
+{
+    TEST_TIMEOUT(300);
+    spin_for("0");
+    SWEEP_TABLE(waited);
+}
+
+TEST(wait.survives_sweeps)
+{
+    TEST_TIMEOUT(300);
+    spin_for("0");
+    SWEEP_TABLE(sets);
+}
+
+TEST(wait.in_a_region_survives_sweeps)
+{
+    struct sweep_case c = sets[0].c;
+
+    c.name = "wait for any, and for all, in a region";
+    c.leftovers = true;
+    put_all_in_a_region();
+    sweep(&c, SWEEP_KILL);
 }
