@@ -1404,14 +1404,14 @@ static bool repair(const pawl_ring *r, record *c)
  * an orphan. */
 typedef void (*settle_fn)(pawl_ring *r, record *c);
 
-static int recover(pawl_ring *r, pawl_ring_death_fn is_dead, void *context,
-                   settle_fn settle)
+/* Look once at all records.  How many were recovered; and *left, how many not. */
+static int recover_some(pawl_ring *r, pawl_ring_death_fn is_dead, void *context,
+                        settle_fn settle, int *left)
 {
     uint64_t me = pawl_ring_identity();
     int recovered = 0;
 
-    if (me == 0)
-        return -EINVAL;
+    *left = 0;
     for (uint32_t i = 0; i < r->records; i++) {
         record *c = record_at(r, i);
         /* relaxed: decides nothing; the claim does. */
@@ -1430,8 +1430,26 @@ static int recover(pawl_ring *r, pawl_ring_death_fn is_dead, void *context,
         } else {
             /* release: pairs with the claim above.  As it was found. */
             pawl_store64_release(&c->owner, owner);
+            ++*left;
         }
     }
+    return recovered;
+}
+
+static int recover(pawl_ring *r, pawl_ring_death_fn is_dead, void *context,
+                   settle_fn settle)
+{
+    int recovered = 0;
+    int left;
+    int n;
+
+    if (pawl_ring_identity() == 0)
+        return -EINVAL;
+    /* The block that one of the dead had taken tells of another, once it is known. */
+    do {
+        n = recover_some(r, is_dead, context, settle, &left);
+        recovered += n;
+    } while (n > 0 && left > 0);
     return recovered;
 }
 

@@ -893,6 +893,29 @@ TEST(ring.recover_leaves_open_what_it_cannot_know)
     free(r);
 }
 
+/* Two of the dead: one was about to swap its block 1 for 0, which the other had got
+ * for its block 2.  What is in the hand of the first is known only when it is known of
+ * the second. */
+TEST(ring.recover_uses_what_it_has_found)
+{
+    pawl_ring *r = ring_make(PAWL_RING_SWAP, 1, 16, 2);
+    struct pawl_ring_record *c = (void *)((char *)r + r->records_at);
+    uint64_t *slot = (void *)(r + 1);
+    uint64_t dead = 7;
+
+    CHECK_OK(pawl_ring_identify(10));
+    c[0].owner.v_ = 7;
+    c[0].hand.v_ = UINT64_C(0) << 32 | 1;
+    c[1].owner.v_ = 7;
+    c[1].hand.v_ = UINT64_C(0) << 32 | 2;
+    *slot = (*slot & ~(r->full - 1)) | UINT64_C(2) << 1;
+    CHECK_EQ(pawl_ring_recover(r, is_number, &dead), 2);
+    CHECK_EQ((uint32_t)c[0].hand.v_, 1);
+    CHECK_EQ((uint32_t)c[1].hand.v_, 0);
+    blocks_are_whole(r);
+    free(r);
+}
+
 /* Who recovers may die at it. */
 TEST(ring.recover_after_a_dead_recoverer)
 {
