@@ -14,7 +14,7 @@
 #include "rings.h"
 #include "sweep.h"
 
-enum { BYTES = 8192, VICTIM = 7, OTHERS = 8, MOST = 8 };
+enum { BYTES = 8192, VICTIM = 7, OTHERS = 8, HEIR = 9, DEAD = 10 };
 
 /* What is being swept: set before the fork of those who need it. */
 static struct {
@@ -28,6 +28,8 @@ static struct {
     bool closes;
     bool runs;      /* what is inside was put at once, from the first slot on */
     uint64_t begun; /* and so many of it were taken */
+    bool two;       /* victims */
+    bool has_dead;  /* there is one who kept a block */
     enum sweep_mode mode;
 } plan;
 
@@ -38,6 +40,7 @@ struct scene {
     uint64_t missing; /* popped by the victim, or in its hand */
     uint64_t foreign; /* the victim's elements that were popped */
     int64_t result;   /* the victim's, if it ended */
+    bool has_victim; /* the next one is its heir */
     bool ended;
     bool closed;
 };
@@ -82,7 +85,8 @@ static int get_next(struct scene *s, pawl_ring *r)
         CHECK(element[1] == element[0] + 1 && element[2] == element[0] + 2);
     if (element[0] >= FOREIGN) {
         CHECK(plan.pushes);
-        CHECK_EQ(element[0], FOREIGN + s->foreign++);
+        CHECK(plan.two || element[0] == FOREIGN + s->foreign);
+        s->foreign++;
         CHECK(s->foreign <= plan.most);
         return 0;
     }
@@ -121,15 +125,24 @@ static void fill(struct scene *s, pawl_ring *r, uint64_t n)
         CHECK_OK(put_next(s, r));
 }
 
+/* One who keeps a block, and has it in a loan, when it ends. */
+static void keep_and_end(void *object)
+{
+    pawl_ring_loan loan;
+
+    CHECK_OK(pawl_ring_identify(DEAD));
+    CHECK_OK(pawl_ring_reserve(ring_of(object), &loan));
+}
+
 static void prepare(void *object)
 {
     struct scene *s = object;
     pawl_ring *r;
 
-    CHECK(pawl_ring_bytes_as(plan.format, plan.capacity, size_of(), 2) <=
+    CHECK(pawl_ring_bytes_as(plan.format, plan.capacity, size_of(), 3) <=
           BYTES);
     CHECK_OK(pawl_ring_init_as(plan.format, &r, s->memory, BYTES, plan.capacity,
-                               size_of(), 2, 0));
+                               size_of(), 3, 0));
     CHECK_OK(pawl_ring_identify(OTHERS));
     if (!plan.runs)
         fill(s, r, 1); /* not at the very beginning */
@@ -137,12 +150,20 @@ static void prepare(void *object)
     fill(s, r, plan.fill);
     for (uint64_t i = 0; i < plan.begun; i++)
         CHECK_OK(get_next(s, r));
+    if (plan.has_dead)
+        test_join(test_thread(keep_and_end, s));
 }
 
 static bool is_victim(uint64_t id, void *context)
 {
     (void)context;
-    return id == VICTIM;
+    return id != OTHERS;
+}
+
+static bool is_dead(uint64_t id, void *context)
+{
+    (void)context;
+    return id == DEAD;
 }
 
 /* Every block is in one place, and nobody but the others keeps one. */
@@ -188,7 +209,8 @@ static void others(void *object)
         get_all(s, r);
     }
     if (plan.mode == SWEEP_KILL) {
-        CHECK(pawl_ring_recover(r, is_victim, NULL) <= 1);
+        CHECK(pawl_ring_recover(r, is_victim, NULL) <=
+              1 + plan.two + plan.has_dead);
         check_blocks(r);
         fill(s, r, plan.capacity);
         get_all(s, r);
@@ -220,6 +242,7 @@ static void after(void *object)
 
 static void warm(void *object)
 {
+    struct scene *s = object;
     pawl_ring *r = ring_of(object);
     pawl_ring_loan loan;
     volatile size_t size = size_of();
@@ -227,7 +250,8 @@ static void warm(void *object)
     unsigned char to[24];
 
     memcpy(to, from, size); /* the linker shall have found it by then */
-    CHECK_OK(pawl_ring_identify(VICTIM));
+    CHECK_OK(pawl_ring_identify(s->has_victim ? HEIR : VICTIM));
+    s->has_victim = true;
     if (plan.keeps) {
         CHECK_OK(pawl_ring_reserve(r, &loan));
         CHECK_OK(pawl_ring_cancel(r, &loan));
@@ -320,6 +344,20 @@ static void victim_borrow(void *object)
     if (err == 0)
         CHECK_OK(pawl_ring_give_back(r, &loan));
     ends_one(s, err);
+}
+
+static void victim_leaves(void *object)
+{
+    struct scene *s = object;
+
+    ends_one(s, pawl_ring_leave((pawl_ring *)s->memory));
+}
+
+static void victim_recovers(void *object)
+{
+    struct scene *s = object;
+
+    ends_one(s, pawl_ring_recover((pawl_ring *)s->memory, is_dead, NULL));
 }
 
 /* ---- sweeps -------------------------------------------------------------- */
@@ -446,6 +484,79 @@ TEST(ring.borrow_stopped_anywhere)
     plan.most = 1;
     plan.pops = true;
     some("borrow", victim_borrow);
+}
+
+/* Q-23: the block that a thread kept is its own, or is back, when it gives it back, and
+ * when another gives back that of a dead one. */
+TEST(ring.leave_and_recover_stopped_anywhere)
+{
+    TEST_TIMEOUT(400);
+    plan.format = PAWL_RING_SWAP;
+    plan.capacity = 2;
+    plan.keeps = true;
+    plan.fill = 1;
+    all_modes("leave", victim_leaves);
+    plan.has_dead = true;
+    all_modes("recover", victim_recovers);
+}
+
+/* Two of them, at any two instructions: the second begins where the first stopped. */
+static void sweep_two(const char *name, sweep_fn first, sweep_fn second)
+{
+    static const enum sweep_mode modes[] = {SWEEP_KILL, SWEEP_FREEZE};
+
+    for (int m = 0; m < 2; m++) {
+        char text[100];
+        const struct sweep_case c = {
+            .name = text,
+            .size = sizeof(struct scene),
+            .prepare = prepare,
+            .warm = warm,
+            .victim = first,
+            .second = second,
+            .others = others,
+            .budget = 12000,
+        };
+
+        plan.mode = modes[m];
+        snprintf(text, sizeof text, "ring, %s, %s, %d inside, two victims", name,
+                 plan.format == PAWL_RING_VALUE ? "value" : "swap",
+                 (int)plan.fill);
+        sweep(&c, plan.mode);
+    }
+}
+
+static void sweep_pairs(uint64_t fill)
+{
+    plan.fill = fill;
+    plan.pushes = true;
+    plan.pops = true;
+    plan.most = 1;
+    sweep_two("push and pop", victim_push, victim_pop);
+    sweep_two("pop and push", victim_pop, victim_push);
+    plan.most = 2;
+    plan.pops = false;
+    sweep_two("push and push", victim_push, victim_push);
+    plan.pops = true;
+    plan.pushes = false;
+    sweep_two("pop and pop", victim_pop, victim_pop);
+}
+
+TEST(ring.two_stopped_anywhere)
+{
+    static const enum pawl_ring_format formats[] = {PAWL_RING_VALUE,
+                                                    PAWL_RING_SWAP};
+
+    TEST_TIMEOUT(400);
+    plan.two = true;
+    plan.keeps = true;
+    plan.capacity = 2;
+    for (int f = 0; f < 2; f++) {
+        plan.format = formats[f];
+        sweep_pairs(1);
+        for (uint64_t inside = 0; sweep_is_long() && inside <= 2; inside += 2)
+            sweep_pairs(inside);
+    }
 }
 
 /* What is inside is a run, or what is left of one; one group, and one with a
