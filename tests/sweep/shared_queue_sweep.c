@@ -34,7 +34,7 @@ struct scene {
     volatile bool returned;
 };
 
-enum what { PUT, GET, DONE, GET_ORPHAN, RECOVER, CLOSE, WATCH };
+enum what { PUT, GET, DONE, GET_ORPHAN, RECOVER, CLOSE, WATCH, FORMS, CLOSE_NOW };
 
 /* What is swept: set before the fork of those who need it. */
 static struct {
@@ -150,6 +150,38 @@ static void warm(void *object)
     }
 }
 
+/* The other forms of put and get, and what looks, one after the other; at the end the
+ * queue is as it was. */
+static void go_through_forms(void)
+{
+    pawl_shared_task task;
+    uint64_t n = 4;
+
+    CHECK_OK(pawl_shared_queue_put(q, &n, sizeof n));
+    CHECK_EQ(pawl_shared_queue_get(q, &n, sizeof n), sizeof n);
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_OK(pawl_shared_queue_put_until(q, &n, sizeof n, soon()));
+    CHECK_EQ(pawl_shared_queue_get_until(q, &n, sizeof n, soon()), sizeof n);
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    if (plan.kind == PAWL_SHARED_DEQUE) {
+        CHECK_OK(pawl_shared_queue_put_front(q, &n, sizeof n));
+        CHECK_EQ(pawl_shared_queue_get_back(q, &n, sizeof n), sizeof n);
+        CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+        CHECK_OK(pawl_shared_queue_try_put_front(q, &n, sizeof n));
+        CHECK_EQ(pawl_shared_queue_try_get_back(q, &n, sizeof n), sizeof n);
+    } else {
+        CHECK_OK(pawl_shared_queue_try_put(q, &n, sizeof n));
+        CHECK_EQ(pawl_shared_queue_get_task(q, &n, sizeof n, &task), sizeof n);
+    }
+    CHECK(pawl_shared_queue_unfinished(q) > 0);
+    (void)pawl_shared_queue_size(q);
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_ERR(pawl_shared_queue_try_join(q), plan.fill > 0 ? -EAGAIN : 0);
+    CHECK(!pawl_shared_queue_is_shutdown(q));
+    if (plan.fill == 0)
+        CHECK_OK(pawl_shared_queue_join(q));
+}
+
 static void victim(void *object)
 {
     struct scene *s = object;
@@ -171,6 +203,12 @@ static void victim(void *object)
         break;
     case CLOSE:
         s->answer = pawl_shared_queue_shutdown(q);
+        break;
+    case CLOSE_NOW:
+        s->answer = pawl_shared_queue_shutdown_now(q);
+        break;
+    case FORMS:
+        go_through_forms();
         break;
     case WATCH:
         s->answer = watch();
@@ -208,6 +246,8 @@ static uint64_t in_hand(void)
     case RECOVER:
         return plan.fill == 0 ? 0 : newest ? plan.fill : 1;
     case CLOSE:
+    case CLOSE_NOW:
+    case FORMS:
     case WATCH:
         break;
     }
@@ -342,6 +382,32 @@ static void after_two_kills(void *object)
     check_capacity();
 }
 
+/* Whatever it was in the middle of, what is inside comes to an end, and all room and all
+ * hands are back. */
+static void after_forms(void *object)
+{
+    hold(object);
+    while (get() != 0)
+        ;
+    check_capacity();
+}
+
+/* It is shut down, or as it was. */
+static void after_the_end(void *object)
+{
+    struct scene *s = object;
+    uint64_t n = 0;
+
+    hold(object);
+    while (get() != 0)
+        n++;
+    CHECK(n <= (s->returned ? 0 : plan.fill));
+    if (pawl_shared_queue_is_shutdown(q))
+        CHECK_ERR(pawl_shared_queue_try_put(q, &n, sizeof n), -ESHUTDOWN);
+    else
+        check_capacity();
+}
+
 /* The victim is stopped, and holds one record at most: the others put and get what
  * they like. */
 static void beside_a_frozen_one(void *object)
@@ -399,6 +465,8 @@ static void run(const char *name, enum sweep_mode mode)
         .second = plan.heir,
         .others = plan.watched         ? end_the_watch
                   : plan.heir != NULL  ? after_two_kills
+                  : plan.what == FORMS ? after_forms
+                  : plan.what == CLOSE_NOW ? after_the_end
                   : mode == SWEEP_KILL ? after_a_kill
                                        : beside_a_frozen_one,
         .leftovers = true,
@@ -430,6 +498,8 @@ static void sweep_kind(enum pawl_shared_queue_kind kind, const char *name)
         {RECOVER, PAWL_TASKS_AGAIN, 2, "recover"},
         {RECOVER, PAWL_TASKS_GONE, 2, "recover, gone"},
         {CLOSE, PAWL_TASKS_NONE, 2, "shutdown"},
+        {CLOSE_NOW, PAWL_TASKS_AGAIN, 2, "shutdown_now"},
+        {FORMS, PAWL_TASKS_AGAIN, 0, "other forms"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -441,7 +511,8 @@ static void sweep_kind(enum pawl_shared_queue_kind kind, const char *name)
         plan.fill = cases[i].fill;
         snprintf(full, sizeof full, "%s %s", name, cases[i].name);
         run(full, SWEEP_KILL);
-        if (kind == PAWL_SHARED_FIFO && plan.what != RECOVER)
+        if (kind == PAWL_SHARED_FIFO && plan.what < FORMS &&
+            plan.what != RECOVER)
             run(full, SWEEP_FREEZE);
     }
 }
