@@ -21,6 +21,7 @@
 #include "sweep.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
@@ -722,6 +723,28 @@ static void bad_point(struct sweeping *s, enum outcome o, const long *k,
                               : "wrong");
 }
 
+/* ---- what is swept ------------------------------------------------------ */
+
+static bool only_lists(void)
+{
+    return getenv("PAWL_SWEEP_LIST") != NULL;
+}
+
+/* Tell which of the library's functions a victim enters: what is swept. */
+static void list_route(const struct sweeping *s, const struct route *r)
+{
+    for (long k = 1; k <= r->length; k++) {
+        const struct mark *m = &r->at[k];
+        Dl_info at;
+
+        if (m->nth == 1 && m->pc != 0 && dladdr((void *)m->pc, &at) != 0 &&
+            at.dli_sname != NULL && at.dli_saddr == (void *)m->pc &&
+            strncmp(at.dli_sname, "pawl_", 5) == 0)
+            test_note("swept: %s; %s; %s", at.dli_sname, mode_name(s->mode),
+                      s->c->name);
+    }
+}
+
 /* ---- sweeping ----------------------------------------------------------- */
 
 /* All that follows once the victims stand where they should. */
@@ -1019,7 +1042,12 @@ struct sweep_report sweep_run(const struct sweep_case *c, enum sweep_mode mode)
     stay_on_one_cpu();
     others_begin(&s);
     CHECK(find_route(&s, false, 0));
-    if (c->second == NULL)
+    if (only_lists() && c->second != NULL)
+        CHECK(find_route(&s, true, 0));
+    if (only_lists())
+        for (int i = 0; i < 2; i++)
+            list_route(&s, &s.routes[i]);
+    else if (c->second == NULL)
         sweep_one(&s, &random);
     else
         sweep_two(&s, &random);
@@ -1028,6 +1056,8 @@ struct sweep_report sweep_run(const struct sweep_case *c, enum sweep_mode mode)
     munmap(s.object, c->size);
     for (int i = 0; i < 2; i++)
         free(s.routes[i].at);
+    if (only_lists())
+        return s.report;
     test_note("%s, %s: %ld of %ld points in %.2f s, %ld stuck, %ld wrong",
               c->name, mode_name(mode), s.report.points, s.report.all,
               (double)(now_ms() - began) / 1000, s.report.stuck,
@@ -1039,6 +1069,8 @@ void sweep(const struct sweep_case *c, enum sweep_mode mode)
 {
     struct sweep_report r = sweep_run(c, mode);
 
+    if (only_lists())
+        return;
     CHECK(r.points > 1);
     if (r.stuck + r.wrong > 0)
         test_fail(__FILE__, __LINE__, "%s, %s: %ld of %ld points are bad:%s",
@@ -1056,6 +1088,8 @@ void sweep_known_gap(const struct sweep_case *c, enum sweep_mode mode,
     if (c->budget == 0)
         some.budget = SWEEP_BUDGET / 2;
     r = sweep_run(&some, mode);
+    if (only_lists())
+        return;
     if (r.stuck + r.wrong == 0)
         test_fail(__FILE__, __LINE__, "%s, %s: no bad point, the gap is closed",
                   c->name, mode_name(mode));

@@ -47,6 +47,9 @@
  * What a victim does before it begins, `warm`, is not swept: its first use of a
  * lock allocates its ids, say.
  *
+ * PAWL_SWEEP_LIST=1: nothing is stopped; each victim goes the whole way once, and the
+ * functions of the library that it enters are told, as tools/check-sweeps wants it.
+ *
  * A sweep runs in the main thread of a test.  It is skipped where ptrace is
  * refused.  Spinning makes operations long: set PAWL_SPIN to some nanoseconds,
  * or 0, first.
