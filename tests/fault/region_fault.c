@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * region_fault.c - regions, what lies in them, and connections, when the process or the
+ * system has no memory left: each request is refused once, and all from there on.  What
+ * fails says so, leaves nothing behind, and goes another time (H-11, D-14, N-02).
+ *
+ * This program has its own malloc, calloc, realloc, mmap, memfd_create, ftruncate and
+ * fallocate, which refuse what they are told to refuse.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <pawl/error.h>
+#include <pawl/list.h>
+#include <pawl/memory.h>
+#include <pawl/pipe.h>
+#include <pawl/region.h>
+#include <pawl/shared_queue.h>
+
+#include "test.h"
+
+static atomic_long asked;
+static atomic_long refuse_from = -1;
+static atomic_long refuse_to = -1;
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
+    !defined(__SANITIZE_THREAD__)
+#    define CAN_REFUSE 1
+
+static bool is_refused(int err)
+{
+    long n = atomic_fetch_add(&asked, 1);
+
+    if (n < atomic_load(&refuse_from) || n >= atomic_load(&refuse_to))
+        return false;
+    errno = err;
+    return true;
+}
+
+/* glibc's own. */
+void *__libc_malloc(size_t size);           // NOLINT
+void *__libc_calloc(size_t n, size_t size); // NOLINT
+void *__libc_realloc(void *p, size_t size); // NOLINT
+
+void *malloc(size_t size)
+{
+    return is_refused(ENOMEM) ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return is_refused(ENOMEM) ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+    return is_refused(ENOMEM) ? NULL : __libc_realloc(p, size);
+}
+
+void *mmap(void *at, size_t size, int protection, int flags, int fd,
+           off_t offset)
+{
+    if (is_refused(ENOMEM))
+        return MAP_FAILED;
+    return (void *)syscall(SYS_mmap, at, size, protection, flags, fd, offset);
+}
+
+int memfd_create(const char *name, unsigned flags)
+{
+    return is_refused(EMFILE) ? -1
+                              : (int)syscall(SYS_memfd_create, name, flags);
+}
+
+/* The disk, or what is memory of files, is full. */
+int ftruncate(int fd, off_t bytes)
+{
+    return is_refused(ENOSPC) ? -1 : (int)syscall(SYS_ftruncate, fd, bytes);
+}
+
+int fallocate(int fd, int mode, off_t from, off_t bytes)
+{
+    return is_refused(ENOSPC)
+               ? -1
+               : (int)syscall(SYS_fallocate, fd, mode, from, bytes);
+}
+
+#else
+#    define CAN_REFUSE 0
+#endif
+
+enum { LONG = 20000, CAPACITY = 4 };
+
+struct run {
+    long from, to;
+    atomic_long asked;
+    bool named; /* the region */
+    char name[64];
+};
+
+/* Whether it was done.  `refusing`: only then may it not be. */
+static bool done(int64_t err, bool refusing)
+{
+    CHECK(err >= 0 || (refusing && (err == -ENOMEM || err == -ENOSPC ||
+                                    err == -EMFILE)));
+    return err >= 0;
+}
+
+static void use_queue(pawl_region *r, bool refusing)
+{
+    const pawl_shared_queue_options o = {.name = "queue",
+                                         .capacity = CAPACITY,
+                                         .record_size = 8,
+                                         .kind = PAWL_SHARED_LIFO};
+    pawl_shared_queue *q = NULL;
+    uint64_t n = 7;
+
+    if (!done(pawl_shared_queue_create(&q, r, &o), refusing))
+        return;
+    if (done(pawl_shared_queue_try_put(q, &n, sizeof n), refusing)) {
+        n = 0;
+        if (done(pawl_shared_queue_try_get(q, &n, sizeof n), refusing))
+            CHECK_EQ(n, 7);
+    }
+    pawl_shared_queue_free(q);
+    if (done(pawl_shared_queue_open(&q, r, &o), refusing))
+        pawl_shared_queue_free(q);
+    (void)done(pawl_shared_queue_remove(r, "queue"), refusing);
+}
+
+static void use_region(struct run *run, bool refusing)
+{
+    const pawl_region_options o = {.name = run->named ? run->name : NULL,
+                                   .heap = 65536,
+                                   .buffer = 4096,
+                                   .participants = 4,
+                                   .names = 4};
+    pawl_region *r = NULL;
+    pawl_region *again = NULL;
+    pawl_offset block;
+    pawl_list *l;
+    const pawl_item item = {.kind = PAWL_ITEM_INTEGER, .integer = 3};
+
+    if (!done(pawl_region_create(&r, &o), refusing)) {
+        CHECK(r == NULL);
+        return;
+    }
+    if (done(pawl_region_attach_fd(&again, pawl_region_fd(r)), refusing))
+        pawl_region_free(again);
+    if (done(pawl_region_join(r), refusing)) {
+        if (done(pawl_memory_alloc(r, 1000, 0, 0, &block), refusing))
+            CHECK_OK(pawl_memory_free(r, block));
+        use_queue(r, refusing);
+    }
+    CHECK_OK(pawl_list_init(&l, pawl_region_buffer(r, NULL), 4096, 1, NULL));
+    (void)done(pawl_list_set(r, l, 0, &item), refusing);
+    if (run->named)
+        CHECK_OK(pawl_region_unlink(run->name));
+    pawl_region_free(r);
+}
+
+/* A short message, and one that comes in pieces, which the receiver keeps. */
+static void use_pipe(bool refusing)
+{
+    static char bytes[LONG];
+    static char buffer[LONG];
+    pawl_pipe *ends[2] = {NULL, NULL};
+    pawl_pipe *copy = NULL;
+    size_t n;
+    int err;
+
+    if (!done(pawl_pipe_create(ends, &(pawl_pipe_options){.capacity = 32768}),
+              refusing))
+        return;
+    if (done(pawl_pipe_dup(&copy, ends[0]), refusing))
+        pawl_pipe_free(copy);
+    if (done(pawl_pipe_send(ends[0], "short", 5), refusing)) {
+        err = pawl_pipe_recv(ends[1], buffer, sizeof buffer, &n);
+        if (done(err, refusing))
+            CHECK(n == 5 && memcmp(buffer, "short", 5) == 0);
+        else if (done(pawl_pipe_try_poll(ends[1]), refusing))
+            (void)done(pawl_pipe_recv(ends[1], buffer, sizeof buffer, &n),
+                       refusing);
+    }
+    memset(bytes, 'x', sizeof bytes);
+    if (done(pawl_pipe_try_send(ends[1], bytes, sizeof bytes), refusing) &&
+        done(pawl_pipe_recv(ends[0], buffer, sizeof buffer, &n), refusing))
+        CHECK(n == sizeof bytes && memcmp(buffer, bytes, n) == 0);
+    pawl_pipe_free(ends[0]);
+    pawl_pipe_free(ends[1]);
+}
+
+static int open_files(void)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* Refused, and then not any more: nothing is left, and all works. */
+static void use_all(void *arg)
+{
+    struct run *r = arg;
+    int files = open_files();
+
+    atomic_store(&asked, 0);
+    atomic_store(&refuse_from, r->from);
+    atomic_store(&refuse_to, r->to);
+    use_region(r, true);
+    use_pipe(true);
+    atomic_store(&r->asked, atomic_load(&asked));
+    atomic_store(&refuse_to, 0);
+    CHECK_EQ(open_files(), files);
+    if (r->named)
+        CHECK_ERR(pawl_region_unlink(r->name), -ENOENT);
+    use_region(r, false);
+    use_pipe(false);
+    CHECK_EQ(open_files(), files);
+}
+
+static long use_in_child(struct run *r, long from, long to)
+{
+    r->from = from;
+    r->to = to;
+    test_wait_child(test_spawn_child(use_all, r));
+    return atomic_load(&r->asked);
+}
+
+static void refuse_each(bool named)
+{
+    struct run *r = test_shared_alloc(sizeof *r);
+    long n;
+
+    if (!CAN_REFUSE)
+        TEST_SKIP("the sanitizer has its own malloc");
+    r->named = named;
+    snprintf(r->name, sizeof r->name, "pawl-fault-%d", (int)getpid());
+    (void)pawl_region_unlink(r->name);
+    n = use_in_child(r, -1, -1);
+    test_note("%ld requests", n);
+    CHECK(n > 8); /* else nothing is tested here */
+    for (long i = 0; i < n; i++) {
+        use_in_child(r, i, i + 1);
+        use_in_child(r, i, 1000000);
+    }
+}
+
+/* */
+TEST(region_fault.any_request_may_fail)
+{
+    refuse_each(false);
+}
+
+TEST(region_fault.any_request_may_fail_beside_a_name)
+{
+    refuse_each(true);
+}
