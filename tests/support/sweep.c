@@ -976,15 +976,20 @@ static long stride_of_first(struct sweeping *s)
     return stride;
 }
 
+/* Of pairs a long run takes all, if there are no more than this. */
+enum { PAIRS_MAX = 50000 };
+
 static void sweep_two(struct sweeping *s, uint64_t *random)
 {
     const struct route *r1 = &s->routes[0];
     const struct route *r2 = &s->routes[1];
+    bool all;
     long stride;
     long k1;
 
     CHECK(find_route(s, true, 0));
-    stride = stride_of_first(s);
+    all = sweep_is_long() && (r1->length + 1) * (r2->length + 1) <= PAIRS_MAX;
+    stride = all ? 1 : stride_of_first(s);
     if (stride > r1->length / SWEEP_FIRST_MIN + 1)
         stride = r1->length / SWEEP_FIRST_MIN + 1;
     s->ready = now_ms();
@@ -998,7 +1003,7 @@ static void sweep_two(struct sweeping *s, uint64_t *random)
                 continue;
             break;
         }
-        second = cost_of_all(s, r2) / (budget + 1) + 1;
+        second = all ? 1 : cost_of_all(s, r2) / (budget + 1) + 1;
         k2 = test_rand_below(random, (uint32_t)second);
         while (point(s, k1, k2) || k2 < r2->length)
             k2 += second;

@@ -40,8 +40,8 @@
  *
  * If the cost exceeds the budget, fewer points are swept, evenly spread from a
  * random one on; and fewer still if they take too long, because others sleep or the
- * machine is busy.  In long runs all are; of pairs those that 20 times the budget
- * allows for.  PAWL_SWEEP_PART=i/n: in a long run only the points i, i + n, ..., so
+ * machine is busy.  In long runs all are; of pairs all, up to 50,000, and of more those
+ * that 20 times the budget allows for.  PAWL_SWEEP_PART=i/n: in a long run only the points i, i + n, ..., so
  * that n processes share the work, which often is to sleep.
  *
  * What a victim does before it begins, `warm`, is not swept: its first use of a

@@ -810,7 +810,23 @@ static void ec_use_and_join(void *object)
             ALL_WAYS, NULL                                                     \
     }
 
+/* By the victim, or by itself after a while. */
+static void ec_join(void *object)
+{
+    (void)object;
+    sleeper_join();
+}
+
 static const struct swept eventcounts[] = {
+    {{.name = "eventcount notify, one sleeps, and nobody else notifies",
+      .size = sizeof(struct scene),
+      .prepare = ec_sleeper,
+      .warm = take_ids,
+      .victim = ec_notify,
+      .others = ec_join,
+      .leftovers = true},
+     KILLED,
+     NULL},
     EC("eventcount prepare and cancel", .prepare = ec_prepare,
        .victim = ec_cancel, .others = ec_use, .after = ec_use),
     EC("eventcount wait", .prepare = ec_prepare, .victim = ec_wait,
