@@ -107,8 +107,8 @@ struct run {
 /* Whether it was done.  `refusing`: only then may it not be. */
 static bool done(int64_t err, bool refusing)
 {
-    CHECK(err >= 0 || (refusing && (err == -ENOMEM || err == -ENOSPC ||
-                                    err == -EMFILE)));
+    CHECK(err >= 0 ||
+          (refusing && (err == -ENOMEM || err == -ENOSPC || err == -EMFILE)));
     return err >= 0;
 }
 

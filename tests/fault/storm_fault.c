@@ -86,13 +86,12 @@ TEST(storm.processes_and_connections_do_not_notice)
         pawl_pipe *ends[2];
         int code;
 
-        CHECK_OK(pawl_pipe_create(
-            ends, &(pawl_pipe_options){.capacity = 4096}));
+        CHECK_OK(
+            pawl_pipe_create(ends, &(pawl_pipe_options){.capacity = 4096}));
         CHECK_OK(pawl_process_create(
             &p, echo, ends[1],
-            &(pawl_process_options){.method = PAWL_START_FORK,
-                                    .pipes = &ends[1],
-                                    .n_pipes = 1}));
+            &(pawl_process_options){
+                .method = PAWL_START_FORK, .pipes = &ends[1], .n_pipes = 1}));
         CHECK_OK(pawl_process_start(p));
         for (size_t bytes = 1; bytes <= LONG; bytes *= 10)
             send_and_receive(ends[0], bytes);
@@ -173,8 +172,8 @@ TEST(storm.process_pool_does_not_notice)
         in[i] = i;
     storm_begins();
     CHECK_OK(pawl_procpool_create(
-        &pool, &(pawl_procpool_options){.workers = 2,
-                                        .method = PAWL_START_FORK}));
+        &pool,
+        &(pawl_procpool_options){.workers = 2, .method = PAWL_START_FORK}));
     for (int round = 0; round < rounds; round++) {
         memset(out, 0, sizeof out);
         CHECK_OK(pawl_procpool_map(pool, add_one, in, sizeof *in, out,

@@ -98,7 +98,8 @@ static void get_all(struct scene *s)
     while ((n = get_next(s)) != 0) {
         if (n >= FOREIGN)
             continue;
-        CHECK(last == 0 || (plan.kind == PAWL_QUEUE_LIFO ? n < last : n > last));
+        CHECK(last == 0 ||
+              (plan.kind == PAWL_QUEUE_LIFO ? n < last : n > last));
         last = n;
     }
     CHECK_EQ(pawl_queue_size(queue_of(s)), 0);
@@ -457,11 +458,10 @@ static void sweep_with_sleepers(enum pawl_queue_kind kind)
                                          .armed = one_joins,
                                          .victim = victim_is_done,
                                          .others = all_done_and_join});
-    run_with_sleeper("queue join",
-                     (struct sweep_case){.warm = warm,
-                                         .victim = victim_joins,
-                                         .asleep = all_done,
-                                         .others = all_done});
+    run_with_sleeper("queue join", (struct sweep_case){.warm = warm,
+                                                       .victim = victim_joins,
+                                                       .asleep = all_done,
+                                                       .others = all_done});
 }
 
 TEST(queue.fifo_stopped_anywhere_while_one_sleeps)
@@ -588,10 +588,10 @@ static void deque_prepare(void *object)
 {
     pawl_deque *made;
 
-    CHECK_OK(pawl_deque_init(
-        &made, object, BYTES,
-        &(pawl_deque_options){
-            .capacity = 4, .element_size = 8, .flags = PAWL_SHARED}));
+    CHECK_OK(pawl_deque_init(&made, object, BYTES,
+                             &(pawl_deque_options){.capacity = 4,
+                                                   .element_size = 8,
+                                                   .flags = PAWL_SHARED}));
     for (uint64_t n = 1; n <= 2; n++)
         CHECK_OK(pawl_deque_try_push_back(made, &n));
 }
@@ -763,8 +763,7 @@ static void ec_wait(void *object)
 {
     struct scene *s = object;
 
-    CHECK_OK(
-        pawl_eventcount_wait(&s->ec, pawl_eventcount_prepare(&s->ec)));
+    CHECK_OK(pawl_eventcount_wait(&s->ec, pawl_eventcount_prepare(&s->ec)));
 }
 
 static void ec_cancel(void *object)

@@ -40,7 +40,7 @@ struct scene {
     uint64_t missing; /* popped by the victim, or in its hand */
     uint64_t foreign; /* the victim's elements that were popped */
     int64_t result;   /* the victim's, if it ended */
-    bool has_victim; /* the next one is its heir */
+    bool has_victim;  /* the next one is its heir */
     bool ended;
     bool closed;
 };
@@ -519,8 +519,8 @@ static void sweep_two(const char *name, sweep_fn first, sweep_fn second)
         };
 
         plan.mode = modes[m];
-        snprintf(text, sizeof text, "ring, %s, %s, %d inside, two victims", name,
-                 plan.format == PAWL_RING_VALUE ? "value" : "swap",
+        snprintf(text, sizeof text, "ring, %s, %s, %d inside, two victims",
+                 name, plan.format == PAWL_RING_VALUE ? "value" : "swap",
                  (int)plan.fill);
         sweep(&c, plan.mode);
     }

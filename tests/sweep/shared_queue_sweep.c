@@ -34,7 +34,17 @@ struct scene {
     volatile bool returned;
 };
 
-enum what { PUT, GET, DONE, GET_ORPHAN, RECOVER, CLOSE, WATCH, FORMS, CLOSE_NOW };
+enum what {
+    PUT,
+    GET,
+    DONE,
+    GET_ORPHAN,
+    RECOVER,
+    CLOSE,
+    WATCH,
+    FORMS,
+    CLOSE_NOW
+};
 
 /* What is swept: set before the fork of those who need it. */
 static struct {
@@ -463,12 +473,12 @@ static void run(const char *name, enum sweep_mode mode)
         .victim = victim,
         .armed = plan.watched ? begin_to_watch : NULL,
         .second = plan.heir,
-        .others = plan.watched         ? end_the_watch
-                  : plan.heir != NULL  ? after_two_kills
-                  : plan.what == FORMS ? after_forms
+        .others = plan.watched             ? end_the_watch
+                  : plan.heir != NULL      ? after_two_kills
+                  : plan.what == FORMS     ? after_forms
                   : plan.what == CLOSE_NOW ? after_the_end
-                  : mode == SWEEP_KILL ? after_a_kill
-                                       : beside_a_frozen_one,
+                  : mode == SWEEP_KILL     ? after_a_kill
+                                           : beside_a_frozen_one,
         .leftovers = true,
         .budget = 15000,
     };

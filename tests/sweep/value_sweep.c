@@ -114,10 +114,9 @@ static void arrays_prepare(void *object)
     struct arrays *s = object;
     pawl_array *a;
 
-    CHECK_OK(pawl_array_init(&a, s->words, sizeof s->words, LENGTH, 8,
-                             PAWL_SHARED));
     CHECK_OK(
-        pawl_array_init(&a, s->text, sizeof s->text, 16, 1, PAWL_SHARED));
+        pawl_array_init(&a, s->words, sizeof s->words, LENGTH, 8, PAWL_SHARED));
+    CHECK_OK(pawl_array_init(&a, s->text, sizeof s->text, 16, 1, PAWL_SHARED));
 }
 
 static int change(void *element, void *context)
@@ -237,7 +236,8 @@ static void list_prepare(void *object)
     pawl_region *r = region_make(object, BYTES, &plan);
     pawl_list *l;
 
-    CHECK_OK(pawl_list_init(&l, pawl_region_buffer(r, NULL), PAGE, 2, capacity));
+    CHECK_OK(
+        pawl_list_init(&l, pawl_region_buffer(r, NULL), PAGE, 2, capacity));
     set(object, 0, "before");
     set(object, 1, "another");
 }
