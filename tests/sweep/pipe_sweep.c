@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <pawl/pipe.h>
+#include <pawl/wait.h>
+
 #include "participants.h"
 #include "process/pipe_lane.h"
 #include "sweep.h"
@@ -18,9 +21,8 @@
 enum { SLOTS = 4, RING = 256, SHORT = 20, FULL = 60, LONG = 150, MOST = 200 };
 
 struct scene {
-    _Alignas(128) unsigned char
-        table[sizeof(struct pawl_participants) +
-              SLOTS * sizeof(struct pawl_slot)];
+    _Alignas(128) unsigned char table[sizeof(struct pawl_participants) +
+                                      SLOTS * sizeof(struct pawl_slot)];
     struct pawl_stream stream;
     unsigned char ring[RING];
     pawl_u32 uses;
@@ -500,4 +502,102 @@ TEST(pipe.two_receivers_killed_anywhere)
     plan.receives = true;
     plan.heir = heir_receives;
     sweep_it("receive and receive, two victims", SWEEP_KILL);
+}
+
+/* ---- by the public calls ---------------------------------------------------------------- */
+
+/* A connection that all have inherited: it goes on from point to point. */
+static pawl_pipe *ends[2];
+
+/* Messages that are there, whole; what was cut is reported once. */
+static void drain(void)
+{
+    unsigned char bytes[MOST];
+    size_t n;
+    int cuts = 0;
+    int err;
+
+    while ((err = pawl_pipe_try_recv(ends[1], bytes, sizeof bytes, &n)) == 0 ||
+           err == -ECONNRESET) {
+        if (err == 0)
+            CHECK_EQ(number_of(bytes, n), n);
+        else
+            cuts++;
+    }
+    CHECK_ERR(err, -EAGAIN);
+    CHECK(cuts <= 1);
+}
+
+static void calls_prepare(void *object)
+{
+    (void)object;
+    drain();
+}
+
+/* Messages of n bytes n. */
+static void calls_send(unsigned char n, bool tries)
+{
+    unsigned char bytes[MOST];
+
+    memset(bytes, n, sizeof bytes);
+    CHECK_OK(tries ? pawl_pipe_try_send(ends[0], bytes, n)
+                   : pawl_pipe_send_until(ends[0], bytes, n, soon()));
+}
+
+static void calls_victim(void *object)
+{
+    unsigned char bytes[MOST];
+    pawl_wait_item item = pawl_pipe_wait_item(ends[1]);
+    pawl_pipe *copy;
+    size_t n;
+
+    (void)object;
+    calls_send(SHORT, false);
+    CHECK_OK(pawl_pipe_try_poll(ends[1]));
+    CHECK_OK(pawl_wait_any_until(&item, 1, soon(), NULL));
+    CHECK_OK(pawl_pipe_try_size(ends[1], &n));
+    CHECK_OK(pawl_pipe_recv(ends[1], bytes, sizeof bytes, &n));
+    CHECK_EQ(n, SHORT);
+    calls_send(FULL, true);
+    CHECK_OK(pawl_pipe_poll(ends[1]));
+    CHECK_OK(pawl_pipe_dup(&copy, ends[1]));
+    CHECK_OK(pawl_pipe_try_recv(copy, bytes, sizeof bytes, &n));
+    CHECK_EQ(n, FULL);
+    CHECK_OK(pawl_pipe_close(copy));
+    pawl_pipe_free(copy);
+}
+
+/* Nothing is torn of what was sent, and what is sent now is received. */
+static void calls_use(void *object)
+{
+    unsigned char bytes[MOST];
+    size_t n;
+
+    (void)object;
+    drain();
+    for (unsigned char i = 1; i < MOST; i += 50) {
+        calls_send(i, false);
+        CHECK_OK(
+            pawl_pipe_recv_until(ends[1], bytes, sizeof bytes, &n, soon()));
+        CHECK(n == i && number_of(bytes, n) == i);
+    }
+    CHECK_ERR(pawl_pipe_try_recv(ends[1], bytes, sizeof bytes, &n), -EAGAIN);
+}
+
+TEST(pipe.calls_killed_anywhere)
+{
+    static const struct sweep_case c = {.name = "connection, all calls",
+                                        .size = 1,
+                                        .prepare = calls_prepare,
+                                        .warm = calls_victim,
+                                        .victim = calls_victim,
+                                        .others = calls_use,
+                                        .leftovers = true};
+
+    TEST_TIMEOUT(300);
+    spin_for("0");
+    CHECK_OK(pawl_pipe_create(ends, NULL));
+    sweep(&c, SWEEP_KILL);
+    pawl_pipe_free(ends[0]);
+    pawl_pipe_free(ends[1]);
 }
