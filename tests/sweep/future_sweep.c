@@ -208,6 +208,9 @@ static void nothing(void *object)
 static const char still_locked[] =
     "a process that dies while it sets or cancels a future keeps it locked";
 
+/* A bad point takes 300 ms. */
+enum { GAP_BUDGET = 1000 };
+
 static const struct swept futures[] = {
     FUTURE("future begin", KILLED | FROZEN, NULL, .prepare = future_make,
            .victim = future_begin, .others = future_use_begun),
@@ -216,19 +219,19 @@ static const struct swept futures[] = {
            .others = future_only_look, .after = future_use_running),
     FUTURE("future request_stop; set by others", KILLED, still_locked,
            .prepare = future_make_running, .victim = future_ask_to_stop,
-           .others = future_use_running),
+           .others = future_use_running, .budget = GAP_BUDGET),
     FUTURE("future cancel", ALL_WAYS, NULL, .prepare = future_make,
            .victim = future_cancel, .others = future_only_look,
            .after = future_is_cancelled),
     FUTURE("future cancel; used by others", KILLED, still_locked,
            .prepare = future_make, .victim = future_cancel,
-           .others = future_use_cancelled),
+           .others = future_use_cancelled, .budget = GAP_BUDGET),
     FUTURE("future set", ALL_WAYS, NULL, .prepare = future_make_running,
            .victim = future_set, .others = future_only_look,
            .after = future_is_set),
     FUTURE("future set; set by others", KILLED, still_locked,
            .prepare = future_make_running, .victim = future_set,
-           .others = future_look_and_be_set),
+           .others = future_look_and_be_set, .budget = GAP_BUDGET),
     FUTURE("future set, one waits", KILLED, NULL,
            .prepare = future_make_running, .armed = one_waits,
            .victim = future_set, .others = future_join_if_set,
