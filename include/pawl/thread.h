@@ -102,12 +102,12 @@ typedef struct pawl_thread {
     pawl_u32 state_; /* see thread.c */
     int status_;     /* before state_ says ENDED */
     uint32_t flags_; /* constant after start */
-    uint32_t fork_;  /* forks before start */
+    pawl_u32 fork_;  /* forks before start */
     pawl_thread_fn fn_;
     void *arg_;
     struct pawl_carrier
         *carrier_; /* what runs it; not followed after its end */
-    uint64_t serial_;
+    pawl_u64 serial_;
     pawl_u64 ident_;
     pawl_u32 tid_;
     uint32_t number_; /* N of the default name */
@@ -290,7 +290,8 @@ PAWL_API bool pawl_thread_is_alive(const pawl_thread *t);
 /* The identifier of a thread, as pthread_t: another thread may have it after the
  * end of this one.  0: not started. */
 PAWL_API uint64_t pawl_thread_ident(const pawl_thread *t);
-/* One that no other thread of this process ever has.  0: not started. */
+/* One that no other thread of this process ever has.  0: not started, or another
+ * thread is starting it. */
 PAWL_API uint64_t pawl_thread_serial(const pawl_thread *t);
 /* The kernel's.  Waits a moment if the thread has only just been started. */
 PAWL_API uint32_t pawl_thread_native_id(const pawl_thread *t);

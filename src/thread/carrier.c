@@ -203,7 +203,8 @@ static void show(struct pawl_carrier *c, pawl_thread *t)
         pawl_seqlock_store(&c->shown[PAWL_SHOWN_FLAGS], pawl_shown_flags(t));
         pawl_seqlock_store(&c->shown[PAWL_SHOWN_FUNCTION],
                            (uintptr_t)t->function_);
-        running = t->serial_ << 1 | ((t->flags_ & PAWL_T_DAEMON) != 0);
+        running = pawl_thread_serial_of(t) << 1 |
+                  ((t->flags_ & PAWL_T_DAEMON) != 0);
     }
     pawl_seqlock_store(&c->shown[PAWL_SHOWN_SERIAL], running >> 1);
     /* seq_cst: A of the drawing in exit.c. */
@@ -225,7 +226,7 @@ static const char *default_os_name(const pawl_thread *t)
 static void announce(struct pawl_carrier *c, pawl_thread *t)
 {
     /* relaxed: who asks for a stop finds it as it finds t->carrier_. */
-    pawl_store64_relaxed(&c->interrupt.stop, t->serial_ << 1);
+    pawl_store64_relaxed(&c->interrupt.stop, pawl_thread_serial_of(t) << 1);
     show(c, t);
 }
 
@@ -344,8 +345,8 @@ static void child_begins(void)
     pawl_store_relaxed(&c->tid, pawl_self_shared());
     if (c->thread == NULL)
         return;
-    c->thread->fork_ = pawl_fork_count_;
     /* relaxed: alone. */
+    pawl_store_relaxed(&c->thread->fork_, pawl_fork_count_);
     pawl_store_relaxed(&c->thread->tid_, pawl_self_shared());
 }
 
@@ -357,9 +358,9 @@ static void adopt(struct pawl_carrier *c, uint32_t flags)
     pawl_thread *t = &c->own;
 
     t->flags_ = flags;
-    t->fork_ = pawl_fork_count_;
-    t->serial_ = pawl_carrier_next_serial();
-    /* relaxed: nobody else knows it. */
+    /* relaxed: nobody else knows it, down to the third. */
+    pawl_store64_relaxed(&t->serial_, pawl_carrier_next_serial());
+    pawl_store_relaxed(&t->fork_, pawl_fork_count_);
     pawl_store_relaxed(&t->state_, PAWL_T_RUNNING);
     c->thread = t;
     announce(c, t);
@@ -816,7 +817,7 @@ static int go_fresh(struct pawl_carrier *c, pawl_thread *t,
                     struct pawl_gate *gate, uint64_t *ident)
 {
     bool is_joinable = c->is_special && (t->flags_ & PAWL_T_DAEMON) == 0;
-    uint64_t serial = t->serial_;
+    uint64_t serial = pawl_thread_serial_of(t);
     pthread_attr_t attr;
     pthread_t thread;
     int err;

@@ -174,7 +174,14 @@ static inline uint32_t pawl_thread_phase(const pawl_thread *t)
 /* Whether it was there when this process was forked off, and is not here. */
 static inline bool pawl_thread_stayed_behind(const pawl_thread *t)
 {
-    return t->fork_ != pawl_fork_count_;
+    /* relaxed: it is stored before the phase says RUNNING. */
+    return pawl_load_relaxed(&t->fork_) != pawl_fork_count_;
+}
+
+/* Of its start, or 0.  relaxed: a number. */
+static inline uint64_t pawl_thread_serial_of(const pawl_thread *t)
+{
+    return pawl_load64_relaxed(&t->serial_);
 }
 
 /* To write what guard_ guards. */

@@ -156,7 +156,8 @@ static struct started *recall(const pawl_thread *t)
 {
     for (int i = 0; i < STARTED; i++)
         /* Only of one that it has started: others may just be starting *t. */
-        if (started[i].t == t && started[i].serial == t->serial_)
+        if (started[i].t == t &&
+            started[i].serial == pawl_thread_serial_of(t))
             return &started[i];
     return NULL;
 }

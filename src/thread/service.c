@@ -46,9 +46,9 @@ int pawl_service_start(const char *name, void (*run)(void *arg), void *arg)
     c->own.function_ = name;
     c->own.carrier_ = c;
     c->own.flags_ = PAWL_T_DAEMON | PAWL_T_FOREIGN | PAWL_T_SERVICE;
-    c->own.serial_ = pawl_carrier_next_serial();
-    c->own.fork_ = pawl_fork_count_;
-    /* relaxed: nobody else knows it. */
+    /* relaxed: nobody else knows it, down to the next. */
+    pawl_store64_relaxed(&c->own.serial_, pawl_carrier_next_serial());
+    pawl_store_relaxed(&c->own.fork_, pawl_fork_count_);
     pawl_store_relaxed(&c->own.state_, PAWL_T_RUNNING);
 
     sigfillset(&all);

@@ -85,7 +85,7 @@ int pawl_thread_request_stop(pawl_thread *t)
         break;
     }
     if (c != NULL)
-        pawl_interrupt_raise(&c->interrupt, t->serial_ << 1);
+        pawl_interrupt_raise(&c->interrupt, pawl_thread_serial_of(t) << 1);
     pawl_registry_leave();
     return err;
 }

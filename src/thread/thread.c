@@ -156,7 +156,7 @@ static PAWL_COLD void withdraw(pawl_thread *t)
     pawl_thread_guard(t);
     t->carrier_ = NULL;
     pawl_thread_unguard(t);
-    t->serial_ = 0;
+    pawl_store64_relaxed(&t->serial_, 0); /* relaxed: a number */
     /* release: pairs with phase(). */
     if ((pawl_swap_release(&t->state_, PAWL_T_NEW) & PAWL_T_SLEEPERS) != 0)
         pawl_watchers_wake(&t->state_, false);
@@ -168,14 +168,20 @@ static PAWL_COLD void withdraw(pawl_thread *t)
 /* From NEW to RUNNING, and a carrier for it; nothing runs yet. */
 static int claim(pawl_thread *t, struct pawl_carrier **c)
 {
-    uint32_t seen = PAWL_T_NEW;
+    /* relaxed: a hint; the CAS decides. */
+    uint32_t seen = pawl_load_relaxed(&t->state_);
     int err;
 
+    /* Before it RUNS, so that nobody takes it for one that stayed behind; all who
+     * start it store the same.  relaxed: released by the CAS. */
+    if (seen == PAWL_T_NEW)
+        pawl_store_relaxed(&t->fork_, pawl_fork_count_);
     /* acq_rel: one starts it; pairs with phase(). */
-    if (!pawl_cas_acq_rel(&t->state_, &seen, PAWL_T_RUNNING))
+    if (seen != PAWL_T_NEW ||
+        !pawl_cas_acq_rel(&t->state_, &seen, PAWL_T_RUNNING))
         return phase_of(seen) == PAWL_T_CLOSED ? -EBADF : -EALREADY;
-    t->fork_ = pawl_fork_count_;
-    t->serial_ = pawl_carrier_next_serial();
+    /* relaxed: who looks before start returns may find none. */
+    pawl_store64_relaxed(&t->serial_, pawl_carrier_next_serial());
     err = t->fn_ != NULL ? pawl_carrier_for(t, c) : -EINVAL;
     if (err != 0)
         withdraw(t);
@@ -210,9 +216,10 @@ int pawl_thread_start_detached(pawl_thread_fn fn, void *arg,
     if (err != 0)
         return err;
     t.flags_ |= PAWL_T_DAEMON | PAWL_T_DETACHED;
-    t.fork_ = pawl_fork_count_;
-    t.serial_ = pawl_carrier_next_serial();
-    pawl_store_relaxed(&t.state_, PAWL_T_RUNNING); /* relaxed: just ours */
+    /* relaxed: just ours, down to the third. */
+    pawl_store64_relaxed(&t.serial_, pawl_carrier_next_serial());
+    pawl_store_relaxed(&t.fork_, pawl_fork_count_);
+    pawl_store_relaxed(&t.state_, PAWL_T_RUNNING);
     err = pawl_carrier_for(&t, &c);
     if (err != 0)
         return err;
@@ -301,10 +308,12 @@ static bool rename_carrier(struct pawl_carrier *c, const pawl_thread *t,
 
     while (!pawl_seqlock_try_begin(&c->showing))
         sched_yield(); /* a few instructions, unless preempted */
-    /* relaxed: guarded; as is the tid, which is 0 if it is not known yet. */
-    is_its = pawl_load64_relaxed(&c->shown[PAWL_SHOWN_SERIAL]) == t->serial_;
+    is_its = pawl_thread_serial_of(t) ==
+             /* relaxed: guarded. */
+             pawl_load64_relaxed(&c->shown[PAWL_SHOWN_SERIAL]);
     if (is_its)
         store_name(&c->shown[PAWL_SHOWN_NAME], name);
+    /* relaxed: as above; 0 if it is not known yet. */
     *tid = pawl_load_relaxed(&c->tid);
     pawl_seqlock_end(&c->showing);
     return is_its;
@@ -445,7 +454,9 @@ uint64_t pawl_thread_serial(const pawl_thread *t)
 {
     uint32_t now = phase(t);
 
-    return now == PAWL_T_RUNNING || now == PAWL_T_ENDED ? t->serial_ : 0;
+    if (now != PAWL_T_RUNNING && now != PAWL_T_ENDED)
+        return 0;
+    return pawl_thread_serial_of(t);
 }
 
 bool pawl_thread_is_daemon(const pawl_thread *t)

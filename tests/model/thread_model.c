@@ -10,6 +10,7 @@
 #include <pawl/thread.h>
 #include <pawl/wait.h>
 
+#include "futex/self.h"
 #include "machine.h"
 #include "thread/cache.h"
 #include "thread/exit.h"
@@ -189,12 +190,22 @@ static void setup_plain(void)
     pawl_thread_cache(0);
 }
 
+/* Of a process that has been forked off. */
+static void setup_in_a_child(void)
+{
+    setup_plain();
+    pawl_fork_count_ = 1;
+}
+
 static void check_one_was_refused(void)
 {
     CHECK(s.refused == 1 && s.runs[0] == 1);
 }
 
 MODEL(thread.started_by_two, .setup = setup_plain,
+      .threads = {start_if_first, start_if_first},
+      .check = check_one_was_refused)
+MODEL(thread.started_by_two_in_a_child, .setup = setup_in_a_child,
       .threads = {start_if_first, start_if_first},
       .check = check_one_was_refused)
 
