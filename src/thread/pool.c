@@ -214,9 +214,14 @@ int pawl_pool_try_drain(pawl_pool *pool)
 
 static int join_threads(pawl_pool *p, pawl_deadline until)
 {
-    uint32_t places = pawl_pool_places(p);
+    uint32_t places;
     int err = 0;
 
+    /* Who starts one holds `beds` until it runs: it may have shown its place only,
+     * so far.  No other is started, for the pool has ended. */
+    pawl_pool_lock(&p->beds);
+    places = pawl_pool_places(p);
+    pawl_mutex_unlock(&p->beds);
     for (uint32_t i = 0; i < places && err == 0; i++) {
         err =
             pawl_thread_join_until(&pawl_worker_at(p, i)->thread, until, NULL);
