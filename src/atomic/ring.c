@@ -1705,7 +1705,9 @@ int pawl_ring_init_as(enum pawl_ring_format format, pawl_ring **ring,
     err = pawl_check_place(memory, PAWL_RING_ALIGN, bytes, (int64_t)plan.bytes);
     if (err != 0)
         return err;
-    *r = plan;
+    pawl_store_relaxed(&r->magic, 0); /* relaxed: none yet */
+    memcpy(&r->layout, &plan.layout,
+           sizeof plan - offsetof(struct pawl_ring, layout));
     first = lap << r->shift << 1;
     /* relaxed: nobody else is here yet, down to the end. */
     pawl_store64_relaxed(&r->tail, first);
