@@ -52,7 +52,6 @@
 #define VIEW (MODEL_THREADS + LOCATIONS)
 #define HISTORY 16
 #define VIEWS (UINT32_C(1) << 24) /* words of what messages carry: a run's */
-#define CELLS 128                 /* plain data */
 #define SLOTS 512         /* of the tables of addresses: a power of two */
 #define STACK (256 << 10) /* only what is touched takes memory */
 #define REGIONS 96
@@ -91,15 +90,9 @@ struct location {
     uint8_t count;
     uint32_t strong; /* stamp of the newest seq_cst store */
     uint32_t used[MODEL_THREADS]; /* when each has accessed it last */
+    uint32_t stored[MODEL_THREADS]; /* ... and stored to it */
+    struct model_cell *cells[2]; /* of plain accesses, for each four bytes */
     struct message history[HISTORY];
-};
-
-/* Plain data: who wrote it last, and who has read it since. */
-struct cell {
-    const void *data;
-    uint8_t writer;
-    uint32_t written;
-    uint32_t read[MODEL_THREADS];
 };
 
 struct region {
@@ -153,8 +146,6 @@ static struct machine {
     uint32_t *carried; /* what messages carry: views, as long as they are */
     struct location locations[LOCATIONS];
     struct slot location_slots[SLOTS];
-    struct cell cells[CELLS];
-    struct slot cell_slots[SLOTS];
     struct region freed[REGIONS];
     struct region names[REGIONS];
     struct region guarded[REGIONS];
@@ -181,7 +172,6 @@ static struct machine {
     uint32_t width;    /* entries of a view in use */
     uint32_t widest;   /* ... in the run before */
     uint32_t carriers;
-    uint32_t cells_used;
     uint32_t freed_used;
     uint32_t names_used;
     uint32_t guarded_used;
@@ -523,6 +513,12 @@ static void become(uint32_t next)
     }
     M.current = next;
     model_self_ = &ME->self;
+    model_here = (struct model_here){
+        .clocks = ME->view.at,
+        .thread = next,
+        .stack = (uintptr_t)ME->stack - STACK,
+        .stack_size = STACK,
+    };
 }
 
 static void go_on_with(uint32_t next)
@@ -713,6 +709,23 @@ static void make_anew(struct location *l, model_value value)
         *seen_by(&M.threads[i], l) = stamp;
 }
 
+/* Plain accesses by others have come before, for the caller as well. */
+static void check_plain(const struct location *l, bool writes)
+{
+    for (uint32_t i = 0; i < l->size / 4u; i++) {
+        const struct model_cell *c = l->cells[i];
+
+        if (c->written != 0 || (writes && c->readers != 0))
+            model_check_cell(c, writes);
+    }
+}
+
+static void use(struct location *l)
+{
+    l->used[M.current] = ME->view.at[M.current];
+    check_plain(l, false);
+}
+
 static struct location *location_of(const void *word, uint32_t size)
 {
     struct slot *slot = slot_of(M.location_slots, word);
@@ -729,7 +742,7 @@ static struct location *location_of(const void *word, uint32_t size)
         value = read_memory(word, size);
         if (newest(l)->value != value)
             make_anew(l, value);
-        l->used[M.current] = ME->view.at[M.current];
+        use(l);
         return l;
     }
     if (M.width == VIEW)
@@ -742,7 +755,11 @@ static struct location *location_of(const void *word, uint32_t size)
     l->count = 1;
     l->strong = 0;
     memset(l->used, 0, sizeof l->used);
-    l->used[M.current] = ME->view.at[M.current];
+    memset(l->stored, 0, sizeof l->stored);
+    for (uint32_t i = 0; i < 2; i++)
+        l->cells[i] = model_cell_at((const char *)word + i * (size - 4),
+                                    M.width - 1 - MODEL_THREADS);
+    use(l);
     l->history[0] = (struct message){.value = read_memory(word, size)};
     return l;
 }
@@ -826,6 +843,8 @@ static void write_message(struct location *l, struct message *m,
 {
     uint32_t me = M.current;
 
+    check_plain(l, true);
+    l->stored[me] = ME->view.at[me];
     M.yielding = 0;
     m->value = value;
     m->carried = passed_on;
@@ -1107,62 +1126,38 @@ bool model_cas_pair(void *first, void *second, const model_value seen[2],
 
 /* -- Plain data ------------------------------------------------------------------------ */
 
-static struct cell *cell_of(const void *data)
+const char *model_name_of(const void *word)
 {
-    struct slot *slot = slot_of(M.cell_slots, data);
-
-    if (M.freed_used != 0)
-        check_freed(data);
-    if (slot->run != M.run) {
-        if (M.cells_used == CELLS)
-            model_fail("machine: too much plain data");
-        *slot = (struct slot){data, M.run, M.cells_used};
-        M.cells[M.cells_used++] = (struct cell){.data = data};
-    }
-    return &M.cells[slot->index];
+    return name_of(word);
 }
 
-/* What thread i did at its time `clock` happened before now. */
-static bool is_known(uint32_t i, uint32_t clock)
+void model_check_freed(const void *word)
 {
-    return i == M.current || ME->view.at[i] >= clock;
+    check_freed(word);
 }
 
-static void check_written(const struct cell *c, const char *what)
+/* Who has used the location so that a plain access of the caller, which need not
+ * know of that, would race with it; or MODEL_THREADS. */
+uint32_t model_user_unknown(uint32_t location, bool writes)
 {
-    if (c->written != 0 && !is_known(c->writer, c->written))
-        model_fail("data race on %s: T%u %s what T%u wrote", name_of(c->data),
-                   M.current, what, c->writer);
+    const struct location *l = &M.locations[location];
+    const uint32_t *when = writes ? l->used : l->stored;
+    uint32_t i = 0;
+
+    while (i < MODEL_THREADS && (i == M.current || when[i] <= ME->view.at[i]))
+        i++;
+    return i;
 }
 
-void model_read(const void *data)
+const char *model_code(const void *code, char *buffer, size_t size)
 {
-    struct cell *c;
+    extern const char __executable_start[];
 
-    if (!M.exploring)
-        return;
-    c = cell_of(data);
-    check_written(c, "reads");
-    c->read[M.current] = ME->view.at[M.current];
-    TRACE("reads %s", name_of(data));
-}
-
-void model_write(const void *data)
-{
-    struct cell *c;
-
-    if (!M.exploring)
-        return;
-    c = cell_of(data);
-    check_written(c, "writes");
-    for (uint32_t i = 0; i < M.count; i++) {
-        if (c->read[i] != 0 && !is_known(i, c->read[i]))
-            model_fail("data race on %s: T%u writes what T%u read",
-                       name_of(data), M.current, i);
-    }
-    c->writer = (uint8_t)M.current;
-    c->written = ME->view.at[M.current];
-    TRACE("writes %s", name_of(data));
+    if (code == NULL)
+        return "";
+    snprintf(buffer, size, " (code at %#tx)",
+             (const char *)code - __executable_start);
+    return buffer;
 }
 
 /* All accesses by others have come before, for the caller as well. */
@@ -1179,12 +1174,7 @@ void model_free(const void *p, size_t size)
 {
     if (M.freed_used == REGIONS)
         model_fail("machine: too much freed memory");
-    for (uint32_t i = 0; i < M.cells_used && M.exploring; i++) {
-        const char *data = M.cells[i].data;
-
-        if (data >= (const char *)p && data < (const char *)p + size)
-            model_write(data);
-    }
+    model_plain_free(p, size);
     for (uint32_t i = 0; i < M.width - MODEL_THREADS && M.exploring; i++) {
         const char *word = M.locations[i].word;
 
@@ -1965,7 +1955,7 @@ static void begin(const struct model_scenario *scenario)
     for (uint32_t i = 0; i < MODEL_THREADS; i++)
         clear_view(&M.threads[i].view);
     M.carriers = 1; /* 0 is none */
-    M.cells_used = M.freed_used = M.names_used = M.guarded_used = 0;
+    M.freed_used = M.names_used = M.guarded_used = 0;
     M.steps = 0;
     M.yielding = M.asleep = M.leaving = 0;
     M.fds_used = 0;
@@ -1976,6 +1966,7 @@ static void begin(const struct model_scenario *scenario)
     memset(M.seats, 0, sizeof M.seats);
     memset(M.paces, 0, sizeof M.paces);
     model_heap_restore();
+    model_plain_begin();
     model_sys_restore(scenario->waitv);
     M.keys = M.handlers = scenario->births ? 0 : 1;
     M.destructors[0] = M.of_self;
@@ -2011,6 +2002,7 @@ void model_run(const struct model_scenario *scenario,
     become(pick(true));
     model_switch(&M.main_stack_pointer, ME->stack_pointer);
     M.exploring = false;
+    model_here.clocks = NULL;
     outcome->steps = M.steps;
     if (outcome->failure[0] != '\0')
         return;

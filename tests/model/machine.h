@@ -60,6 +60,44 @@ extern bool model_strong;
 
 void model_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* -- plain.c ----------------------------------------------------------------- */
+
+/* What it knows of the running thread; without clocks memory is nobody's. */
+extern struct model_here {
+    const uint32_t *clocks; /* of all, as far as it knows */
+    uint32_t thread;
+    uintptr_t stack;
+    size_t stack_size;
+} model_here;
+
+/* Of some bytes: who wrote them last, and who has read them since.  Valid if its
+ * run is this one. */
+struct model_cell {
+    uintptr_t key;
+    uint32_t run;
+    uint8_t writer;
+    uint8_t readers;   /* bits */
+    uint16_t location; /* of atomic operations, + 1; or 0 */
+    bool has_bytes;    /* of a word: its bytes have cells too */
+    bool freed;
+    uint32_t written;
+    uint32_t read[MODEL_THREADS];
+};
+
+void model_plain_begin(void);
+void model_plain_free(const void *p, size_t size);
+/* Of the four bytes at a word of atomic operations. */
+struct model_cell *model_cell_at(const void *word, uint32_t location);
+void model_check_cell(const struct model_cell *c, bool writes);
+
+/* In machine.c. */
+uint32_t model_user_unknown(uint32_t location, bool writes);
+void model_check_freed(const void *word);
+const char *model_name_of(const void *word);
+const char *model_code(const void *code, char *buffer, size_t size);
+/* In heap.c: who has a block made, and when. */
+bool model_heap_owner(const void *p, uint32_t *thread, uint32_t *clock);
+
 /* -- self_model.c ------------------------------------------------------------ */
 
 void model_self_keep(void);
@@ -71,6 +109,10 @@ enum model_past {
 };
 
 void model_self_restore(enum model_past past);
+/* In a setup: all records but the last ones are those of threads that live. */
+void model_self_crowd(uint32_t free);
+/* The calling thread has no ids yet, whatever has its record. */
+void model_self_forget(void);
 bool model_self_is_idle(const void *word, uint32_t threads);
 const char *model_self_name(const void *word, char *buffer, size_t size);
 
