@@ -35,13 +35,17 @@
 #include "machine.h"
 
 #include <fnmatch.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #define TRAIL 65536
 #define OUTCOMES 64
 #define SOON 100000 /* schedules */
+#define HANGS 5     /* seconds without an end of a schedule */
 #define PCT_DEPTH_MAX 5
 
 /* In random runs: enough, and a loop that needs a fresh value ends. */
@@ -126,6 +130,31 @@ static double seconds_now(void)
 
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
     return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+/* A schedule takes milliseconds.  One that makes no steps, and so is not counted as
+ * endless by the machine, ends the program. */
+static const struct model_scenario *current;
+
+static void look_whether_it_hangs(int signal)
+{
+    static uint64_t runs;
+    static const char why[] = ": hangs\n";
+
+    (void)signal;
+    if (runs == all_runs && current != NULL &&
+        write(1, current->name, strlen(current->name)) > 0 &&
+        write(1, why, sizeof why - 1) > 0)
+        _exit(1);
+    runs = all_runs;
+}
+
+static void watch_for_hangs(void)
+{
+    struct itimerval every = {{.tv_sec = HANGS}, {.tv_sec = HANGS}};
+
+    signal(SIGVTALRM, look_whether_it_hangs);
+    setitimer(ITIMER_VIRTUAL, &every, NULL);
 }
 
 /* -- Choosing ------------------------------------------------------------------ */
@@ -385,6 +414,7 @@ static bool outcomes_are_right(const struct model_scenario *s, bool all)
 
 static void run_once(const struct model_scenario *s)
 {
+    current = s;
     X.length = 0;
     memset(X.used, 0, sizeof X.used);
     if (X.strategy == RANDOM)
@@ -708,6 +738,7 @@ int main(int argc, char **argv)
 
     if (options.seed == 0)
         options.seed = options.deeper ? (uint64_t)time(NULL) : 1;
+    watch_for_hangs();
     for (const struct model_scenario *s = first; s != NULL; s = s->next) {
         if (!is_selected(s, argv + 1, patterns))
             continue;
