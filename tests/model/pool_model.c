@@ -7,7 +7,10 @@
 #include <pawl/pool.h>
 #include <pawl/thread.h>
 
+#include "futex/sys.h"
+#include "futex/waitable.h"
 #include "machine.h"
+#include "thread/future_core.h"
 #include "thread/pool_core.h"
 
 enum { TASKS = 4, STATUS = 10, BROKEN = -5 };
@@ -22,6 +25,7 @@ static struct {
     int cancelled[TASKS];
     int depth;
     pawl_u32 is_ready;
+    pawl_u32 is_over;
     pawl_event e;
 } s;
 
@@ -826,6 +830,30 @@ MODEL(pool.loop, .setup = setup_started, .threads = {loop}, .check = check,
 MODEL(pool.loop_of_two, .setup = setup_two, .threads = {loop}, .check = check,
       .bounds = {1, 0, 0})
 
+/* Nobody begins after one has failed. */
+static int fail_at_1(size_t begin, size_t end, void *context)
+{
+    (void)context;
+    for (size_t i = begin; i < end; i++) {
+        MODEL_SET(s.made[i], 1);
+        if (i == 1)
+            return STATUS;
+    }
+    return 0;
+}
+
+static void loop_that_fails(void)
+{
+    int status = 0;
+
+    CHECK_OK(pawl_pool_for(s.p, 0, 3, 1, fail_at_1, NULL, &status));
+    CHECK(status == STATUS && MODEL_GET(s.made[1]) == 1);
+    end_pool();
+}
+
+MODEL(pool.loop_that_fails, .setup = setup_started,
+      .threads = {loop_that_fails}, .check = check, .bounds = {1, 1, 0})
+
 static int element(size_t index, void **value, void *context)
 {
     (void)context;
@@ -869,6 +897,27 @@ static void map_in_part(void)
 MODEL(pool.map_in_part, .setup = setup_started, .threads = {map_in_part},
       .check = check, .bounds = {1, 1, 0})
 
+/* ---- no thread to be had ------------------------------------------------------------------- */
+
+static void setup_refused(void)
+{
+    setup_one();
+    model_refuse_threads(0, 1);
+}
+
+static void create_in_vain(void)
+{
+    pawl_pool *p;
+
+    CHECK_ERR(pawl_pool_create(&p, &(pawl_pool_options){.max_workers = 1,
+                                                        .prestart = 1}),
+              -EAGAIN);
+    end_pool();
+}
+
+MODEL(pool.refused_its_first_worker, .setup = setup_refused,
+      .threads = {create_in_vain}, .check = check)
+
 /* ---- parked threads as workers ------------------------------------------------------------ */
 
 static void setup_cached(void)
@@ -894,3 +943,256 @@ static void end_and_begin_another(void)
 
 MODEL(pool.another_on_parked_threads, .setup = setup_cached,
       .threads = {end_and_begin_another}, .check = check, .bounds = {1, 0, 0})
+
+/* ---- workers by hand ------------------------------------------------------------ */
+
+/* Threads of the scenario that do a worker's work, from a state on that is made
+ * before: no thread has to begin, fall asleep or end first. */
+static struct pawl_worker hand[2];
+
+static void add_hand(int i)
+{
+    struct pawl_worker *w = &hand[i];
+
+    memset(w, 0, sizeof *w);
+    w->pool = s.p;
+    w->is_there = true;
+    s.p->worker[i].v_ = (uintptr_t)w;
+    s.p->places.v_ = (uint32_t)i + 1;
+    s.p->state.v_ += PAWL_POOL_WORKER;
+    s.p->has_worker.v_ = 1;
+    model_name(w, sizeof *w, i == 0 ? "hand 0" : "hand 1");
+}
+
+static void make_with_hands(int max_workers, int n, pawl_task_fn fn)
+{
+    make(&(pawl_pool_options){.max_workers = max_workers}, fn);
+    for (int i = 0; i < n; i++)
+        add_hand(i);
+}
+
+static void setup_hand(void)
+{
+    make_with_hands(1, 1, run);
+}
+
+static void setup_two_hands(void)
+{
+    make_with_hands(2, 2, run);
+}
+
+/* Run a task, or sleep until there is one, or all is over. */
+static void work_by_hand(int i)
+{
+    struct pawl_watch watch = {&s.is_over, 0, false};
+
+    pawl_help(&hand[i], &watch, PAWL_FOREVER);
+}
+
+static bool is_over(void)
+{
+    return pawl_load_acquire(&s.is_over) != 0;
+}
+
+static void say_it_is_over(void)
+{
+    pawl_store_release(&s.is_over, 1);
+    pawl_watchers_wake(&s.is_over, false);
+}
+
+static void hand_0_works(void)
+{
+    while (!is_over())
+        work_by_hand(0);
+}
+
+static void hand_1_works(void)
+{
+    while (!is_over())
+        work_by_hand(1);
+}
+
+/* Who goes to bed last tells it. */
+static void drain_and_end(void)
+{
+    CHECK_OK(pawl_pool_drain(s.p));
+    say_it_is_over();
+}
+
+MODEL(pool.drained_by_one_who_goes_to_bed, .setup = setup_hand,
+      .threads = {drain_and_end, hand_0_works}, .bounds = {2, 1, 0})
+
+/* ... or was told too early, as another one still had the token. */
+static void setup_hand_that_searches(void)
+{
+    setup_two_hands();
+    s.p->inbox.v_ = PAWL_POOL_SEARCHING;
+    hand[0].searches = true;
+}
+
+MODEL(pool.drained_by_the_last_of_two, .setup = setup_hand_that_searches,
+      .threads = {drain_and_end, hand_0_works, hand_1_works},
+      .bounds = {1, 1, 0})
+
+/* The token that keeps a joiner waiting is given up. */
+static void setup_closed_and_searched(void)
+{
+    setup_one();
+    s.p->inbox.v_ = PAWL_POOL_SEARCHING | PAWL_POOL_CLOSED;
+}
+
+static void call_off(void)
+{
+    pawl_pool_call_off(s.p);
+}
+
+MODEL(pool.joined_when_called_off, .setup = setup_closed_and_searched,
+      .threads = {end_pool, call_off}, .check = check)
+
+static void leave_one_and_end(void)
+{
+    leave_one();
+    say_it_is_over();
+}
+
+/* ... without the token. */
+MODEL(pool.submitted_to_one_who_goes_to_bed, .setup = setup_hand,
+      .threads = {leave_one_and_end, hand_0_works}, .bounds = {2, 1, 0})
+
+/* Two stand in line.  The first one needs the second. */
+static void setup_chain_in_line(void)
+{
+    make_with_hands(2, 2, wait_for_event);
+    submit(0);
+    submit(1);
+}
+
+static void run_both(int i, bool searches)
+{
+    while (!is_over()) {
+        if (searches && !hand[i].searches)
+            hand[i].searches = pawl_line_take_token(s.p);
+        work_by_hand(i);
+        if (s.runs[0] + s.runs[1] == 2)
+            say_it_is_over();
+    }
+}
+
+static void hand_0_runs_both(void)
+{
+    run_both(0, false);
+}
+
+static void hand_1_searches_and_runs_both(void)
+{
+    run_both(1, true);
+}
+
+MODEL(pool.passed_on_to_one_who_goes_to_bed, .setup = setup_chain_in_line,
+      .threads = {hand_0_runs_both, hand_1_searches_and_runs_both},
+      .bounds = {1, 1, 0})
+
+/* What is not cancelled stays in line, and is run. */
+static void setup_cancelled_in_line(void)
+{
+    setup_hand();
+    submit(0);
+    submit(1);
+    s.cancelled[1] = pawl_future_cancel(&s.t[1].future) == 0;
+}
+
+static void settle_1_and_await_0(void)
+{
+    CHECK_OK(pawl_task_settle(&s.t[1]));
+    model_free(&s.t[1], sizeof s.t[1]);
+    check_result(0);
+    say_it_is_over();
+}
+
+MODEL(pool.settled_before_one_who_goes_to_bed,
+      .setup = setup_cancelled_in_line,
+      .threads = {settle_1_and_await_0, hand_0_works}, .bounds = {2, 1, 0})
+
+/* Without a wait for the result before. */
+static void settle_0(void)
+{
+    CHECK_OK(pawl_task_settle(&s.t[0]));
+    model_free(&s.t[0], sizeof s.t[0]);
+}
+
+static void submit_and_settle_0(void)
+{
+    submit(0);
+    settle_0();
+    say_it_is_over();
+}
+
+MODEL(pool.settled_while_it_runs, .setup = setup_hand,
+      .threads = {submit_and_settle_0, hand_0_works}, .bounds = {2, 1, 0})
+
+static void setup_in_line(void)
+{
+    setup_hand();
+    submit(0);
+}
+
+static void reject_all(void)
+{
+    pawl_line_clear(s.p, BROKEN);
+}
+
+MODEL(pool.settled_while_it_is_rejected, .setup = setup_in_line,
+      .threads = {settle_0, reject_all})
+
+/* By two, while a worker has taken it. */
+static void setup_cancelled_and_taken(void)
+{
+    setup_in_line();
+    CHECK(pawl_line_take(&hand[0]) == &s.t[0]);
+    CHECK_OK(pawl_future_cancel(&s.t[0].future));
+}
+
+static void settle_only(void)
+{
+    CHECK_OK(pawl_task_settle(&s.t[0]));
+}
+
+static void run_0(void)
+{
+    pawl_pool_run(&hand[0], &s.t[0], false);
+}
+
+MODEL(pool.settled_by_two, .setup = setup_cancelled_and_taken,
+      .threads = {settle_only, settle_only, run_0}, .bounds = {2, 0, 0})
+
+/* The token was taken to wake one that has got up, or to start one, and there is
+ * nothing to do; what comes meanwhile wakes nobody. */
+static void setup_hand_of_two(void)
+{
+    make_with_hands(2, 1, run);
+}
+
+static void look_after(void)
+{
+    pawl_pool_look_after(s.p, 0);
+}
+
+MODEL(pool.submitted_while_one_wakes_in_vain, .setup = setup_hand_of_two,
+      .threads = {leave_one_and_end, look_after, hand_0_works},
+      .services = true, .bounds = {1, 0, 0})
+
+/* A worker is refused while one joins. */
+static void setup_closed_and_refused(void)
+{
+    setup_closed_and_searched();
+    model_refuse_threads(0, 1);
+}
+
+static void start_in_vain(void)
+{
+    CHECK_ERR(pawl_pool_start_worker(s.p, true), -EAGAIN);
+    pawl_pool_call_off(s.p);
+}
+
+MODEL(pool.joined_when_one_is_refused, .setup = setup_closed_and_refused,
+      .threads = {end_pool, start_in_vain}, .check = check)
