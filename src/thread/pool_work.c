@@ -492,7 +492,8 @@ static int start_thread(struct pawl_worker *w, uint32_t number)
     return err != 0 ? err : pawl_thread_start(&w->thread);
 }
 
-/* All of it under `beds`, so that a worker is counted only if it exists. */
+/* All of it under `beds`.  A worker is counted before it begins: what it does is
+ * done by one that is counted. */
 int pawl_pool_start_worker(pawl_pool *p, bool searches)
 {
     struct pawl_worker *w = NULL;
@@ -507,12 +508,19 @@ int pawl_pool_start_worker(pawl_pool *p, bool searches)
     }
     if (w != NULL) {
         w->searches = searches;
+        w->is_there = true;
+        /* relaxed: who knows of what it does knows of its beginning; who misses it
+         * tries to start one more. */
+        pawl_add_relaxed(&p->state, WORKER);
         err = start_thread(w, number);
     }
     if (err == 0) {
-        w->is_there = true;
-        pawl_add_seq(&p->state, WORKER); /* seq_cst: as in leave_bed; pairs */
         pawl_store_relaxed(&p->has_worker, 1); /* relaxed: it stays */
+    } else if (w != NULL) {
+        w->is_there = false;
+        /* seq_cst: pairs with is_deserted, as in retire; who has the token tells
+         * it (call_off), else a worker that is there. */
+        pawl_add_seq(&p->state, 0u - WORKER);
     }
     pawl_mutex_unlock(&p->beds);
     return err;

@@ -1196,3 +1196,28 @@ static void start_in_vain(void)
 
 MODEL(pool.joined_when_one_is_refused, .setup = setup_closed_and_refused,
       .threads = {end_pool, start_in_vain}, .check = check)
+
+/* A worker that is about to be started, beside one that has fallen asleep. */
+static void setup_hand_asleep_and_token_taken(void)
+{
+    make_with_hands(2, 1, run);
+    s.p->state.v_ += PAWL_POOL_SLEEPER;
+    s.p->inbox.v_ = PAWL_POOL_SEARCHING;
+    submit(0);
+}
+
+static void drain_0(void)
+{
+    CHECK_OK(pawl_pool_drain(s.p));
+    CHECK(MODEL_GET(s.made[0]) == 1);
+}
+
+static void start_worker(void)
+{
+    CHECK_OK(pawl_pool_start_worker(s.p, true));
+}
+
+MODEL(pool.drained_while_a_worker_comes,
+      .setup = setup_hand_asleep_and_token_taken,
+      .threads = {drain_0, start_worker}, .services = true,
+      .bounds = {2, 0, 0})
