@@ -326,6 +326,17 @@ static pawl_deadline idle_until(const pawl_pool *p)
     return ns > 0 ? pawl_after_ns(ns) : PAWL_FOREVER;
 }
 
+/* Whether something stands in line, or is just being moved there. */
+static bool has_work_anywhere(pawl_pool *p)
+{
+    bool any;
+
+    pawl_pool_lock(&p->gate);
+    any = pawl_line_has_work(p);
+    pawl_mutex_unlock(&p->gate);
+    return any;
+}
+
 /* Sleep until there is work.  False: the worker has retired.
  *
  * Who sees work and nobody who searches gets up as the one who does: a submit
@@ -342,7 +353,8 @@ static bool sleep_well(struct pawl_worker *w)
     while (pawl_load_acquire(&w->word) == ASLEEP) {
         bool closed = pawl_pool_is_closed(p);
 
-        if (pawl_line_has_work(p)) {
+        /* Who moves something could not wake the last one that has gone. */
+        if (closed ? has_work_anywhere(p) : pawl_line_has_work(p)) {
             w->searches = pawl_line_take_token(p);
             if (w->searches || closed)
                 break;
@@ -543,15 +555,12 @@ bool pawl_pool_is_deserted(const pawl_pool *p)
 
 bool pawl_pool_is_quiet(pawl_pool *p)
 {
-    bool quiet;
-    uint32_t state;
+    bool quiet = !has_work_anywhere(p) &&
+                 /* relaxed: has_work has just loaded it by seq_cst, which pairs
+                  * with go_to_bed and end_search. */
+                 (pawl_load64_relaxed(&p->inbox) & PAWL_POOL_SEARCHING) == 0;
+    uint32_t state = pawl_load_seq(&p->state); /* seq_cst: as above */
 
-    pawl_pool_lock(&p->gate); /* nothing is being moved */
-    quiet = !pawl_line_has_work(p) &&
-            /* seq_cst: pairs with go_to_bed. */
-            (pawl_load64_seq(&p->inbox) & PAWL_POOL_SEARCHING) == 0;
-    pawl_mutex_unlock(&p->gate);
-    state = pawl_load_seq(&p->state); /* seq_cst: as above */
     return quiet && (state & SLEEPERS) == workers_of(state) * SLEEPER;
 }
 

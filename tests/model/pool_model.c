@@ -1221,3 +1221,23 @@ MODEL(pool.drained_while_a_worker_comes,
       .setup = setup_hand_asleep_and_token_taken,
       .threads = {drain_0, start_worker}, .services = true,
       .bounds = {2, 0, 0})
+
+/* While what stands in line is looked through the worker goes. */
+static void setup_cancelled_in_line_at_the_end(void)
+{
+    setup_started();
+    submit(0);
+    submit(1);
+    s.cancelled[1] = pawl_future_cancel(&s.t[1].future) == 0;
+    CHECK_OK(pawl_pool_shutdown(s.p, false));
+}
+
+static void settle_and_join(void)
+{
+    CHECK_OK(pawl_task_settle(&s.t[1]));
+    check_result(0);
+    CHECK_OK(pawl_pool_join(s.p));
+}
+
+MODEL(pool.settled_at_the_end, .setup = setup_cancelled_in_line_at_the_end,
+      .threads = {settle_and_join}, .check = check, .bounds = {2, 0, 0})
