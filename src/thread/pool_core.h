@@ -178,8 +178,9 @@ static inline void pawl_line_left(pawl_pool *p)
         pawl_sem_release_n(&p->room, 1);
 }
 
-/* The token: take it; if the inbox is empty; give it up. */
+/* The token: take it; if tasks are accepted; if the inbox is empty; give it up. */
 bool pawl_line_take_token(pawl_pool *p);
+bool pawl_line_take_token_if_open(pawl_pool *p);
 bool pawl_line_take_token_if_empty(pawl_pool *p);
 void pawl_line_drop_token(pawl_pool *p);
 

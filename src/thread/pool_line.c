@@ -65,6 +65,11 @@ bool pawl_line_take_token(pawl_pool *p)
     return take_token(p, PAWL_POOL_SEARCHING);
 }
 
+bool pawl_line_take_token_if_open(pawl_pool *p)
+{
+    return take_token(p, PAWL_POOL_SEARCHING | PAWL_POOL_CLOSED);
+}
+
 bool pawl_line_take_token_if_empty(pawl_pool *p)
 {
     return take_token(p, ~(PAWL_POOL_CLOSED | PAWL_POOL_BROKEN));

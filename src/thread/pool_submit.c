@@ -76,14 +76,15 @@ static int refusal(uint64_t inbox)
     return (inbox & PAWL_POOL_CLOSED) != 0 ? -ESHUTDOWN : 0;
 }
 
-/* There has to be a worker before something is put in line. */
+/* There has to be a worker before something is put in line; but none comes after
+ * the end, when somebody may have joined the pool. */
 static PAWL_COLD int start_first(pawl_pool *p)
 {
     int err = 0;
 
     /* relaxed: it stays. */
     while (err == 0 && pawl_load_relaxed(&p->has_worker) == 0) {
-        if (pawl_line_take_token(p)) {
+        if (pawl_line_take_token_if_open(p)) {
             err = pawl_pool_start_worker(p, true);
             if (err != 0) {
                 pawl_pool_call_off(p);
@@ -95,6 +96,7 @@ static PAWL_COLD int start_first(pawl_pool *p)
             sched_yield(); /* somebody else starts one, or is about to */
             pawl_pool_lock(&p->beds);
             pawl_mutex_unlock(&p->beds);
+            err = refusal(pawl_load64_relaxed(&p->inbox)); /* relaxed: a hint */
         }
     }
     return err;

@@ -1241,3 +1241,14 @@ static void settle_and_join(void)
 
 MODEL(pool.settled_at_the_end, .setup = setup_cancelled_in_line_at_the_end,
       .threads = {settle_and_join}, .check = check, .bounds = {2, 0, 0})
+
+/* Who has joined it need not look for workers again. */
+static void end_and_look(void)
+{
+    end_and_await();
+    CHECK(pawl_pool_workers(s.p) == 0);
+}
+
+MODEL(pool.ended_before_the_first_submits, .setup = setup_one,
+      .threads = {end_and_look, submit_or_be_refused}, .check = check,
+      .bounds = {1, 0, 0})
