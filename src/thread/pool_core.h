@@ -138,13 +138,14 @@ static inline pawl_task *pawl_task_at(uint64_t word)
 
 static inline struct pawl_worker *pawl_worker_at(const pawl_pool *p, uint32_t i)
 {
-    /* acquire: pairs with the release in place_for, pool_work.c. */
-    return (struct pawl_worker *)(uintptr_t)pawl_load64_acquire(&p->worker[i]);
+    /* relaxed: published by `places`, which the caller has read. */
+    return (struct pawl_worker *)(uintptr_t)pawl_load64_relaxed(&p->worker[i]);
 }
 
 static inline uint32_t pawl_pool_places(const pawl_pool *p)
 {
-    return pawl_load_acquire(&p->places); /* acquire: as above */
+    /* acquire: pairs with the release in place_for, pool_work.c. */
+    return pawl_load_acquire(&p->places);
 }
 
 /* -- The line (pool_line.c) --------------------------------------------------- */

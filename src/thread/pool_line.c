@@ -210,15 +210,14 @@ static void gather(pawl_pool *p)
     if (t != NULL && first_of(p) != NULL)
         last->next_ = t;
     else if (t != NULL)
-        /* seq_cst: as in take_shared. */
-        pawl_store64_seq(&p->first, (uintptr_t)t);
+        /* relaxed: purge stores it again; clear leaves nothing there. */
+        pawl_store64_relaxed(&p->first, (uintptr_t)t);
     while ((t = steal(p, NULL)) != NULL) {
         t->next_ = NULL;
         if (first_of(p) != NULL)
             p->last->next_ = t;
         else
-            /* seq_cst: as in take_shared, for who has missed the deque. */
-            pawl_store64_seq(&p->first, (uintptr_t)t);
+            pawl_store64_relaxed(&p->first, (uintptr_t)t); /* relaxed: same */
         p->last = t;
     }
 }
@@ -284,7 +283,8 @@ bool pawl_line_purge(pawl_pool *p)
         }
     }
     *end = NULL;
-    pawl_store64_seq(&p->first, (uintptr_t)kept); /* seq_cst: as there */
+    /* seq_cst: as in take_shared, for who has missed inbox or deque as well. */
+    pawl_store64_seq(&p->first, (uintptr_t)kept);
     pawl_mutex_unlock(&p->gate);
     for (; cancelled != NULL; cancelled = next) {
         next = cancelled->next_;

@@ -21,8 +21,8 @@ void pawl_task_init(pawl_task *task, pawl_task_fn fn, void *arg)
 void pawl_task_release(pawl_task *task)
 {
     pawl_tsan_release(&task->refs_);
-    /* seq_cst: pairs with itself: the last one sees what all others did. */
-    if (pawl_add_seq(&task->refs_, UINT32_MAX) == 1) {
+    /* acq_rel: pairs with itself: the last one sees what all others did. */
+    if (pawl_add_acq_rel(&task->refs_, UINT32_MAX) == 1) {
         pawl_tsan_acquire(&task->refs_);
         free(task);
     }

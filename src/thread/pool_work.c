@@ -56,15 +56,21 @@ static uint32_t awake_of(const pawl_pool *p)
 
 /* -- Waking ----------------------------------------------------------------------- */
 
-/* Under `beds`. */
-static void leave_bed(pawl_pool *p, struct pawl_worker *w)
+/* Under `beds`, as is the rest. */
+static void leave_list(struct pawl_worker *w)
 {
     *w->link = w->next;
     if (w->next != NULL)
         w->next->link = w->link;
     w->is_asleep = false;
-    /* seq_cst: pairs with load_seq in may_wake. */
-    pawl_add_seq(&p->state, 0u - SLEEPER);
+}
+
+static void leave_bed(pawl_pool *p, struct pawl_worker *w)
+{
+    leave_list(w);
+    /* relaxed: who misses it wakes in vain; and who knows of what it does then
+     * knows of this. */
+    pawl_add_relaxed(&p->state, 0u - SLEEPER);
 }
 
 /* Wake who fell asleep last; false: nobody sleeps. */
@@ -76,8 +82,7 @@ static bool call_one(pawl_pool *p, uint32_t as)
     w = p->sleepers;
     if (w != NULL) {
         leave_bed(p, w);
-        /* release: pairs with load_acquire in sleep_well and doze. */
-        pawl_store_release(&w->word, as);
+        pawl_store_relaxed(&w->word, as); /* relaxed: it takes the lock too */
     }
     pawl_mutex_unlock(&p->beds);
     if (w != NULL)
@@ -238,8 +243,9 @@ static void take_up(struct pawl_worker *w, pawl_task *t, bool is_free)
 
 bool pawl_pool_is_closed(const pawl_pool *p)
 {
-    /* seq_cst: pairs with the CAS in pawl_line_push. */
-    return (pawl_load64_seq(&p->inbox) & PAWL_POOL_CLOSED) != 0;
+    /* relaxed: what was in line before is found by a look after this, by seq_cst
+     * and at the same word. */
+    return (pawl_load64_relaxed(&p->inbox) & PAWL_POOL_CLOSED) != 0;
 }
 
 static bool search(struct pawl_worker *w)
@@ -307,9 +313,11 @@ static bool retire(struct pawl_worker *w, bool may_be_last)
     state = pawl_load_relaxed(&p->state); /* relaxed: workers under beds */
     goes = w->is_asleep && (may_be_last || workers_of(state) > 1);
     if (goes) {
-        leave_bed(p, w);
-        /* seq_cst: as in leave_bed. */
-        state = pawl_add_seq(&p->state, 0u - WORKER) - WORKER;
+        leave_list(w);
+        /* seq_cst: pairs with is_deserted; both in one step, for B: it was there to
+         * be woken, or is not there. */
+        state = pawl_add_seq(&p->state, 0u - WORKER - SLEEPER);
+        state -= WORKER + SLEEPER;
         w->is_there = false;
     }
     pawl_mutex_unlock(&p->beds);
@@ -349,8 +357,8 @@ static bool sleep_well(struct pawl_worker *w)
     int err = 0;
 
     go_to_bed(w);
-    /* acquire: pairs with the release in call_one. */
-    while (pawl_load_acquire(&w->word) == ASLEEP) {
+    /* relaxed: ordered by the lock in get_up. */
+    while (pawl_load_relaxed(&w->word) == ASLEEP) {
         bool closed = pawl_pool_is_closed(p);
 
         /* Who moves something could not wake the last one that has gone. */
@@ -360,11 +368,8 @@ static bool sleep_well(struct pawl_worker *w)
                 break;
             until = idle_until(p);
         } else if (closed || err == -ETIMEDOUT) {
-            if (retire(w, closed)) {
-                if (pawl_line_has_work(p)) /* it came too late for this one */
-                    pawl_pool_look_after(p, 0);
+            if (retire(w, closed))
                 return false;
-            }
             until = PAWL_FOREVER; /* it is the last, or has been called */
         }
         err = pawl_futex_wait(&w->word, ASLEEP, until, false, PAWL_CHANNEL_ANY);
@@ -456,9 +461,10 @@ static struct pawl_worker *place_for(pawl_pool *p, uint32_t *number)
     }
     w = places < (uint32_t)p->options.max_workers ? make_worker(p) : NULL;
     if (w != NULL) {
-        /* release: pairs with the acquire in pawl_worker_at. */
-        pawl_store64_release(&p->worker[places], (uintptr_t)w);
-        pawl_store_release(&p->places, places + 1); /* release: as above */
+        /* relaxed: published by the next one. */
+        pawl_store64_relaxed(&p->worker[places], (uintptr_t)w);
+        /* release: pairs with the acquire in pawl_pool_places. */
+        pawl_store_release(&p->places, places + 1);
     }
     return w;
 }
@@ -632,8 +638,8 @@ int pawl_help(struct pawl_worker *w, const struct pawl_watch *watch,
         return 0;
     }
     go_to_bed(w);
-    /* acquire: pairs with the release in call_one. */
-    if (pawl_load_acquire(&w->word) == ASLEEP && !pawl_line_has_work(w->pool))
+    /* relaxed: ordered by the lock in get_up. */
+    if (pawl_load_relaxed(&w->word) == ASLEEP && !pawl_line_has_work(w->pool))
         err = doze(w, watch, until);
     get_up(w);
     return err;
