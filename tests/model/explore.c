@@ -78,6 +78,7 @@ static struct {
     uint32_t switch_chance; /* of 256 */
     uint32_t stale_chance;
     uint32_t event_chance;
+    uint32_t death_chance;
     /* pct */
     uint32_t decisions;
     uint32_t usual_decisions;
@@ -187,16 +188,21 @@ static bool is_event_drawn(const struct choice *c)
            draw(256) < X.event_chance;
 }
 
-static uint32_t choose_randomly(const struct choice *c, bool who_runs)
+static bool is_cost_drawn(const struct choice *c)
+{
+    if (c->cost == MODEL_PREEMPTION)
+        return draw(256) < X.switch_chance;
+    if (c->cost == MODEL_DEATH)
+        return draw(256) < X.death_chance;
+    return X.used[MODEL_STALE] < STALE_MAX && draw(256) < X.stale_chance;
+}
+
+static uint32_t choose_randomly(const struct choice *c)
 {
     if (is_event_drawn(c))
         return c->middle + draw(c->n - c->middle);
-    if (c->middle > c->free) {
-        if (who_runs
-                ? draw(256) < X.switch_chance
-                : X.used[MODEL_STALE] < STALE_MAX && draw(256) < X.stale_chance)
-            return c->free + draw(c->middle - c->free);
-    }
+    if (c->middle > c->free && is_cost_drawn(c))
+        return c->free + draw(c->middle - c->free);
     return c->free > 1 ? draw(c->free) : 0;
 }
 
@@ -240,7 +246,7 @@ uint32_t model_decide(const struct model_options *o)
     memcpy(c->used, X.used, sizeof c->used);
     if (X.length > X.prefix) {
         if (X.strategy == RANDOM || (X.strategy == PCT && o->threads == NULL))
-            c->value = (uint8_t)choose_randomly(c, o->threads != NULL);
+            c->value = (uint8_t)choose_randomly(c);
         else if (X.strategy == PCT)
             c->value = (uint8_t)choose_by_priority(c, o->threads);
     }
@@ -273,10 +279,13 @@ static void prepare_random(void)
     static const uint8_t switches[] = {128, 85, 64, 32, 16, 8};
     static const uint8_t stales[] = {0, 16, 64, 128};
     static const uint8_t events[] = {0, 2, 8, 32};
+    static const uint8_t deaths[] = {2, 6, 16, 40};
 
     X.switch_chance = switches[draw(6)];
     X.stale_chance = stales[draw(4)];
     X.event_chance = events[draw(4)];
+    /* No draw: runs without deaths are as they would be. */
+    X.death_chance = deaths[X.seed >> 33 & 3];
 }
 
 static void prepare_pct(void)
@@ -466,6 +475,7 @@ static void set_bounds(const struct model_scenario *s)
     X.bounds[MODEL_PREEMPTION] = (uint8_t)b.preemptions;
     X.bounds[MODEL_STALE] = (uint8_t)b.stale;
     X.bounds[MODEL_EVENT] = (uint8_t)b.events;
+    X.bounds[MODEL_DEATH] = MODEL_THREADS;
 }
 
 struct progress {

@@ -119,6 +119,7 @@ struct thread {
     enum state state;
     bool given_up; /* joined or detached */
     bool late; /* has a deadline later than the alarms of the library */
+    bool killed; /* while it slept */
     /* While it sleeps. */
     const void *futex;
     const struct waitv_entry *watch; /* instead, if it waits for several */
@@ -168,6 +169,7 @@ static struct machine {
     uint32_t asleep; /* bits: in the kernel */
     uint32_t
         leaving; /* bits: woken on one of several, in the queues of others */
+    uint32_t mortal; /* bits: may be killed */
     uint32_t yielding; /* bits: want another to change something first */
     uint32_t width;    /* entries of a view in use */
     uint32_t widest;   /* ... in the run before */
@@ -394,7 +396,7 @@ struct candidate {
 static bool is_own_deadline(const struct thread *t)
 {
     return t->until != PAWL_FOREVER &&
-           ((t->until & 1) != 0 || t->late ||
+           ((t->until & 1) != 0 || t->late || M.scenario->looks ||
             (M.scenario->services && t >= &M.threads[M.of_scenario]));
 }
 
@@ -438,10 +440,34 @@ static uint32_t add_own_deadlines(struct candidate *candidates)
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < M.count; i++) {
-        if ((M.asleep & BIT(i)) != 0 && is_own_deadline(&M.threads[i]))
+        if ((M.asleep & BIT(i)) == 0 || !is_own_deadline(&M.threads[i]))
+            continue;
+        if (n > 0 && M.scenario->looks) /* in the order of the clock */
+            n -= M.threads[i].until < M.threads[candidates[0].thread].until;
+        if (n == 0 || !M.scenario->looks)
             candidates[n++] = (struct candidate){(uint8_t)i, TIMEOUT};
     }
     return n;
+}
+
+/* Whether a thread dies now that may. */
+static bool is_dying(uint32_t i)
+{
+    static const struct model_options options = {
+        .n = 2, .free = 1, .middle = 2, .cost = MODEL_DEATH};
+
+    return (M.mortal & BIT(i)) != 0 && model_decide(&options) != 0;
+}
+
+static void kill_sleepers(void)
+{
+    for (uint32_t i = 0; i < M.count; i++) {
+        if ((M.asleep & BIT(i)) == 0 || !is_dying(i))
+            continue;
+        M.threads[i].killed = true;
+        end_sleep(i, -EINTR);
+        TRACE("T%u is killed asleep", i);
+    }
 }
 
 static bool is_over(void);
@@ -453,7 +479,7 @@ static uint32_t pick(bool pausing)
 {
     struct candidate c[4 * MODEL_THREADS];
     uint8_t threads[4 * MODEL_THREADS];
-    uint32_t ready = M.ready & ~M.yielding;
+    uint32_t ready;
     struct model_options options = {.cost = MODEL_PREEMPTION};
     uint32_t n = 0;
     uint32_t chosen = 0;
@@ -461,6 +487,9 @@ static uint32_t pick(bool pausing)
 
     if (M.ready == 0 && is_over())
         end_run();
+    if ((M.asleep & M.mortal) != 0)
+        kill_sleepers();
+    ready = M.ready & ~M.yielding;
     if (ready == 0 && (n = add_own_deadlines(c)) == 0) {
         /* Let those that yield look once more, in turn. */
         M.yielding &= BIT(M.current);
@@ -559,6 +588,8 @@ static void count_step(void)
 static void point(void)
 {
     count_step();
+    if (is_dying(M.current))
+        model_kill();
     if (M.ready != BIT(M.current) || M.asleep != 0)
         go_on_with(pick(false));
 }
@@ -597,6 +628,11 @@ int model_choose(int n)
 int model_self(void)
 {
     return (int)M.current;
+}
+
+int model_threads(void)
+{
+    return (int)M.of_scenario;
 }
 
 bool model_program_ends(void)
@@ -1229,6 +1265,9 @@ static void fall_asleep(pawl_deadline until)
     M.asleep |= BIT(M.current);
     M.yielding = 0;
     go_on_with(pick(false));
+    M.leaving &= ~BIT(M.current);
+    if (me->killed || is_dying(M.current)) /* it had been woken */
+        model_kill();
 }
 
 static int kernel_wait(const pawl_u32 *word, uint32_t expected,
@@ -1287,7 +1326,6 @@ static int kernel_wait_any(const struct waitv_entry *watch, uint32_t n,
     me->watches = n;
     me->woken_on = 0;
     fall_asleep(until);
-    M.leaving &= ~BIT(M.current);
     return me->result;
 }
 
@@ -1428,6 +1466,11 @@ long model_syscall(long number, ...)
             model_fail("machine: futex operation %d", op);
     } else if (number == SYS_gettid) {
         result = FIRST_TID + (long)M.current;
+    } else if (number == SYS_get_robust_list) {
+        (void)va_arg(arguments, long);
+        *va_arg(arguments, struct robust_list_head **) =
+            model_robust_list(M.current);
+        result = 0;
     } else {
         model_fail("machine: system call %ld", number);
     }
@@ -1748,6 +1791,28 @@ void model_die(void)
     end_thread();
 }
 
+void model_mortal(bool is_so)
+{
+    M.mortal = is_so ? M.mortal | BIT(M.current) : M.mortal & ~BIT(M.current);
+}
+
+void model_kill(void)
+{
+    model_mortal(false);
+    TRACE("is killed");
+    model_robust_exit();
+    end_thread();
+}
+
+void model_as(uint32_t thread, void (*act)(void))
+{
+    uint32_t me = M.current;
+
+    become(thread);
+    act();
+    become(me);
+}
+
 static void thread_begins(void);
 
 static void begin_thread(uint32_t i, bool births)
@@ -1758,7 +1823,7 @@ static void begin_thread(uint32_t i, bool births)
     t->start = NULL;
     t->given_up = false;
     t->state = READY;
-    t->late = false;
+    t->late = t->killed = false;
     memset(t->locals, 0, LOCALS);
     memset(t->values, 0, sizeof t->values);
     t->view.at[i] = 1;
@@ -1957,7 +2022,7 @@ static void begin(const struct model_scenario *scenario)
     M.carriers = 1; /* 0 is none */
     M.freed_used = M.names_used = M.guarded_used = 0;
     M.steps = 0;
-    M.yielding = M.asleep = M.leaving = 0;
+    M.yielding = M.asleep = M.leaving = M.mortal = 0;
     M.fds_used = 0;
     M.creations = M.refusals = 0;
     M.rcu_readers = 0;

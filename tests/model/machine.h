@@ -20,6 +20,7 @@ enum model_cost {
     MODEL_PREEMPTION,
     MODEL_STALE,
     MODEL_EVENT,
+    MODEL_DEATH, /* has no bound but the number of the mortal */
     MODEL_COSTS,
 };
 
@@ -155,6 +156,14 @@ extern const void *const model_sys_hint;
 void model_sys_restore(enum model_waitv waitv);
 
 void model_heap_restore(void);
+
+/* -- region_state.c ------------------------------------------------------------ */
+
+/* What the kernel knows of a thread's robust mutexes, and what it does to them
+ * when the running one ends. */
+struct robust_list_head *model_robust_list(uint32_t thread);
+void model_robust_exit(void);
+void model_as(uint32_t thread, void (*act)(void)); /* see region.h */
 
 void *model_malloc(size_t size);
 void *model_calloc(size_t n, size_t size);

@@ -76,6 +76,7 @@ struct model_scenario {
     bool services;         /* threads that the library makes need not end */
     bool ends;             /* the program: a thread calls pawl_exit_run */
     bool no_stray;         /* no wakes and signals without reason */
+    bool looks;            /* that sleeps end after 50 ms is needed */
     bool weak_only;        /* must_fail: cannot be found without stale loads */
     const char *outcomes;  /* all that check may observe, and does: "00 01" */
     const char *const *regressions; /* choices that failed once; ends by NULL */
@@ -165,8 +166,9 @@ pawl_deadline model_late(void);
 /* The time of model_late has no meaning any more. */
 void model_late_ends(void);
 
-/* Which thread this is: its place in .threads. */
+/* Which thread this is: its place in .threads; and how many stand there. */
 int model_self(void);
+int model_threads(void);
 
 /* How many threads are in a futex wait. */
 int model_sleepers(void);
@@ -179,6 +181,12 @@ uint32_t model_fd_written(int fd);
 /* The calling thread ends here, as a thread of a process does: what it holds is
  * orphaned. */
 __attribute__((noreturn)) void model_die(void);
+
+/* From now on the calling thread may be killed, at any of its steps, asleep, and
+ * when it has been woken; or not any more.  What the kernel does to a thread with
+ * a lifeline is done.  Or it is killed here. */
+void model_mortal(bool is_so);
+__attribute__((noreturn)) void model_kill(void);
 
 /* Fork, and go on in the child: the other threads are not there. */
 void model_fork(void);

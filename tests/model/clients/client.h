@@ -39,7 +39,7 @@
 #include "futex/sys.h"
 #include "futex/waitable.h"
 
-#include "../no_lifelines.c"
+#include "no_lifelines.c"
 
 #define CLIENT_THREADS 4
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * no_lifelines.c - the machine has no regions, so nobody takes part in one: what
- * locks ask of lifeline.h there is never reached.
+ * no_lifelines.c - clients have no regions, so nobody takes part in one: what locks
+ * ask of lifeline.h there is never reached.
  */
 #include <stdlib.h>
 

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scenarios of the mutex, and of the recursive one, in a region: threads are killed
+ * at any step, asleep, and on their way from a wake.
+ */
+#include "region.h"
+
+#include <pawl/mutex.h>
+
+#include "atomic/ops.h"
+
+static struct {
+    MODEL_REGION_TABLE;
+    pawl_mutex m;
+    int n;                     /* guarded by m */
+    int done;                  /* how often n was changed */
+    int told;                  /* how often -EOWNERDEAD was */
+    bool holds[MODEL_THREADS]; /* for certain */
+} s;
+
+static void setup(void)
+{
+    memset(&s, 0, sizeof s);
+    MODEL_NAME(s.m);
+    MODEL_NAME(s.n);
+    CHECK_OK(pawl_mutex_init(&s.m, PAWL_SHARED));
+    model_region(&s, sizeof s);
+}
+
+/* The lock is ours, by `err`. */
+static void work(int err)
+{
+    s.holds[model_self()] = true;
+    s.told += err == -EOWNERDEAD;
+    if (err == -EOWNERDEAD) {
+        CHECK(pawl_mutex_is_orphaned(&s.m));
+        CHECK_OK(pawl_mutex_consistent(&s.m));
+        err = 0;
+    }
+    CHECK_OK(err);
+    model_section(&s.n);
+    s.done++;
+    s.holds[model_self()] = false;
+    CHECK_OK(pawl_mutex_unlock(&s.m));
+}
+
+static void add(void)
+{
+    work(pawl_mutex_lock(&s.m));
+}
+
+static void add_twice(void)
+{
+    add();
+    add();
+}
+
+static void mortal(void)
+{
+    model_mortal(true);
+    add();
+}
+
+static void mortal_twice(void)
+{
+    model_mortal(true);
+    add_twice();
+}
+
+/* Each death of one that held it was told, or is told now, and none twice. */
+static void look(void)
+{
+    int killed = 0;
+    int holding = 0;
+    int err = pawl_mutex_try_lock(&s.m);
+
+    CHECK(s.n == s.done);
+    if (err == -EOWNERDEAD) {
+        s.told++;
+        CHECK_OK(pawl_mutex_consistent(&s.m));
+        err = 0;
+    }
+    CHECK_OK(err);
+    for (int i = 0; i < model_threads(); i++) {
+        killed += model_region_died(i);
+        holding += s.holds[i];
+    }
+    CHECK(s.told >= holding);
+    CHECK(s.told <= killed);
+    CHECK_OK(pawl_mutex_unlock(&s.m));
+    CHECK(!pawl_mutex_is_locked(&s.m));
+    CHECK_OK(pawl_mutex_destroy(&s.m));
+}
+
+static void check(void)
+{
+    model_region_at_end(look);
+}
+
+/* -- Nobody dies: no sleep has to end by itself ---------------------------------- */
+
+MODEL(region_mutex.two, .setup = setup, .threads = {add, add}, .check = check)
+MODEL(region_mutex.two_that_spin, .setup = setup, .threads = {add, add},
+      .check = check, .spin = 2)
+MODEL(region_mutex.three, .setup = setup, .threads = {add, add, add},
+      .check = check, .bounds = {2, 0, 0})
+MODEL(region_mutex.three_that_spin, .setup = setup, .threads = {add, add, add},
+      .check = check, .spin = 2, .bounds = {2, 0, 0})
+MODEL(region_mutex.three_with_alarms, .setup = setup,
+      .threads = {add, add, add}, .check = check, .bounds = {1, 0, 2},
+      .no_stray = true)
+MODEL(region_mutex.one_comes_twice_with_alarms, .setup = setup,
+      .threads = {add_twice, add}, .check = check, .bounds = {2, 0, 2},
+      .no_stray = true)
+MODEL(region_mutex.no_lifeline_is_watched, .setup = setup,
+      .threads = {add, mortal}, .check = check, .waitv = MODEL_WAITV_MISSES,
+      .looks = true)
+
+/* -- One dies, at any step: another goes on without waiting for its look ---------- */
+
+MODEL(region_mutex.death, .setup = setup, .threads = {mortal, add},
+      .check = check)
+MODEL(region_mutex.death_of_one_that_spins, .setup = setup,
+      .threads = {mortal, add}, .check = check, .spin = 2)
+MODEL(region_mutex.death_of_one_that_comes_twice, .setup = setup,
+      .threads = {mortal_twice, add}, .check = check, .bounds = {2, 0, 1})
+MODEL(region_mutex.death_of_one_that_starves, .setup = setup,
+      .threads = {add_twice, mortal}, .check = check, .bounds = {2, 0, 2},
+      .no_stray = true)
+
+/* -- Looks are needed --------------------------------------------------------------- */
+
+/* A later holder is killed before its wake; or the one that the kernel woke. */
+MODEL(region_mutex.death_among_three, .setup = setup,
+      .threads = {mortal, add, add}, .check = check, .looks = true,
+      .bounds = {2, 0, 0})
+MODEL(region_mutex.death_of_a_spinner_among_three, .setup = setup,
+      .threads = {add, mortal, add}, .check = check, .looks = true, .spin = 2,
+      .bounds = {2, 0, 0})
+MODEL(region_mutex.death_among_three_with_alarms, .setup = setup,
+      .threads = {add, mortal, add}, .check = check, .looks = true,
+      .bounds = {1, 0, 2}, .no_stray = true)
+MODEL(region_mutex.two_deaths, .setup = setup, .threads = {mortal, mortal, add},
+      .check = check, .looks = true, .bounds = {1, 0, 0})
+
+/* -- Attempts and deadlines ------------------------------------------------------- */
+
+static void try_to_add(void)
+{
+    int err = pawl_mutex_try_lock(&s.m);
+
+    if (err != -EAGAIN)
+        work(err);
+}
+
+static void add_soon(void)
+{
+    int err = pawl_mutex_lock_until(&s.m, model_soon());
+
+    if (err != -ETIMEDOUT)
+        work(err);
+}
+
+static void mortal_soon(void)
+{
+    model_mortal(true);
+    add_soon();
+}
+
+MODEL(region_mutex.death_seen_by_an_attempt, .setup = setup,
+      .threads = {mortal, try_to_add}, .check = check)
+MODEL(region_mutex.deadline_and_death, .setup = setup,
+      .threads = {mortal, add_soon}, .check = check)
+MODEL(region_mutex.deadline_of_a_spinner_and_death, .setup = setup,
+      .threads = {add, mortal_soon}, .check = check, .spin = 2)
+MODEL(region_mutex.deadline_of_the_mortal, .setup = setup,
+      .threads = {add_twice, mortal_soon}, .check = check, .bounds = {2, 0, 2},
+      .no_stray = true)

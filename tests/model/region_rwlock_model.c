@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scenarios of the reader/writer lock in a region: threads are killed at any step,
+ * asleep, and on their way from a wake.
+ */
+#include "region.h"
+
+#include <pawl/rwlock.h>
+
+#include "atomic/ops.h"
+
+static struct {
+    MODEL_REGION_TABLE;
+    pawl_rwlock rw;
+    int n;                         /* guarded by rw */
+    int done;                      /* how often n was changed */
+    int told;                      /* how often -EOWNERDEAD was */
+    bool writes[MODEL_THREADS];    /* holds it for writing, for certain */
+    bool may_write[MODEL_THREADS]; /* wants to */
+} s;
+
+static void setup(void)
+{
+    memset(&s, 0, sizeof s);
+    MODEL_NAME(s.rw);
+    MODEL_NAME(s.n);
+    CHECK_OK(pawl_rwlock_init(&s.rw, PAWL_SHARED));
+    model_region(&s, sizeof s);
+}
+
+static void change(void)
+{
+    model_section(&s.n);
+    s.done++;
+}
+
+/* The lock is ours for writing, by `err`. */
+static void work(int err)
+{
+    s.writes[model_self()] = true;
+    s.told += err == -EOWNERDEAD;
+    CHECK(pawl_rwlock_is_mine(&s.rw));
+    if (err == -EOWNERDEAD) {
+        CHECK_OK(pawl_rwlock_consistent(&s.rw));
+        err = 0;
+    }
+    CHECK_OK(err);
+    change();
+    s.writes[model_self()] = false;
+    CHECK_OK(pawl_rwlock_write_unlock(&s.rw));
+}
+
+static void write_once(void)
+{
+    s.may_write[model_self()] = true;
+    work(pawl_rwlock_write_lock(&s.rw));
+}
+
+/* Nobody writes while somebody reads. */
+static void read_section(void)
+{
+    int seen = MODEL_GET(s.n);
+
+    model_point();
+    CHECK(MODEL_GET(s.n) == seen);
+}
+
+/* A reader that is told of a death is the writer. */
+static void end_read(int err)
+{
+    if (err == -EOWNERDEAD) {
+        work(err);
+        return;
+    }
+    CHECK_OK(err);
+    read_section();
+    CHECK_OK(pawl_rwlock_read_unlock(&s.rw));
+}
+
+static void read_once(void)
+{
+    end_read(pawl_rwlock_read_lock(&s.rw));
+}
+
+static void write_twice(void)
+{
+    write_once();
+    write_once();
+}
+
+static void mortal_write(void)
+{
+    model_mortal(true);
+    write_once();
+}
+
+/* One that may inherit the lock may die with it. */
+static void mortal_read(void)
+{
+    s.may_write[model_self()] = true;
+    model_mortal(true);
+    read_once();
+}
+
+/* The dead keep nobody out.  Each death of a writer was told, or is told now, and
+ * none twice. */
+static void look(void)
+{
+    int err = pawl_rwlock_try_write_lock(&s.rw);
+    int writing = 0;
+    int killed = 0;
+
+    CHECK(s.n == s.done);
+    if (err == -EOWNERDEAD) {
+        s.told++;
+        CHECK_OK(pawl_rwlock_consistent(&s.rw));
+        err = 0;
+    }
+    CHECK_OK(err);
+    for (int i = 0; i < model_threads(); i++) {
+        killed += s.may_write[i] && model_region_died(i);
+        writing += s.writes[i] && model_region_died(i);
+    }
+    CHECK(s.told >= writing);
+    CHECK(s.told <= killed);
+    CHECK_OK(pawl_rwlock_write_unlock(&s.rw));
+    CHECK_OK(pawl_rwlock_try_read_lock(&s.rw));
+    CHECK_OK(pawl_rwlock_read_unlock(&s.rw));
+    CHECK_OK(pawl_rwlock_try_write_lock(&s.rw));
+    CHECK_OK(pawl_rwlock_write_unlock(&s.rw));
+}
+
+static void check(void)
+{
+    model_region_at_end(look);
+}
+
+/* -- Nobody dies: no sleep has to end by itself ---------------------------------- */
+
+MODEL(region_rwlock.two_writers, .setup = setup,
+      .threads = {write_once, write_once}, .check = check)
+MODEL(region_rwlock.writer_and_reader, .setup = setup,
+      .threads = {write_once, read_once}, .check = check)
+MODEL(region_rwlock.writer_and_reader_that_spin, .setup = setup,
+      .threads = {write_once, read_once}, .check = check, .spin = 2)
+MODEL(region_rwlock.writer_and_two_readers, .setup = setup,
+      .threads = {write_once, read_once, read_once}, .check = check,
+      .bounds = {2, 0, 0})
+MODEL(region_rwlock.two_writers_and_reader, .setup = setup,
+      .threads = {write_once, write_once, read_once}, .check = check,
+      .bounds = {2, 0, 0})
+MODEL(region_rwlock.three_writers, .setup = setup,
+      .threads = {write_once, write_once, write_once}, .check = check,
+      .bounds = {2, 0, 0})
+MODEL(region_rwlock.starving_writer, .setup = setup,
+      .threads = {write_twice, write_once}, .check = check, .bounds = {2, 0, 2},
+      .no_stray = true)
+MODEL(region_rwlock.starving_writer_and_reader, .setup = setup,
+      .threads = {write_twice, write_once, read_once}, .check = check,
+      .bounds = {1, 0, 2}, .no_stray = true)
+
+static void downgrade(void)
+{
+    CHECK_OK(pawl_rwlock_write_lock(&s.rw));
+    change();
+    CHECK_OK(pawl_rwlock_downgrade(&s.rw));
+    read_section();
+    CHECK_OK(pawl_rwlock_read_unlock(&s.rw));
+}
+
+MODEL(region_rwlock.downgrade, .setup = setup,
+      .threads = {downgrade, write_once, read_once}, .check = check,
+      .bounds = {2, 0, 0})
+
+/* -- One dies, at any step: another goes on without waiting for its look ---------- */
+
+MODEL(region_rwlock.death_told_to_a_writer, .setup = setup,
+      .threads = {mortal_write, write_once}, .check = check)
+
+static void hold_for_writing(void)
+{
+    CHECK_OK(pawl_rwlock_write_lock(&s.rw));
+}
+
+static void setup_written(void)
+{
+    setup();
+    model_as(0, hold_for_writing);
+}
+
+static void write_until_death(void)
+{
+    s.may_write[0] = true;
+    model_mortal(true);
+    work(0);
+}
+
+static void hold_for_reading(void)
+{
+    CHECK_OK(pawl_rwlock_read_lock(&s.rw));
+}
+
+static void setup_read(void)
+{
+    setup();
+    model_as(0, hold_for_reading);
+}
+
+static void read_until_death(void)
+{
+    model_mortal(true);
+    end_read(0);
+}
+
+MODEL(region_rwlock.death_of_the_holder_told_to_a_reader,
+      .setup = setup_written, .threads = {write_until_death, read_once},
+      .check = check)
+MODEL(region_rwlock.death_of_the_holder_with_two_readers,
+      .setup = setup_written,
+      .threads = {write_until_death, read_once, read_once}, .check = check,
+      .bounds = {2, 0, 0})
+MODEL(region_rwlock.death_of_the_only_reader, .setup = setup_read,
+      .threads = {read_until_death, write_once}, .check = check)
+MODEL(region_rwlock.death_of_the_only_reader_with_two_writers,
+      .setup = setup_read,
+      .threads = {read_until_death, write_once, write_once}, .check = check,
+      .bounds = {2, 0, 0})
+
+/* -- Looks are needed: nobody watches one that waits ------------------------------- */
+
+MODEL(region_rwlock.death_of_a_waiting_writer, .setup = setup_written,
+      .threads = {write_until_death, mortal_write, read_once}, .check = check,
+      .looks = true, .bounds = {1, 0, 0})
+MODEL(region_rwlock.death_told_to_a_reader, .setup = setup,
+      .threads = {mortal_write, read_once}, .check = check, .looks = true)
+MODEL(region_rwlock.death_of_a_reader_that_writers_wait_for, .setup = setup,
+      .threads = {mortal_read, write_once, read_once}, .check = check,
+      .looks = true, .bounds = {1, 0, 0})
+MODEL(region_rwlock.death_of_a_writer_among_three, .setup = setup,
+      .threads = {write_once, mortal_write, read_once}, .check = check,
+      .looks = true, .bounds = {1, 0, 0})
+MODEL(region_rwlock.death_of_a_writer_among_writers, .setup = setup,
+      .threads = {write_once, mortal_write, write_once}, .check = check,
+      .looks = true, .bounds = {1, 0, 0})
+MODEL(region_rwlock.death_of_one_that_starves, .setup = setup,
+      .threads = {write_twice, mortal_write, read_once}, .check = check,
+      .looks = true, .bounds = {1, 0, 2}, .no_stray = true)
+MODEL(region_rwlock.death_of_two, .setup = setup,
+      .threads = {mortal_write, mortal_read, write_once}, .check = check,
+      .looks = true, .bounds = {1, 0, 0})
+MODEL(region_rwlock.no_lifeline_is_watched, .setup = setup,
+      .threads = {mortal_write, read_once}, .check = check,
+      .waitv = MODEL_WAITV_MISSES, .looks = true)
+
+/* -- Attempts and deadlines ---------------------------------------------------------- */
+
+static void try_to_write(void)
+{
+    int err = pawl_rwlock_try_write_lock(&s.rw);
+
+    if (err != -EAGAIN)
+        work(err);
+}
+
+static void try_to_read(void)
+{
+    int err = pawl_rwlock_try_read_lock(&s.rw);
+
+    if (err != -EAGAIN)
+        end_read(err);
+}
+
+static void write_soon(void)
+{
+    int err;
+
+    s.may_write[model_self()] = true;
+    err = pawl_rwlock_write_lock_until(&s.rw, model_soon());
+    if (err != -ETIMEDOUT)
+        work(err);
+}
+
+static void read_soon(void)
+{
+    int err = pawl_rwlock_read_lock_until(&s.rw, model_soon());
+
+    if (err != -ETIMEDOUT)
+        end_read(err);
+}
+
+static void mortal_write_soon(void)
+{
+    model_mortal(true);
+    write_soon();
+}
+
+static void mortal_read_soon(void)
+{
+    s.may_write[model_self()] = true;
+    model_mortal(true);
+    read_soon();
+}
+
+MODEL(region_rwlock.death_seen_by_an_attempt_to_write, .setup = setup,
+      .threads = {mortal_read, try_to_write}, .check = check)
+MODEL(region_rwlock.death_seen_by_an_attempt_to_read, .setup = setup,
+      .threads = {mortal_write, try_to_read}, .check = check)
+MODEL(region_rwlock.deadline_of_a_writer_and_death, .setup = setup,
+      .threads = {mortal_read, write_soon}, .check = check)
+MODEL(region_rwlock.deadline_of_a_reader_and_death, .setup = setup,
+      .threads = {mortal_write, read_soon}, .check = check)
+MODEL(region_rwlock.deadline_of_a_mortal_writer, .setup = setup_written,
+      .threads = {write_until_death, mortal_write_soon, read_once},
+      .check = check, .looks = true, .bounds = {1, 0, 1}, .no_stray = true)
+MODEL(region_rwlock.deadline_of_a_mortal_reader, .setup = setup_written,
+      .threads = {write_until_death, mortal_read_soon, write_once},
+      .check = check, .looks = true, .bounds = {1, 0, 1}, .no_stray = true)
+
+/* A census leaves the living alone: who is counted is seen with its note. */
+static void end_write(void)
+{
+    work(0);
+}
+
+static void end_reading(void)
+{
+    end_read(0);
+}
+
+MODEL(region_rwlock.attempt_against_a_reader, .setup = setup,
+      .threads = {read_once, try_to_write}, .check = check, .bounds = {1, 2, 0})
+MODEL(region_rwlock.attempt_beside_a_waiting_reader, .setup = setup_written,
+      .threads = {end_write, read_once, try_to_write}, .check = check,
+      .bounds = {1, 2, 0})
+MODEL(region_rwlock.attempt_beside_a_waiting_writer, .setup = setup_read,
+      .threads = {end_reading, write_once, try_to_write}, .check = check,
+      .bounds = {1, 2, 0})
+
+/* Only the dead keep it out. */
+static void read_at_once(void)
+{
+    model_region_await_death(1);
+    CHECK_OK(pawl_rwlock_try_read_lock(&s.rw));
+    CHECK_OK(pawl_rwlock_read_unlock(&s.rw));
+}
+
+static void write_at_once(void)
+{
+    model_region_await_death(0);
+    CHECK_OK(pawl_rwlock_try_write_lock(&s.rw));
+    CHECK_OK(pawl_rwlock_write_unlock(&s.rw));
+}
+
+static void die(void)
+{
+    model_kill();
+}
+
+static void die_waiting(void)
+{
+    model_mortal(true);
+    (void)!pawl_rwlock_write_lock_until(&s.rw, model_soon());
+    model_kill();
+}
+
+/* It reads on, and does not die. */
+static void keep_reading(void)
+{
+    model_region_await_death(1);
+}
+
+static void no_check(void)
+{
+}
+
+MODEL(region_rwlock.dead_reader_keeps_no_attempt_out, .setup = setup_read,
+      .threads = {die, write_at_once}, .check = check)
+MODEL(region_rwlock.dead_waiter_keeps_no_attempt_out, .setup = setup_read,
+      .threads = {keep_reading, die_waiting, read_at_once}, .check = no_check,
+      .bounds = {1, 0, 0})
