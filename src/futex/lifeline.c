@@ -201,6 +201,18 @@ void pawl_participant_buried(struct pawl_participants *t, uint32_t id)
                         PAWL_CHANNEL_ANY);
 }
 
+bool pawl_participant_bury(struct pawl_participants *t, uint32_t id)
+{
+    struct pawl_watch unused;
+
+    /* By a compare-and-swap of the lifeline: what the kernel has marked before it
+     * woke us is seen. */
+    if (pawl_participant_watch(t, id, &unused) == 0)
+        return false;
+    pawl_participant_buried(t, id);
+    return true;
+}
+
 int pawl_participant_sleep(const struct pawl_watch *watch, size_t n,
                            pawl_deadline until)
 {

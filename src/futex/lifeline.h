@@ -187,6 +187,10 @@ int pawl_participant_watch(struct pawl_participants *t, uint32_t id,
 /* Wake the others who watch `id`. */
 void pawl_participant_buried(struct pawl_participants *t, uint32_t id);
 
+/* After a sleep that watched `id`: if it is dead, wake the others, one of whom the
+ * dead may have owed a wake.  Returns whether it is. */
+bool pawl_participant_bury(struct pawl_participants *t, uint32_t id);
+
 /* Sleep on words that participants change, lifelines among them, for a while at
  * most: what is left is a wake that died with one who had it, which nobody's
  * lifeline tells.  Where the kernel cannot watch several words, on the first one,

@@ -426,6 +426,9 @@ static int sleep_in_region(const struct contender *c, uint64_t word,
     pawl_participant_lies_down(half);
     r = pawl_participant_sleep(watch, n, until);
     pawl_participant_gets_up();
+    /* Another may be whom the dead has handed the lock to. */
+    if (r == 0 && holder < PAWL_ID_SPECIAL)
+        pawl_participant_bury(c->table, holder);
     return r;
 }
 

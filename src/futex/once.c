@@ -132,10 +132,16 @@ static int sleep_in_region(const struct caller *c, uint32_t word,
                            pawl_deadline until)
 {
     struct pawl_watch watch[2] = {{&c->once->word_, word, true}};
+    uint32_t runner = word & ~WAITERS;
+    int err;
 
-    if (pawl_participant_watch(c->table, word & ~WAITERS, &watch[1]) != 0)
+    if (pawl_participant_watch(c->table, runner, &watch[1]) != 0)
         return -EAGAIN;
-    return pawl_participant_sleep(watch, 2, until);
+    err = pawl_participant_sleep(watch, 2, until);
+    /* It may have died at its end, when nobody runs it again. */
+    if (err == 0)
+        pawl_participant_bury(c->table, runner);
+    return err;
 }
 
 /* Sleep until the runner is done, failed or dead. */

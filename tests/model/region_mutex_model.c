@@ -128,6 +128,31 @@ MODEL(region_mutex.death_of_one_that_starves, .setup = setup,
       .threads = {add_twice, mortal}, .check = check, .bounds = {2, 0, 2},
       .no_stray = true)
 
+static void hold(void)
+{
+    CHECK_OK(pawl_mutex_lock(&s.m));
+}
+
+static void setup_held(void)
+{
+    setup();
+    model_as(0, hold);
+}
+
+static void hold_until_death(void)
+{
+    model_mortal(true);
+    work(0);
+}
+
+/* All that sleep watch the first holder, or one that does not die. */
+MODEL(region_mutex.death_of_the_holder_told_to_one_of_two, .setup = setup_held,
+      .threads = {hold_until_death, add, add}, .check = check,
+      .bounds = {2, 0, 0})
+MODEL(region_mutex.death_of_the_holder_while_two_spin, .setup = setup_held,
+      .threads = {hold_until_death, add, add}, .check = check, .spin = 2,
+      .bounds = {2, 0, 0})
+
 /* -- Looks are needed --------------------------------------------------------------- */
 
 /* A later holder is killed before its wake; or the one that the kernel woke. */
@@ -176,3 +201,43 @@ MODEL(region_mutex.deadline_of_a_spinner_and_death, .setup = setup,
 MODEL(region_mutex.deadline_of_the_mortal, .setup = setup,
       .threads = {add_twice, mortal_soon}, .check = check, .bounds = {2, 0, 2},
       .no_stray = true)
+
+/* -- Nobody repairs it ---------------------------------------------------------------- */
+
+static void do_not_repair(void)
+{
+    int err = pawl_mutex_lock(&s.m);
+
+    if (err == -ENOTRECOVERABLE)
+        return;
+    if (err == -EOWNERDEAD)
+        s.told++;
+    else
+        CHECK_OK(err);
+    CHECK_OK(pawl_mutex_unlock(&s.m));
+}
+
+static void look_at_the_lost(void)
+{
+    int err = pawl_mutex_try_lock(&s.m);
+
+    CHECK(s.told <= 1);
+    if (s.told == 1)
+        CHECK_ERR(err, -ENOTRECOVERABLE);
+    else if (s.holds[0] && model_region_died(0))
+        CHECK_ERR(err, -EOWNERDEAD);
+    else
+        CHECK(err == 0 || (err == -EOWNERDEAD && model_region_died(0)));
+}
+
+static void check_lost(void)
+{
+    model_region_at_end(look_at_the_lost);
+}
+
+/* The one that the kernel woke was not the one that the lock was handed to. */
+static const char *const not_told[] = {"B12A22D27A", NULL};
+
+MODEL(region_mutex.death_that_nobody_repairs, .setup = setup_held,
+      .threads = {hold_until_death, do_not_repair, do_not_repair},
+      .check = check_lost, .regressions = not_told, .bounds = {2, 0, 0})

@@ -64,6 +64,13 @@ void pawl_participant_buried(struct pawl_participants *t, uint32_t id)
     abort();
 }
 
+bool pawl_participant_bury(struct pawl_participants *t, uint32_t id)
+{
+    (void)t;
+    (void)id;
+    abort();
+}
+
 int pawl_participant_sleep(const struct pawl_watch *watch, size_t n,
                            pawl_deadline until)
 {
