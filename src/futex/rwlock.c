@@ -550,7 +550,8 @@ static bool has_note(const struct contender *c, uint32_t slot)
     uint64_t lock = note_of(c->table, c->rw);
 
     for (int k = 0; k < PAWL_READS; k++) {
-        uint64_t seen = pawl_load64_relaxed(&note[k]); /* relaxed: a hint */
+        /* relaxed: ordered by the acquire in watch_holders. */
+        uint64_t seen = pawl_load64_relaxed(&note[k]);
 
         if (is_note_of(seen, lock) && (seen & NOTE_WAITING) == 0)
             return true;
@@ -563,6 +564,8 @@ static void watch_holders(const struct contender *c, uint64_t word, struct bed *
 {
     bool written = (word & WRITE) != 0;
 
+    /* acquire: pairs with the CAS of those who are counted, for their notes. */
+    (void)pawl_load64_acquire(&c->rw->word_);
     for (uint32_t i = 0; i < c->table->slots && b->n < LIFELINES; i++) {
         uint32_t id;
 
@@ -590,12 +593,9 @@ static int sleep_in_region(const struct contender *c, uint64_t word)
         return -EAGAIN;
     err = pawl_participant_sleep(b.watch, b.n + 1, c->until);
     look = err == -EINTR;
-    for (size_t i = 0; i < b.n; i++) {
-        if (!pawl_participant_alive(c->table, b.id[i])) {
-            pawl_participant_buried(c->table, b.id[i]);
+    for (size_t i = 0; i < b.n; i++)
+        if (pawl_participant_bury(c->table, b.id[i]))
             look = true;
-        }
-    }
     if (look)
         take_census(c);
     return err;

@@ -176,6 +176,10 @@ MODEL(region_rwlock.downgrade, .setup = setup,
 
 MODEL(region_rwlock.death_told_to_a_writer, .setup = setup,
       .threads = {mortal_write, write_once}, .check = check)
+MODEL(region_rwlock.death_of_a_reader, .setup = setup,
+      .threads = {mortal_read, write_once}, .check = check, .bounds = {1, 1, 0})
+MODEL(region_rwlock.death_of_a_reader_and_strays, .setup = setup,
+      .threads = {mortal_read, write_once}, .check = check)
 
 static void hold_for_writing(void)
 {
@@ -215,6 +219,9 @@ static void read_until_death(void)
 MODEL(region_rwlock.death_of_the_holder_told_to_a_reader,
       .setup = setup_written, .threads = {write_until_death, read_once},
       .check = check)
+MODEL(region_rwlock.death_of_the_holder_with_both, .setup = setup_written,
+      .threads = {write_until_death, read_once, write_once}, .check = check,
+      .bounds = {2, 0, 0})
 MODEL(region_rwlock.death_of_the_holder_with_two_readers,
       .setup = setup_written,
       .threads = {write_until_death, read_once, read_once}, .check = check,
@@ -378,3 +385,49 @@ MODEL(region_rwlock.dead_reader_keeps_no_attempt_out, .setup = setup_read,
 MODEL(region_rwlock.dead_waiter_keeps_no_attempt_out, .setup = setup_read,
       .threads = {keep_reading, die_waiting, read_at_once}, .check = no_check,
       .bounds = {1, 0, 0})
+
+/* -- Nobody repairs it ------------------------------------------------------------------ */
+
+static void do_not_repair(int err)
+{
+    if (err == -ENOTRECOVERABLE)
+        return;
+    if (err == -EOWNERDEAD)
+        s.told++;
+    else
+        CHECK_OK(err);
+    if (pawl_rwlock_is_mine(&s.rw))
+        CHECK_OK(pawl_rwlock_write_unlock(&s.rw));
+    else
+        CHECK_OK(pawl_rwlock_read_unlock(&s.rw));
+}
+
+static void write_without_repair(void)
+{
+    do_not_repair(pawl_rwlock_write_lock(&s.rw));
+}
+
+static void read_without_repair(void)
+{
+    do_not_repair(pawl_rwlock_read_lock(&s.rw));
+}
+
+static void look_at_the_lost(void)
+{
+    int err = pawl_rwlock_try_write_lock(&s.rw);
+
+    CHECK(s.told <= 1);
+    if (s.told == 1)
+        CHECK_ERR(err, -ENOTRECOVERABLE);
+    else
+        CHECK(err == 0 || (err == -EOWNERDEAD && model_region_died(0)));
+}
+
+static void check_lost(void)
+{
+    model_region_at_end(look_at_the_lost);
+}
+
+MODEL(region_rwlock.death_that_nobody_repairs, .setup = setup_written,
+      .threads = {write_until_death, write_without_repair, read_without_repair},
+      .check = check_lost, .bounds = {2, 0, 0})
