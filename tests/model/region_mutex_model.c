@@ -6,12 +6,14 @@
 #include "region.h"
 
 #include <pawl/mutex.h>
+#include <pawl/rmutex.h>
 
 #include "atomic/ops.h"
 
 static struct {
     MODEL_REGION_TABLE;
     pawl_mutex m;
+    pawl_rmutex r;
     int n;                     /* guarded by m */
     int done;                  /* how often n was changed */
     int told;                  /* how often -EOWNERDEAD was */
@@ -22,8 +24,10 @@ static void setup(void)
 {
     memset(&s, 0, sizeof s);
     MODEL_NAME(s.m);
+    MODEL_NAME(s.r);
     MODEL_NAME(s.n);
     CHECK_OK(pawl_mutex_init(&s.m, PAWL_SHARED));
+    CHECK_OK(pawl_rmutex_init(&s.r, PAWL_SHARED));
     model_region(&s, sizeof s);
 }
 
@@ -241,3 +245,58 @@ static const char *const not_told[] = {"B12A22D27A", NULL};
 MODEL(region_mutex.death_that_nobody_repairs, .setup = setup_held,
       .threads = {hold_until_death, do_not_repair, do_not_repair},
       .check = check_lost, .regressions = not_told, .bounds = {2, 0, 0})
+
+/* -- The recursive one -------------------------------------------------------------- */
+
+/* Whatever depth the dead had, the heir has 1. */
+static void lock_recursively(void)
+{
+    int err = pawl_rmutex_lock(&s.r);
+
+    s.holds[model_self()] = true;
+    s.told += err == -EOWNERDEAD;
+    CHECK(pawl_rmutex_depth(&s.r) == 1);
+    if (err == -EOWNERDEAD) {
+        CHECK_OK(pawl_rmutex_consistent(&s.r));
+        err = 0;
+    }
+    CHECK_OK(err);
+}
+
+static void recurse(void)
+{
+    lock_recursively();
+    CHECK_OK(pawl_rmutex_lock(&s.r));
+    CHECK(pawl_rmutex_depth(&s.r) == 2);
+    model_section(&s.n);
+    s.done++;
+    CHECK_OK(pawl_rmutex_unlock(&s.r));
+    s.holds[model_self()] = false;
+    CHECK_OK(pawl_rmutex_unlock(&s.r));
+}
+
+static void mortal_recurse(void)
+{
+    model_mortal(true);
+    recurse();
+}
+
+static void look_at_depth(void)
+{
+    CHECK(s.n == s.done);
+    lock_recursively();
+    CHECK(s.told == 0 || model_region_died(0));
+    CHECK_OK(pawl_rmutex_unlock(&s.r));
+    CHECK(s.told <= 1 && s.told >= s.holds[0]);
+    CHECK_OK(pawl_rmutex_destroy(&s.r));
+}
+
+static void check_depth(void)
+{
+    model_region_at_end(look_at_depth);
+}
+
+MODEL(region_mutex.recursive, .setup = setup, .threads = {recurse, recurse},
+      .check = check_depth)
+MODEL(region_mutex.recursive_and_death, .setup = setup,
+      .threads = {mortal_recurse, recurse}, .check = check_depth)
