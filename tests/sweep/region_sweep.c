@@ -41,7 +41,7 @@ static pawl_region_options options(const struct scene *s)
 /* That of the sweep, whichever process that may be. */
 static void name_of(char *name, size_t size, pid_t sweep)
 {
-    snprintf(name, size, "pawl-sweep-%d", (int)sweep);
+    snprintf(name, size, "pawl-sweep-%d-", (int)sweep);
 }
 
 /* How many files there are of that name, or that begin with it. */
