@@ -280,7 +280,7 @@ static void run(const char *name, sweep_fn victim, sweep_fn asleep,
         .asleep = asleep,
         .others = others,
         .after = after,
-        .budget = 10000,
+        .budget = 5000,
     };
 
     snprintf(full, sizeof full, "queue, %s%s, %s, %d inside", kinds[plan.kind],
@@ -428,7 +428,7 @@ static void run_with_sleeper(const char *name, struct sweep_case c)
     c.prepare = prepare;
     c.after = c.after != NULL ? c.after : nothing;
     c.leftovers = true;
-    c.budget = 10000;
+    c.budget = 5000;
     sweep(&c, SWEEP_KILL);
     sweep(&c, SWEEP_THAW);
 }
@@ -567,7 +567,7 @@ TEST(queue.priority_in_a_region_killed_anywhere)
             .victim = cases[i].victim,
             .others = cases[i].others,
             .leftovers = true,
-            .budget = 10000,
+            .budget = 5000,
         };
 
         plan.fill = cases[i].fill;
