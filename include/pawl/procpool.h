@@ -297,6 +297,18 @@ PAWL_API PAWL_NODISCARD int pawl_procpool_submit_until(pawl_procpool *pool,
                                                        pawl_proctask *task,
                                                        pawl_deadline until);
 
+/* Give it tasks[0..n), in this order; all at once if the pool has no capacity.
+ *
+ * Returns    how many, from the first on: n, or less if it is full, as above;  the
+ *            errors above if it is none;  0 if n is 0.
+ */
+PAWL_API int64_t pawl_procpool_submit_many(pawl_procpool *pool,
+                                           pawl_proctask *tasks, size_t n);
+PAWL_API PAWL_NODISCARD int64_t pawl_procpool_try_submit_many(
+    pawl_procpool *pool, pawl_proctask *tasks, size_t n);
+PAWL_API PAWL_NODISCARD int64_t pawl_procpool_submit_many_until(
+    pawl_procpool *pool, pawl_proctask *tasks, size_t n, pawl_deadline until);
+
 /* Submit a task on the heap, with copies of the argument and room for the result,
  * both in task's own memory: pawl_proctask_result.
  *

@@ -383,6 +383,37 @@ int pawl_procpool_try_submit(pawl_procpool *pool, pawl_proctask *task)
     return err == -ETIMEDOUT ? -EAGAIN : err;
 }
 
+int64_t pawl_procpool_submit_many_until(pawl_procpool *pool,
+                                        pawl_proctask *tasks, size_t n,
+                                        pawl_deadline until)
+{
+    int err = 0;
+    size_t i = 0;
+
+    if (n > 1 && pool->options.capacity == 0) {
+        err = pawl_procpool_submit_now(pool, tasks, n, false);
+        return err != 0 ? err : (int64_t)n;
+    }
+    while (i < n &&
+           (err = pawl_procpool_submit_until(pool, &tasks[i], until)) == 0)
+        i++;
+    return i > 0 ? (int64_t)i : err;
+}
+
+int64_t pawl_procpool_submit_many(pawl_procpool *pool, pawl_proctask *tasks,
+                                  size_t n)
+{
+    return pawl_procpool_submit_many_until(pool, tasks, n, PAWL_FOREVER);
+}
+
+int64_t pawl_procpool_try_submit_many(pawl_procpool *pool, pawl_proctask *tasks,
+                                      size_t n)
+{
+    int64_t done = pawl_procpool_submit_many_until(pool, tasks, n, 0);
+
+    return done == -ETIMEDOUT ? -EAGAIN : done;
+}
+
 /* -- The outcome --------------------------------------------------------------------- */
 
 void pawl_proctask_copy(pawl_procpool *p, pawl_proctask *t, uint32_t record,

@@ -235,6 +235,51 @@ TEST(procpool.a_task_runs_once)
     CHECK_OK(pawl_procpool_end(p));
 }
 
+/* X-01: as many as there is room for; without a capacity all or, if one of them cannot
+ * be, none. */
+TEST(procpool.many_are_submitted_at_once)
+{
+    enum { TASKS = 500, LEAST = 3 };
+    static pawl_proctask t[TASKS];
+    static int in[TASKS], out[TASKS];
+    struct scene *s = scene_make();
+    pawl_procpool *p = pool_of(2, PAWL_START_FORK);
+    pawl_proctask stays;
+
+    for (int i = 0; i < TASKS; i++) {
+        in[i] = i;
+        pawl_proctask_init(&t[i], i < TASKS - 1 ? square : NULL, &in[i],
+                           sizeof *in, &out[i], sizeof *out);
+    }
+    CHECK_EQ(pawl_procpool_submit_many(p, t, TASKS), -EINVAL);
+    CHECK_EQ(pawl_procpool_submit_many(p, t, TASKS - 1), TASKS - 1);
+    for (int i = 0; i < TASKS - 1; i++) {
+        CHECK_EQ(status_of(&t[i]), 0);
+        CHECK_EQ(out[i], i * i);
+    }
+    CHECK_EQ(pawl_procpool_submit_many(p, t, 2), -EALREADY);
+    CHECK_EQ(pawl_procpool_submit_many(p, t, 0), 0);
+    CHECK_OK(pawl_procpool_close(p));
+    CHECK_EQ(pawl_procpool_submit_many(p, t, 2), -ESHUTDOWN);
+    CHECK_OK(pawl_procpool_end(p));
+
+    p = pool_with(&(pawl_procpool_options){
+        .workers = 1, .method = PAWL_START_FORK, .capacity = LEAST});
+    occupy(p, &stays, 1);
+    for (int i = 0; i < LEAST + 1; i++)
+        pawl_proctask_init(&t[i], square, &in[i], sizeof *in, &out[i],
+                           sizeof *out);
+    CHECK_EQ(pawl_procpool_try_submit_many(p, t, LEAST + 1), LEAST - 1);
+    CHECK_EQ(pawl_procpool_try_submit_many(p, &t[LEAST], 1), -EAGAIN);
+    CHECK_EQ(pawl_procpool_submit_many_until(p, &t[LEAST], 1, 0), -ETIMEDOUT);
+    pawl_event_set(&s->go);
+    CHECK_EQ(pawl_procpool_submit_many(p, &t[LEAST - 1], 2), 2);
+    CHECK_OK(pawl_procpool_end(p));
+    for (int i = 0; i < LEAST + 1; i++)
+        CHECK_EQ(status_of(&t[i]), 0);
+    scene_end();
+}
+
 /* X-09, P-24: bytes, few or many; what does not fit is refused, and never waited
  * for. */
 TEST(procpool.arguments_and_results_of_all_sizes)
