@@ -43,6 +43,9 @@
  *   task->code say who has died of what.  All others are run, once: no task is lost
  *   or run twice, whenever a worker dies, but those with `retries`.  A worker that
  *   is stopped keeps its task and nothing else.  If the parent dies so do they.
+ * Deadlines   of tasks that run end their worker, by SIGKILL, and nothing else: a
+ *   worker that has finished in time lives on, and what it does next is not touched.
+ *   The task is not tried again.  pawl_proctask_kill does the same at any time.
  * Order       what came before a submit is visible to the task, as far as it is in
  *   shared memory; what the task did, to who waits for it.
  * Memory      of a task: the pool lets go of it before its outcome is out, so who
@@ -86,7 +89,7 @@ typedef struct pawl_proccall {
     size_t index;  /* of the element of a map */
     int worker;    /* 0 .. workers - 1: its place, also of its successor */
     void *context; /* NULL at first; kept for the next calls of this worker */
-    const pawl_u32 *stop_;
+    const pawl_u32 *said_;
 } pawl_proccall;
 
 /* Returns its status: 0, or how it failed. */
@@ -241,6 +244,9 @@ typedef struct pawl_proctask {
 
     /* May be set before it is submitted. */
     int retries; /* run it again, so many times, when its worker has died */
+    /* If it is not done by then its status is -ETIMEDOUT; has it begun, its worker is
+     * killed, and replaced.  PAWL_FOREVER at first. */
+    pawl_deadline until;
     pawl_proctask_done_fn done;   /* if its status is 0; may be NULL */
     pawl_proctask_done_fn failed; /* if not; may be NULL */
     void *context;                /* of both */
@@ -258,11 +264,15 @@ typedef struct pawl_proctask {
     uint32_t forks_;
     struct pawl_proctask *next_; /* in line */
     struct pawl_proctask *prev_;
+    struct pawl_proctask *due_child_; /* among those with a deadline */
+    struct pawl_proctask *due_next_;
+    struct pawl_proctask *due_prev_;
     uint32_t first_; /* to be run from this one on */
     uint32_t ran_;   /* so many have run, or died */
     uint32_t tried_; /* the one that died last; so often */
     int tries_;
     int status_;
+    int verdict_; /* if it is not done in time; 0: it has time */
     uint16_t record_;
     uint8_t state_;
     uint8_t counted_; /* it takes some of the pool's capacity */
@@ -323,6 +333,7 @@ typedef struct pawl_procpool_call_options {
     pawl_proctask_done_fn failed;
     void *context;
     int retries;
+    pawl_deadline until; /* 0: PAWL_FOREVER */
 } pawl_procpool_call_options;
 
 PAWL_API int pawl_procpool_call(pawl_procpool *pool, pawl_proc_fn fn,
@@ -330,6 +341,12 @@ PAWL_API int pawl_procpool_call(pawl_procpool *pool, pawl_proc_fn fn,
                                 size_t result_size,
                                 const pawl_procpool_call_options *options,
                                 pawl_proctask **task);
+/* Call a task off, or, if it has begun, have its worker killed, which is replaced: its
+ * status is -ECANCELED then, unless it ends by itself before that.
+ *
+ * Returns    0;  -EALREADY it is done, or about to be told;  -ECHILD. */
+PAWL_API int pawl_proctask_kill(pawl_proctask *task);
+
 /* At any time, whatever its state; NULL is legal. */
 PAWL_API void pawl_proctask_release(pawl_proctask *task);
 /* The bytes of the result; to be read when it is done. */
@@ -369,6 +386,9 @@ typedef struct pawl_procmap_options {
                      worker would get if all were divided, as Python's map; imap's
                      is 1.  Less where they would not fit into the pool's memory. */
     int retries;  /* of an element whose worker has died */
+    /* Elements that are not done by then have the status -ETIMEDOUT, and so have
+     * those of a chunk whose worker is killed for that.  0: PAWL_FOREVER. */
+    pawl_deadline until;
     pawl_procmap_done_fn done;
     pawl_procmap_done_fn failed;
     void *context;

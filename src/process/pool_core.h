@@ -5,15 +5,18 @@
  *   pool.c         makes, closes, joins and frees it
  *   pool_task.c    tasks: from submit to cancel
  *   pool_serve.c   the thread that gives outcomes away and looks after the workers
+ *   pool_due.c     which of the tasks has the next deadline
  *   pool_map.c     maps, made of tasks
  *   pool_worker.c  what a worker process does
  *   pool_window.c  what the processes share
  *
  *   a task is    leaves it by
  *   NEW          submit -> LINE or WINDOW
- *   LINE         room in the window -> WINDOW;  cancel -> OFF;  terminate -> OVER
+ *   LINE         room in the window -> WINDOW;  cancel -> OFF;  terminate, its
+ *                deadline -> OVER
  *   WINDOW       its worker has finished -> OVER, or has died -> OVER, LINE;
- *                cancel, terminate, if nobody has taken it -> OFF, OVER
+ *                cancel, terminate, its deadline, if nobody has taken it -> OFF,
+ *                OVER.  If somebody has, its deadline is the end of the worker: W4
  *   OVER         the thread gives the outcome away
  *   OFF          by who cancels it: its pool does not know it any more
  *
@@ -104,6 +107,7 @@ struct pawl_procpool {
     uint32_t refs;        /* its owner, its thread */
     uint64_t outstanding; /* tasks: LINE, WINDOW, OVER */
     struct pawl_procline line;
+    pawl_proctask *due; /* the first of those with a deadline, or NULL */
     struct pawl_window_owner offers;
     struct pawl_procplace *place; /* of each record */
     uint16_t *free; /* records, and from its end those that are stuck */
@@ -116,8 +120,9 @@ struct pawl_procpool {
     pawl_procworker *worker;
     uint64_t started; /* workers, ever */
     bool sleeps;      /* the thread of the pool, or it is about to */
-    bool helped;      /* one who waits looks in its place */
-    bool is_armed;    /* the timer */
+    pawl_deadline sleeps_until;
+    bool helped;   /* one who waits looks in its place */
+    bool is_armed; /* the timer */
     pawl_u32
         gathered; /* finished tasks that were seen, ever; read by helpers */
     pawl_proctask *handed; /* by helpers, to the thread: those with callbacks */
@@ -150,6 +155,7 @@ int pawl_procpool_start_worker(pawl_procpool *p, uint32_t place);
 uint32_t pawl_procpool_refill(pawl_procpool *p);
 pawl_proctask *pawl_procline_pop(struct pawl_procline *line);
 void pawl_procline_push_first(struct pawl_procline *line, pawl_proctask *t);
+void pawl_procline_remove(struct pawl_procline *line, pawl_proctask *t);
 void pawl_procpool_free_record(pawl_procpool *p, uint32_t record);
 /* 0, -ESHUTDOWN or -ENOTRECOVERABLE. */
 int pawl_procpool_accepts(const pawl_procpool *p);
@@ -157,6 +163,18 @@ int pawl_procpool_accepts(const pawl_procpool *p);
 int pawl_procpool_function(pawl_procpool *p, pawl_proc_fn fn, uint64_t *as);
 /* The place of the worker that runs it + 1, or 0. */
 uint32_t pawl_procpool_runner(const pawl_procpool *p, const pawl_proctask *t);
+
+/* ---- pool_due.c, under the lock ---- */
+
+/* A task that is outstanding now has its deadline, if it has one. */
+void pawl_procpool_expect(pawl_procpool *p, pawl_proctask *t);
+/* It has none any more. */
+void pawl_procpool_forget(pawl_procpool *p, pawl_proctask *t);
+
+static inline pawl_deadline pawl_procpool_next_due(const pawl_procpool *p)
+{
+    return p->due != NULL ? p->due->until : PAWL_FOREVER;
+}
 
 /* ---- pool_task.c ---- */
 

@@ -121,6 +121,7 @@ static void make_chunk(pawl_procmap *m, size_t i, pawl_proc_fn fn,
     t->index_ = first;
     t->statuses_ = m->statuses + first;
     t->retries = m->options.retries;
+    t->until = m->options.until != 0 ? m->options.until : PAWL_FOREVER;
     t->done = chunk_done;
     t->failed = chunk_done;
     t->context = m;

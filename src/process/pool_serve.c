@@ -63,6 +63,7 @@ static struct outcome *add(struct server *s, pawl_proctask *t)
     struct outcome *o = &s->batch[s->n++];
 
     t->state_ = PAWL_PROCTASK_OVER;
+    pawl_procpool_forget(s->p, t);
     *o = (struct outcome){.task = t, .record = -1};
     return o;
 }
@@ -180,6 +181,16 @@ static bool retry(pawl_proctask *t, uint32_t element)
     return t->tries_++ < t->retries;
 }
 
+/* It is over before it has ended: what is left of it has its verdict. */
+static void cut_off(struct server *s, pawl_proctask *t)
+{
+    if (t->statuses_ != NULL)
+        for (uint32_t i = t->first_; i < t->n_; i++)
+            t->statuses_[i] = t->verdict_;
+    t->first_ = t->ran_ = t->n_;
+    add(s, t)->status = t->verdict_;
+}
+
 /* It was running when its worker died.  Under the lock. */
 static void die(struct server *s, uint32_t record, const pawl_procworker *w)
 {
@@ -194,12 +205,16 @@ static void die(struct server *s, uint32_t record, const pawl_procworker *w)
     pawl_proctask_copy(p, t, record, element);
     pawl_procpool_free_record(p, record);
     t->first_ = element;
-    if (goes_on && retry(t, element)) {
+    if (t->verdict_ == 0 && goes_on && retry(t, element)) {
         pawl_procline_push_first(&p->line, t);
         return;
     }
     t->pid = w->pid;
     t->code = w->code;
+    if (t->verdict_ != 0) {
+        cut_off(s, t);
+        return;
+    }
     t->first_ = t->ran_ = element + 1;
     t->tries_ = 0;
     t->status_ = -EOWNERDEAD;
@@ -211,6 +226,39 @@ static void die(struct server *s, uint32_t record, const pawl_procworker *w)
         pawl_procline_push_first(&p->line, t);
     else
         add(s, t)->status = -EOWNERDEAD;
+}
+
+/* Of a task that was taken, unless it has ended. */
+static void kill_runner(const pawl_procpool *p, const pawl_proctask *t)
+{
+    if (pawl_window_condemn(p->window, t->record_))
+        (void)pawl_process_kill(
+            p->worker[pawl_procpool_runner(p, t) - 1].process);
+}
+
+/* Those whose deadline has come.  Who has finished one was gathered.  Under the
+ * lock. */
+static void expire(struct server *s)
+{
+    pawl_procpool *p = s->p;
+    pawl_deadline now = p->due != NULL ? pawl_now() : 0;
+
+    while (s->n < BATCH && pawl_procpool_next_due(p) <= now) {
+        pawl_proctask *t = p->due;
+
+        pawl_procpool_forget(p, t);
+        if (t->verdict_ == 0)
+            t->verdict_ = -ETIMEDOUT;
+        if (t->state_ == PAWL_PROCTASK_LINE) {
+            pawl_procline_remove(&p->line, t);
+        } else if (pawl_window_call_off(&p->offers, t->record_)) {
+            pawl_procpool_free_record(p, t->record_);
+        } else {
+            kill_runner(p, t); /* what is left of it comes by die */
+            continue;
+        }
+        cut_off(s, t);
+    }
 }
 
 /* Why a worker ended that had not become ready, or 0. */
@@ -413,6 +461,7 @@ static void sleep_until(struct server *s, pawl_deadline until)
     struct epoll_event events[16];
     int n;
 
+    p->sleeps_until = until;
     pawl_unlock(&p->lock);
     n = wait_for_events(p, events, 16, until);
     for (int i = 0; i < n; i++)
@@ -567,6 +616,7 @@ static uint32_t look_around(struct server *s)
         if (p->worker[i].is_dead && s->n < BATCH)
             bury(s, i);
     }
+    expire(s);
     if (p->state == PAWL_PROCPOOL_TERMINATED ||
         p->state == PAWL_PROCPOOL_BROKEN) {
         call_off_all(s);
@@ -617,6 +667,7 @@ void pawl_procpool_serve(void *pool)
         if (has_ended(&s))
             break;
         until = sooner(p->kill_at, s.start_at > 0 ? s.start_at : PAWL_FOREVER);
+        until = sooner(until, pawl_procpool_next_due(p));
         if (offered == 0 && place < 0 && s.n == 0 && s.dying == 0 &&
             may_sleep(p)) {
             sleep_until(&s, until);

@@ -16,7 +16,7 @@ static pawl_proctask *task_of(pawl_future *f)
     return (pawl_proctask *)(void *)f; /* the first member */
 }
 
-static void unlink_from(struct pawl_procline *line, pawl_proctask *t)
+void pawl_procline_remove(struct pawl_procline *line, pawl_proctask *t)
 {
     *(t->prev_ != NULL ? &t->prev_->next_ : &line->first) = t->next_;
     *(t->next_ != NULL ? &t->next_->prev_ : &line->last) = t->prev_;
@@ -39,7 +39,7 @@ static int call_off(pawl_future *f)
     if (p == NULL)
         return t->pool_ == NULL ? 0 : -EBUSY;
     if (t->state_ == PAWL_PROCTASK_LINE) {
-        unlink_from(&p->line, t);
+        pawl_procline_remove(&p->line, t);
     } else if (t->state_ == PAWL_PROCTASK_WINDOW &&
                pawl_window_call_off(&p->offers, t->record_)) {
         pawl_procpool_free_record(p, t->record_);
@@ -49,6 +49,7 @@ static int call_off(pawl_future *f)
         return err;
     }
     t->state_ = PAWL_PROCTASK_OFF;
+    pawl_procpool_forget(p, t);
     p->outstanding--;
     left(p, t);
     if (pawl_load_relaxed(&t->refs_) > 0) /* relaxed: one is the caller's */
@@ -95,8 +96,9 @@ static void stop(pawl_future *f)
     if (p == NULL)
         return;
     if (t->state_ == PAWL_PROCTASK_WINDOW)
-        /* release: pairs with load_acquire in stop_requested. */
-        pawl_store_release(&pawl_window_record(p->window, t->record_)->stop, 1);
+        /* seq_cst: pairs with load_acquire in stop_requested. */
+        pawl_or_seq(&pawl_window_record(p->window, t->record_)->said,
+                    PAWL_SAID_STOP);
     pawl_unlock(&p->lock);
 }
 
@@ -124,6 +126,34 @@ static int wait_begins(pawl_future *f, bool *spins)
     return 0;
 }
 
+int pawl_proctask_kill(pawl_proctask *task)
+{
+    int err = pawl_future_cancel(&task->future);
+    pawl_procpool *p;
+
+    if (err != -EBUSY)
+        return err;
+    if (task->forks_ != pawl_fork_count_)
+        return -ECHILD;
+    p = pawl_procpool_hold(task);
+    if (p == NULL)
+        return -EALREADY;
+    if (task->state_ == PAWL_PROCTASK_LINE ||
+        task->state_ == PAWL_PROCTASK_WINDOW) {
+        pawl_procpool_forget(p, task);
+        task->until = 0;
+        task->verdict_ = -ECANCELED;
+        pawl_procpool_expect(p, task);
+        err = 0;
+    } else {
+        err = -EALREADY;
+    }
+    pawl_unlock(&p->lock);
+    if (err == 0)
+        pawl_procpool_poke(p);
+    return err;
+}
+
 static const struct pawl_future_owner owner = {
     .call_off = call_off,
     .look = look,
@@ -145,6 +175,7 @@ void pawl_proctask_init(pawl_proctask *task, pawl_proc_fn fn,
         .argument_size_ = argument_size,
         .result_ = result,
         .result_size_ = result_size,
+        .until = PAWL_FOREVER,
         .n_ = 1,
         .state_ = PAWL_PROCTASK_NEW,
     };
@@ -175,7 +206,7 @@ pawl_proctask *pawl_procline_pop(struct pawl_procline *line)
     pawl_proctask *t = line->first;
 
     if (t != NULL)
-        unlink_from(line, t);
+        pawl_procline_remove(line, t);
     return t;
 }
 
@@ -231,9 +262,9 @@ static int enter_window(pawl_procpool *p, pawl_proctask *t)
     r->n = t->n_;
     /* relaxed: the offer publishes them. */
     pawl_store_relaxed(&r->current, t->first_);
-    pawl_store_relaxed(&r->stop,
-                       pawl_future_stop_requested(&t->future)); /* relaxed: as
-                                                                   above */
+    pawl_store_relaxed(&r->said, pawl_future_stop_requested(&t->future)
+                                     ? PAWL_SAID_STOP
+                                     : 0); /* relaxed: as above */
     if (t->argument_size_ > 0)
         memcpy((char *)p->window + r->memory, t->argument_,
                t->argument_size_ * t->n_);
@@ -317,6 +348,7 @@ static bool accept(pawl_procpool *p, pawl_proctask *t, bool counted)
     t->counted_ = counted;
     t->forks_ = p->forks;
     p->outstanding++;
+    pawl_procpool_expect(p, t);
     if (p->line.first == NULL && enter_window(p, t) == 0)
         return true;
     push(&p->line, t);
@@ -342,6 +374,7 @@ int pawl_procpool_submit_now(pawl_procpool *p, pawl_proctask *tasks, size_t n,
         pawl_procpool_offered(p);
     /* What ends will bring the next one in, if there is anything to end. */
     pokes = p->line.first != NULL && p->free_records == p->window->records;
+    pokes = pokes || (p->sleeps && pawl_procpool_next_due(p) < p->sleeps_until);
     pawl_unlock(&p->lock);
     pawl_window_call(p->window, offered);
     if (pokes)
@@ -528,6 +561,7 @@ int pawl_procpool_call(pawl_procpool *pool, pawl_proc_fn fn,
         t->failed = o->failed;
         t->context = o->context;
         t->retries = o->retries;
+        t->until = o->until != 0 ? o->until : PAWL_FOREVER;
     }
     err = submit_made(pool, t, task != NULL ? 2 : 1, PAWL_FOREVER);
     if (err == 0 && task != NULL)

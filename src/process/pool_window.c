@@ -146,6 +146,13 @@ uint32_t pawl_window_taker(const struct pawl_window_owner *o, uint32_t record)
                                                     : o->taker[record];
 }
 
+bool pawl_window_condemn(struct pawl_window *w, uint32_t record)
+{
+    /* seq_cst: pairs with or_seq in end_task: W4. */
+    return (pawl_or_seq(&pawl_window_record(w, record)->said, PAWL_SAID_LATE) &
+            PAWL_SAID_ENDED) == 0;
+}
+
 void pawl_window_call(struct pawl_window *w, uint32_t n)
 {
     uint32_t nobody = 0;
@@ -287,6 +294,13 @@ int pawl_window_await(struct pawl_window *w, uint32_t worker)
     if (record >= 0 && pawl_window_has_offers(w))
         pawl_window_call(w, 1);
     return record;
+}
+
+bool pawl_window_end_task(struct pawl_window *w, uint32_t record)
+{
+    /* seq_cst: pairs with or_seq in condemn: W4. */
+    return (pawl_or_seq(&pawl_window_record(w, record)->said, PAWL_SAID_ENDED) &
+            PAWL_SAID_LATE) == 0;
 }
 
 bool pawl_window_must_ring(struct pawl_window *w, uint32_t worker)

@@ -27,6 +27,9 @@
  *     one.
  * W2  `head` is not greater than the first position that is OFFERED.
  * W3  Each record is named in at most one finished line, once.
+ * W4  Of ENDED and LATE, in `said` of a record, the first counts, and who sets the
+ *     other sees it.  A worker that finds LATE tells nothing and takes nothing any
+ *     more: whoever has said so kills it, and hits this task and no other.
  *
  * SEARCHING is a token: one worker at a time, awake and without a task, has it and
  * looks for one; COMING says that one was woken and will have it.  While somebody
@@ -67,6 +70,13 @@ enum {
     PAWL_WINDOW_NOBODY = 0xffff,
 };
 
+enum pawl_window_said {
+    PAWL_SAID_STOP = 1, /* by the pool, at any time: somebody wants it to end */
+    PAWL_SAID_LATE = 2, /* by the pool: its worker is to be killed */
+    PAWL_SAID_ENDED =
+        4, /* by the worker, before it tells that it has finished */
+};
+
 /* What is to be done: elements first .. n - 1 of an array.  Written by the pool
  * before it is offered, unless it says otherwise. */
 struct pawl_window_record {
@@ -79,7 +89,7 @@ struct pawl_window_record {
     uint32_t first;
     uint32_t n;
     pawl_u32 current; /* by the worker: the element that it works on */
-    pawl_u32 stop;    /* by the pool, at any time: somebody wants it to end */
+    pawl_u32 said;    /* enum pawl_window_said */
     unsigned char room[PAWL_WINDOW_ROOM];
 } __attribute__((aligned(2 * PAWL_CACHE_LINE)));
 
@@ -187,6 +197,9 @@ void pawl_window_offer(struct pawl_window_owner *o, uint32_t record);
 bool pawl_window_call_off(struct pawl_window_owner *o, uint32_t record);
 /* Who has taken it: worker + 1, 0 or NOBODY. */
 uint32_t pawl_window_taker(const struct pawl_window_owner *o, uint32_t record);
+/* A task that is taken is to be over.  True: its worker must be killed, and does
+ * nothing else until it is.  False: it has ended before. */
+bool pawl_window_condemn(struct pawl_window *w, uint32_t record);
 /* See that somebody comes for n offers. */
 void pawl_window_call(struct pawl_window *w, uint32_t n);
 
@@ -210,6 +223,8 @@ bool pawl_window_has_offers(const struct pawl_window *w);
 int pawl_window_take(struct pawl_window *w, uint32_t worker);
 /* Wait for one; -1: there will be no more. */
 int pawl_window_await(struct pawl_window *w, uint32_t worker);
+/* It has ended.  False: too late, the worker is about to be killed. */
+bool pawl_window_end_task(struct pawl_window *w, uint32_t record);
 /* Tell that it is finished.  True: ring. */
 bool pawl_window_finish(struct pawl_window *w, uint32_t worker,
                         uint32_t record);

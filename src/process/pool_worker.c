@@ -134,7 +134,7 @@ static void run(struct me *me, struct pawl_window_record *r)
                            .room = r->result_size,
                            .used = r->result_size,
                            .index = r->index + i,
-                           .stop_ = &r->stop};
+                           .said_ = &r->said};
 
         /* relaxed: read only when we are dead, or after finish. */
         pawl_store_relaxed(&r->current, i);
@@ -146,8 +146,9 @@ static void run(struct me *me, struct pawl_window_record *r)
 
 bool pawl_proccall_stop_requested(const pawl_proccall *call)
 {
-    /* acquire: pairs with store_release in the pool's stop. */
-    return call->stop_ != NULL && pawl_load_acquire(call->stop_) != 0;
+    /* acquire: pairs with or_seq in the pool's stop. */
+    return call->said_ != NULL &&
+           (pawl_load_acquire(call->said_) & PAWL_SAID_STOP) != 0;
 }
 
 /* One of the user's functions for a worker's beginning or end. */
@@ -164,6 +165,13 @@ static void enter(struct me *me, enum pawl_window_worker_state state)
 {
     /* release: pairs with load_acquire by the pool. */
     pawl_store_release(&me->shared->state, (uint32_t)state);
+}
+
+/* Somebody is about to kill this process. */
+static _Noreturn void await_death(void)
+{
+    for (;;)
+        pause();
 }
 
 static int work(struct me *me)
@@ -186,6 +194,8 @@ static int work(struct me *me)
         if (record < 0)
             break;
         run(me, pawl_window_record(w, (uint32_t)record));
+        if (!pawl_window_end_task(w, (uint32_t)record))
+            await_death();
         if (pawl_window_finish(w, me->place, (uint32_t)record))
             ring(me);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * procpool_stress.c - process pools whose workers are killed at random, under load:
- * W-10, O-13, X-10, O-20.  What must hold in the end: every future is done; who has
+ * W-10, W-16, O-13, X-10, O-20.  What must hold in the end: every future is done; who has
  * status 0 has run once; who has -EOWNERDEAD has a dead worker's number and has run
  * once at most; no more have failed than workers have died.
  */
@@ -26,10 +26,22 @@ static int spin_and_count(pawl_proccall *call)
     return 0;
 }
 
+/* Up to 2 ms. */
+static int take_time_and_count(pawl_proccall *call)
+{
+    uint64_t state = (uint64_t)pawl_now();
+    pawl_deadline end = pawl_after_us(test_rand_below(&state, 2000));
+
+    while (pawl_now() < end)
+        ;
+    return spin_and_count(call);
+}
+
 void test_main_begins(int argc, char **argv)
 {
     procpool_cases_begin();
     pawl_procpool_register("spin_and_count", spin_and_count);
+    pawl_procpool_register("take_time_and_count", take_time_and_count);
     pawl_process_main(argc, argv);
 }
 
@@ -218,6 +230,106 @@ TEST(procpool.kill_storm_over_replacements)
     TEST_TIMEOUT(200);
     let_it_storm(PAWL_START_FORK, test_iterations(TASKS / 4), 0, 0, 5);
     let_it_storm(PAWL_START_FORK, test_iterations(TASKS / 4), 0, 2, 5);
+}
+
+/* ---- deadlines, at a random moment ---------------------------------------------- */
+
+struct hurry {
+    pawl_procpool *pool;
+    uint64_t seed;
+    int first, n;
+    _Atomic int killed, called_off, done;
+};
+
+/* A few at a time, whose deadlines come while they wait, run, end, or are over. */
+static void submit_in_a_hurry(void *arg)
+{
+    enum { FEW = 8 };
+    struct hurry *h = arg;
+    uint64_t state = h->seed + (uint64_t)h->first;
+
+    for (int i = 0; i < h->n; i += FEW) {
+        pawl_proctask t[FEW];
+        int in[FEW];
+        int out[FEW];
+
+        for (int k = 0; k < FEW; k++) {
+            in[k] = h->first + (i + k) % (SCENE_TASKS / SUBMITTERS);
+            atomic_store(&scene_->ran[in[k]], 0);
+            pawl_proctask_init(&t[k],
+                               test_rand_below(&state, 4) > 0
+                                   ? spin_and_count
+                                   : take_time_and_count,
+                               &in[k], sizeof *in, &out[k], sizeof *out);
+            t[k].retries = (int)test_rand_below(&state, 2);
+            if (test_rand_below(&state, 4) > 0)
+                t[k].until = pawl_after_us(test_rand_below(&state, 3000));
+        }
+        CHECK_EQ(pawl_procpool_submit_many(h->pool, t, FEW), FEW);
+        if (test_rand_below(&state, 4) == 0) {
+            test_random_moment(&state, 1000);
+            (void)pawl_proctask_kill(&t[test_rand_below(&state, FEW)]);
+        }
+        for (int k = 0; k < FEW; k++) {
+            int status = 0;
+            int err = pawl_future_result(&t[k].future, &status, NULL);
+            int ran = GOT(scene_->ran[in[k]]);
+
+            CHECK(err == 0 || (err == -ECANCELED && ran == 0));
+            if (err == 0 && status == 0) {
+                CHECK_EQ(out[k], in[k]);
+                CHECK_EQ(ran, 1);
+                CHECK_EQ(t[k].pid, 0);
+                atomic_fetch_add(&h->done, 1);
+                continue;
+            }
+            CHECK(err != 0 || status == -ETIMEDOUT || status == -ECANCELED);
+            CHECK(ran == 0 || (ran == 1 && t[k].pid > 0));
+            if (t[k].pid > 0)
+                atomic_fetch_add(&h->killed, 1);
+            else
+                atomic_fetch_add(&h->called_off, 1);
+        }
+    }
+}
+
+/* W-16: whoever is killed is killed for its own task: no other fails, or runs twice, and
+ * there are no more deaths than tasks that were killed. */
+TEST(procpool.deadlines_hit_their_own_task)
+{
+    enum { WORKERS = 3 };
+    struct scene *s = scene_make();
+    struct hurry hurries[SUBMITTERS];
+    struct test_thread *threads[SUBMITTERS];
+    int n = test_iterations(1600) / 8 * 8;
+    pawl_procpool *p = pool_with(&(pawl_procpool_options){
+        .workers = WORKERS, .method = PAWL_START_FORK});
+    int killed = 0;
+    int done = 0;
+
+    (void)s;
+    TEST_TIMEOUT(200);
+    for (int i = 0; i < SUBMITTERS; i++) {
+        hurries[i] = (struct hurry){.pool = p,
+                                    .seed = test_seed(16),
+                                    .first = i * (SCENE_TASKS / SUBMITTERS),
+                                    .n = n};
+        threads[i] = test_thread(submit_in_a_hurry, &hurries[i]);
+    }
+    for (int i = 0; i < SUBMITTERS; i++) {
+        test_join(threads[i]);
+        killed += GOT(hurries[i].killed);
+        done += GOT(hurries[i].done);
+    }
+    CHECK_OK(pawl_procpool_drain(p));
+    CHECK(pawl_procpool_started(p) <= (uint64_t)(WORKERS + killed));
+    CHECK_EQ(applied(p, 11), 121);
+    test_note("%d done, %d killed, %d called off", done, killed,
+              SUBMITTERS * n - done - killed);
+    CHECK_OK(pawl_procpool_end(p));
+    CHECK_EQ(pawl_process_active(NULL, 0), 0);
+    scene_end();
+    scene_ = NULL;
 }
 
 /* ---- the end, at a random moment ------------------------------------------------ */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * procpool_sweep.c - X-10, O-13, O-20: a worker of a process pool killed, or stopped,
+ * procpool_sweep.c - X-10, O-13, O-20, W-16: a worker of a process pool killed, or stopped,
  * at any instruction of taking a task, waiting for one, and telling that it is
- * finished: only the task in its hand is affected, all others are run once.
+ * finished: only the task in its hand is affected, all others are run once.  So it is if
+ * the pool says meanwhile that this task is late, which the worker finds out, or has
+ * forestalled.
  */
 #include <string.h>
 
@@ -21,12 +23,14 @@ struct scene {
     int offered;
     int ran[TASKS_MAX];      /* by whom: worker + 1 */
     int finished[TASKS_MAX]; /* how often it was told */
+    bool is_late[TASKS_MAX]; /* its worker is to be killed */
     int returned;            /* calls of the victim's */
     bool has_sleeper;
 };
 
 static struct {
     bool waits; /* the victim waits, instead of taking what is there */
+    bool late;  /* what it has in its hand has no time left */
     int offers; /* before the victim */
     int turns;  /* of the victim's */
     enum sweep_mode mode;
@@ -46,6 +50,8 @@ static void offer(struct scene *s)
     CHECK(r < RECORDS);
     CHECK(pawl_window_has_slot(&s->owner));
     s->task[r] = s->offered++;
+    /* relaxed: the offer publishes it. */
+    pawl_store_relaxed(&pawl_window_record(window_of(s), r)->said, 0);
     pawl_window_offer(&s->owner, r);
 }
 
@@ -58,19 +64,23 @@ static void gather(struct scene *s, uint32_t worker)
         CHECK(s->task[r] >= 0);
         CHECK_EQ(pawl_window_taker(&s->owner, (uint32_t)r), worker + 1);
         CHECK_EQ(s->ran[s->task[r]], (int)worker + 1);
+        CHECK(!s->is_late[s->task[r]]);
         s->finished[s->task[r]]++;
         s->task[r] = -1;
     }
 }
 
-/* What a worker does with a task. */
+/* What a worker does with a task.  False: it takes no more. */
 static bool work(struct scene *s, uint32_t worker, int record)
 {
     int *ran = &s->ran[s->task[record]];
 
     CHECK_EQ(*ran, 0);
     *ran = (int)worker + 1;
-    return pawl_window_finish(window_of(s), worker, (uint32_t)record);
+    if (!pawl_window_end_task(window_of(s), (uint32_t)record))
+        return false;
+    (void)pawl_window_finish(window_of(s), worker, (uint32_t)record);
+    return true;
 }
 
 static void prepare(void *object)
@@ -105,9 +115,8 @@ static void victim(void *object)
         int r = plan.waits ? pawl_window_await(window_of(s), VICTIM)
                            : pawl_window_take(window_of(s), VICTIM);
 
-        if (r < 0)
+        if (r < 0 || !work(s, VICTIM, r))
             break;
-        work(s, VICTIM, r);
         s->returned++;
     }
 }
@@ -189,10 +198,21 @@ static void one_who_sleeps(struct scene *s)
     sleeper_join();
 }
 
+/* Time is over for what the victim has in its hand. */
+static void condemn(struct scene *s)
+{
+    gather(s, VICTIM);
+    for (uint32_t r = 0; r < RECORDS; r++)
+        if (s->task[r] >= 0 && pawl_window_taker(&s->owner, r) == VICTIM + 1)
+            s->is_late[s->task[r]] = pawl_window_condemn(window_of(s), r);
+}
+
 static void others(void *object)
 {
     struct scene *s = object;
 
+    if (plan.late)
+        condemn(s);
     if (plan.mode == SWEEP_KILL) {
         gather(s, VICTIM);
         CHECK(s->returned <= plan.turns);
@@ -210,7 +230,7 @@ static void others(void *object)
     account(s);
 }
 
-/* The victim has finished. */
+/* The victim has finished, or waits to be killed. */
 static void after(void *object)
 {
     struct scene *s = object;
@@ -218,7 +238,7 @@ static void after(void *object)
     take_all(s);
     gather(s, VICTIM);
     for (int i = 0; i < s->offered; i++)
-        CHECK_EQ(s->finished[i], 1);
+        CHECK_EQ(s->finished[i], !s->is_late[i]);
     for (int i = 0; i < RECORDS; i++) {
         offer(s);
         take_all(s);
@@ -253,6 +273,14 @@ TEST(procpool.worker_that_takes_and_finishes_stopped_anywhere)
     plan.offers = 3;
     plan.turns = 2;
     sweep_it("procpool take, finish");
+}
+
+TEST(procpool.worker_that_is_late_stopped_anywhere)
+{
+    plan.offers = 3;
+    plan.turns = 2;
+    plan.late = true;
+    sweep_it("procpool take, end, finish, late");
 }
 
 TEST(procpool.worker_that_waits_stopped_anywhere)

@@ -9,6 +9,7 @@
 
 #include <pawl/thread.h>
 
+#include "process/pool_window.h"
 #include "procpool_cases.h"
 
 static int fill_bytes(pawl_proccall *call)
@@ -73,6 +74,30 @@ static int die_in_beginning(pawl_proccall *call)
     return 0;
 }
 
+/* A busy loop, and no look at anything. */
+static int never_end(pawl_proccall *call)
+{
+    (void)call;
+    CHECK_OK(pawl_sem_release(&scene_->began));
+    for (volatile unsigned i = 0;; i++)
+        ;
+    return 0;
+}
+
+/* Ends as soon as the pool says that it is late, and before the kill if it can. */
+static int end_too_late(pawl_proccall *call)
+{
+    while ((pawl_load_acquire(call->said_) & PAWL_SAID_LATE) == 0)
+        ;
+    return 0;
+}
+
+static int never_end_at_3(pawl_proccall *call)
+{
+    atomic_fetch_add(&scene_->ran[call->index], 1);
+    return call->index == 3 ? never_end(call) : 0;
+}
+
 /* Not registered. */
 static int say_five(pawl_proccall *call)
 {
@@ -100,6 +125,9 @@ void test_main_begins(int argc, char **argv)
     pawl_procpool_register("until_stopped", until_stopped);
     pawl_procpool_register("die_some_times", die_some_times);
     pawl_procpool_register("die_at_13", die_at_13);
+    pawl_procpool_register("never_end", never_end);
+    pawl_procpool_register("never_end_at_3", never_end_at_3);
+    pawl_procpool_register("end_too_late", end_too_late);
     pawl_process_main(argc, argv);
 }
 
@@ -1042,6 +1070,288 @@ TEST(procpool.fail_all_breaks_the_pool)
     scene_end();
 }
 
+/* ---- deadlines ---------------------------------------------------------------------- */
+
+/* Submit it with so much time; returns whether it had begun when that was over. */
+static bool runs_late(pawl_procpool *p, pawl_proctask *t, int ms)
+{
+    bool began;
+
+    t->until = pawl_after_ms(ms);
+    CHECK_OK(pawl_procpool_submit(p, t));
+    CHECK_EQ(status_of(t), -ETIMEDOUT);
+    CHECK(pawl_now() >= t->until);
+    began = pawl_sem_try_acquire(&scene_->began) == 0;
+    CHECK(t->pid > 0 || !began);
+    return began;
+}
+
+/* W-16: a task in a busy loop, whose time is over: its worker is killed, however often
+ * it was to be tried, and replaced; nobody else is affected. */
+TEST(procpool.a_deadline_ends_one_task)
+{
+    FOR_EACH_METHOD(method)
+    {
+        struct scene *s = scene_make();
+        pawl_procpool *p = pool_with(&(pawl_procpool_options){
+            .workers = 2, .method = method, .flags = PAWL_PROCPOOL_FAIL_ALL});
+        pawl_proctask other;
+        pawl_proctask t;
+        struct told told = {0};
+        int ms = 50;
+
+        occupy(p, &other, 1);
+        do {
+            pawl_proctask_init(&t, never_end, NULL, 0, NULL, 0);
+            t.retries = 5;
+            t.failed = on_failed;
+            t.context = &told;
+            told.failed = 0;
+            ms *= 2;
+        } while (!runs_late(p, &t, ms));
+        CHECK_EQ(t.code, -SIGKILL);
+        CHECK_EQ(told.failed, 1);
+        CHECK_EQ(told.status, -ETIMEDOUT);
+        CHECK_EQ(applied(p, 12), 144); /* by the other, or by its successor */
+        CHECK(!pawl_future_is_done(&other.future));
+        pawl_event_set(&s->go);
+        CHECK_EQ(status_of(&other), 0);
+        CHECK_OK(pawl_procpool_end(p));
+        scene_end();
+        scene_ = NULL;
+    }
+}
+
+/* W-16: what has not begun when its time is over never does; what has no deadline, or
+ * time left, is not affected; and room is given back. */
+TEST(procpool.a_deadline_calls_off_what_waits)
+{
+    enum { TASKS = 700 };
+    static pawl_proctask t[TASKS];
+    static int in[TASKS];
+    struct scene *s = scene_make();
+    pawl_procpool *p = pool_with(&(pawl_procpool_options){
+        .workers = 1, .method = PAWL_START_FORK, .capacity = TASKS + 1});
+    pawl_proctask stays;
+    struct told told = {0};
+    uint64_t state = test_seed(16);
+    int late = 0;
+
+    occupy(p, &stays, 1);
+    for (int i = 0; i < TASKS; i++) {
+        in[i] = i;
+        pawl_proctask_init(&t[i], count, &in[i], sizeof *in, NULL, 0);
+        if (i % 3 == 0)
+            t[i].until = pawl_after_us(test_rand_below(&state, 30000));
+        if (i % 3 == 1)
+            t[i].until = pawl_after_s(100 + test_rand_below(&state, 100));
+        t[i].failed = on_failed;
+        t[i].context = &told;
+        CHECK_OK(pawl_procpool_try_submit(p, &t[i]));
+    }
+    for (int i = 1; i < TASKS; i += 7) /* from anywhere in the heap */
+        if (i % 3 == 1)
+            CHECK_OK(pawl_future_cancel(&t[i].future));
+    for (int i = 0; i < TASKS; i += 3) {
+        CHECK_EQ(status_of(&t[i]), -ETIMEDOUT);
+        CHECK_EQ(t[i].pid, 0);
+        late++;
+    }
+    CHECK_EQ(told.failed, late);
+    pawl_proctask_init(&t[0], count, &in[0], sizeof *in, NULL, 0);
+    CHECK_OK(pawl_procpool_try_submit(p, &t[0]));
+    pawl_event_set(&s->go);
+    CHECK_OK(pawl_procpool_drain(p));
+    for (int i = 1; i < TASKS; i++) {
+        bool runs = i % 3 == 2 || (i % 3 == 1 && i % 7 != 1);
+
+        CHECK_EQ(GOT(s->ran[i]), runs);
+        if (runs)
+            CHECK_EQ(status_of(&t[i]), i % 10 == 3 ? -i : 0);
+    }
+    CHECK_EQ(pawl_procpool_started(p), 1);
+    CHECK_OK(pawl_procpool_end(p));
+    scene_end();
+}
+
+struct order {
+    pawl_deadline last;
+    int told;
+};
+
+static void in_order(pawl_proctask *t, int status, void *context)
+{
+    struct order *o = context;
+
+    CHECK_EQ(status, -ETIMEDOUT);
+    CHECK(t->until >= o->last);
+    o->last = t->until;
+    o->told++;
+}
+
+/* W-16: whose time is over first is told first, also when many are at once; their memory
+ * is free again. */
+TEST(procpool.deadlines_come_in_order)
+{
+    enum { TASKS = 60 };
+    static int large[2048] = {5};
+    struct scene *s = scene_make();
+    pawl_procpool *p = pool_with(&(pawl_procpool_options){
+        .workers = 1, .method = PAWL_START_FORK, .memory = 1 << 20});
+    uint64_t state = test_seed(17);
+    pawl_proctask stays;
+    int n = 0;
+
+    occupy(p, &stays, 1);
+    for (int round = 0; round < 50; round++) {
+        pawl_proctask t[TASKS];
+        struct order order = {0};
+
+        for (int i = 0; i < TASKS; i++) {
+            pawl_proctask_init(&t[i], stay, large, sizeof large, NULL, 0);
+            t[i].until = 1 + test_rand_below(&state, 1000); /* long ago */
+            t[i].failed = in_order;
+            t[i].context = &order;
+        }
+        CHECK_EQ(pawl_procpool_submit_many(p, t, TASKS), TASKS);
+        for (int i = 0; i < TASKS; i++)
+            CHECK_EQ(status_of(&t[i]), -ETIMEDOUT);
+        CHECK_EQ(order.told, TASKS);
+    }
+    pawl_event_set(&s->go);
+    CHECK_EQ(status_of(&stays), 0);
+    /* There is room. */
+    CHECK_OK(pawl_procpool_apply(p, square, large, sizeof large, &n, sizeof n,
+                                 NULL));
+    CHECK_EQ(n, 25);
+    CHECK_OK(pawl_procpool_end(p));
+    scene_end();
+}
+
+/* W-16: a worker that was in time is not killed when the time has come. */
+TEST(procpool.in_time_is_in_time)
+{
+    pawl_procpool *p = pool_of(2, PAWL_START_FORK);
+    pawl_procpool_call_options o = {.until = pawl_after_ms(100)};
+    int late = 0;
+    int x = 9;
+
+    for (int i = 0; i < 20; i++) {
+        pawl_proctask *t;
+
+        CHECK_OK(pawl_procpool_call(p, square, &x, sizeof x, sizeof x, &o, &t));
+        CHECK(status_of(t) == 0 || pawl_now() >= o.until);
+        late += t->pid > 0;
+        pawl_proctask_release(t);
+    }
+    while (pawl_now() < o.until)
+        sched_yield();
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(applied(p, i), i * i);
+    CHECK_EQ(pawl_procpool_started(p), 2 + late);
+    CHECK_OK(pawl_procpool_end(p));
+}
+
+/* W-16: a task that ends after its worker was condemned is late all the same, and the
+ * worker takes no other. */
+TEST(procpool.too_late_is_late)
+{
+    pawl_procpool *p = pool_of(1, PAWL_START_FORK);
+
+    for (int i = 0; i < 30; i++) {
+        pawl_proctask t[2];
+        int x = i;
+
+        pawl_proctask_init(&t[0], end_too_late, NULL, 0, NULL, 0);
+        t[0].until = pawl_after_ms(2);
+        pawl_proctask_init(&t[1], square, &x, sizeof x, &x, sizeof x);
+        CHECK_EQ(pawl_procpool_submit_many(p, t, 2), 2);
+        CHECK_EQ(status_of(&t[0]), -ETIMEDOUT);
+        CHECK_EQ(status_of(&t[1]), 0);
+        CHECK_EQ(x, i * i);
+    }
+    CHECK_OK(pawl_procpool_end(p));
+}
+
+/* W-16 and O-05: of a map what was computed stays, and the rest is too late. */
+TEST(procpool.a_map_may_have_a_deadline)
+{
+    enum { N = 12 };
+    struct scene *s = scene_make();
+    pawl_procpool *p = pool_of(1, PAWL_START_FORK);
+    int statuses[N];
+    int ran = 0;
+
+    for (int ms = 20; ran < 3; ms *= 2) {
+        int status = 0;
+
+        memset(s->ran, 0, sizeof s->ran);
+        CHECK_OK(pawl_procpool_map(
+            p, never_end_at_3, NULL, 0, NULL, 0, N, statuses,
+            &(pawl_procmap_options){
+                .chunk = 6, .retries = 2, .until = pawl_after_ms(ms)},
+            &status));
+        CHECK_EQ(status, -ETIMEDOUT);
+        for (ran = 0; ran < N && statuses[ran] == 0; ran++)
+            CHECK_EQ(GOT(s->ran[ran]), 1);
+        CHECK(ran <= 3);
+        for (int i = ran; i < N; i++) {
+            CHECK_EQ(statuses[i], -ETIMEDOUT);
+            CHECK(GOT(s->ran[i]) <= (i <= 3));
+        }
+    }
+    CHECK_EQ(applied(p, 5), 25);
+    CHECK_OK(pawl_procpool_end(p));
+    scene_end();
+}
+
+/* F-05, W-16: a task is called off, or killed if it runs. */
+TEST(procpool.a_task_can_be_killed)
+{
+    struct scene *s = scene_make();
+    pawl_procpool *p = pool_of(2, PAWL_START_FORK);
+    pawl_proctask stays;
+    pawl_proctask t;
+    pawl_proctask u;
+    pawl_proctask v;
+    struct told told = {0};
+
+    occupy(p, &stays, 1);
+    pawl_proctask_init(&t, never_end, NULL, 0, NULL, 0);
+    t.retries = 5;
+    t.failed = on_failed;
+    t.context = &told;
+    CHECK_OK(pawl_procpool_submit(p, &t));
+    CHECK_OK(pawl_sem_acquire(&s->began));
+    usleep(70000); /* the pool has no other reason to look, from here on */
+    CHECK_OK(pawl_proctask_kill(&t));
+    CHECK_EQ(status_of(&t), -ECANCELED);
+    CHECK(t.pid > 0);
+    CHECK_EQ(t.code, -SIGKILL);
+    CHECK_EQ(told.failed, 1);
+    CHECK_ERR(pawl_proctask_kill(&t), -EALREADY);
+    occupy(p, &v, 1);
+    pawl_proctask_init(&u, stay, NULL, 0, NULL, 0);
+    CHECK_OK(pawl_procpool_submit(p, &u));
+    CHECK_OK(pawl_proctask_kill(&u)); /* has not begun */
+    CHECK_ERR(pawl_future_result(&u.future, NULL, NULL), -ECANCELED);
+    CHECK_OK(pawl_proctask_kill(&u));
+    CHECK_OK(pawl_proctask_kill(&v));
+    CHECK_EQ(status_of(&v), -ECANCELED);
+    CHECK_EQ(applied(p, 7), 49);
+    CHECK_EQ(pawl_procpool_started(p), 4);
+    CHECK(!pawl_future_is_done(&stays.future));
+    pawl_event_set(&s->go);
+    CHECK_EQ(status_of(&stays), 0);
+    CHECK_OK(pawl_procpool_end(p));
+    pawl_proctask_init(&t, stay, NULL, 0, NULL, 0);
+    CHECK_OK(pawl_proctask_kill(&t)); /* never submitted */
+    CHECK_ERR(pawl_future_result(&t.future, NULL, NULL), -ECANCELED);
+    scene_end();
+}
+
+/* ---- those who do not move ------------------------------------------------------------ */
+
 /* A worker that is stopped keeps its task, and nobody else: though a wake may be
  * for it, when all are asleep. */
 TEST(procpool.the_stopped_keep_nobody_waiting)
@@ -1470,6 +1780,8 @@ static void use_in_child(void *arg)
     int n = 1;
 
     CHECK_ERR(pawl_procpool_submit(p, &t[1]), -ECHILD);
+    CHECK_EQ(pawl_procpool_submit_many(p, t, 2), -ECHILD);
+    CHECK_ERR(pawl_proctask_kill(&t[0]), -ECHILD);
     CHECK_ERR(pawl_procpool_apply(p, square, &n, sizeof n, &n, sizeof n, NULL),
               -ECHILD);
     CHECK_ERR(pawl_procmap_create(&m, p, square, &n, sizeof n, &n, sizeof n, 1,
