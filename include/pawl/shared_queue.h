@@ -36,7 +36,7 @@
  * Death       a process may be killed at any instruction of any function here.  Each
  *   record whose put has returned is delivered once; one whose put has not returned,
  *   once or not at all.  Only the record that the dead one was getting, or had got
- *   as a task, is treated as `tasks` says.  The capacity remains.  Who is stopped
+ *   as a task (with get_many: those), is treated as `tasks` says.  The capacity remains.  Who is stopped
  *   is not dead.  A wake that died with somebody is replaced within 50 ms.
  * Tasks       by default a record is gone when get has returned (at most once), also
  *   with a getter that is killed inside.  With tasks, what a thread has got is its
@@ -219,6 +219,52 @@ PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_try_get_back(
     pawl_shared_queue *queue, void *record, size_t size);
 PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_get_back_until(
     pawl_shared_queue *queue, void *record, size_t size, pawl_deadline until);
+
+/* ---- many at once ----------------------------------------------------------- */
+
+/* Put up to n records, the i-th of which is bytes[i] long and lies at records + i * size
+ * (bytes NULL: each is `size` long): wait until there is room for one, then put what
+ * fits, with one wake-up for all.  FIFO: others' may come between them.  Who is killed
+ * inside has put the first of them, or all, or none; each that it has put is delivered,
+ * as after a put.
+ *
+ * Returns    how many, >= 1;  0 if n is 0;  the errors of put, nothing is put then:
+ *            -EMSGSIZE, -EINVAL also if they are of any of the n;  -EMSGSIZE also one
+ *            longer than `size`.
+ * Order      release.
+ * Cost       FIFO: one locked instruction and the copy for each; all else once.
+ */
+PAWL_API PAWL_NODISCARD int64_t
+pawl_shared_queue_put_many(pawl_shared_queue *queue, const void *records,
+                           size_t size, const size_t *bytes, size_t n);
+PAWL_API PAWL_NODISCARD int64_t
+pawl_shared_queue_try_put_many(pawl_shared_queue *queue, const void *records,
+                               size_t size, const size_t *bytes, size_t n);
+PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_put_many_until(
+    pawl_shared_queue *queue, const void *records, size_t size,
+    const size_t *bytes, size_t n, pawl_deadline until);
+
+/* Take up to n records, and copy the i-th to records + i * size, its length to bytes[i]
+ * and, with tasks, its task to tasks[i] (NULL: not told): wait until there is one, then
+ * take what is there, or, with tasks, as many of that as there are hands for.  Each is a
+ * task of its own; report tasks[i] done, as task_done(NULL) may take any of them.  Who is
+ * killed inside had those in its hand that it has taken so far: without tasks they are
+ * gone, with tasks they come again, or count as done, as `tasks` says.
+ *
+ * Returns    how many, >= 1;  0 if n is 0;  the errors of get;  -EMSGSIZE size <
+ *            record_size.
+ * Order      acquire.
+ * Cost       as put_many.
+ */
+PAWL_API PAWL_NODISCARD int64_t
+pawl_shared_queue_get_many(pawl_shared_queue *queue, void *records, size_t size,
+                           size_t *bytes, pawl_shared_task *tasks, size_t n);
+PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_try_get_many(
+    pawl_shared_queue *queue, void *records, size_t size, size_t *bytes,
+    pawl_shared_task *tasks, size_t n);
+PAWL_API PAWL_NODISCARD int64_t pawl_shared_queue_get_many_until(
+    pawl_shared_queue *queue, void *records, size_t size, size_t *bytes,
+    pawl_shared_task *tasks, size_t n, pawl_deadline until);
 
 /* ---- tasks ---------------------------------------------------------------- */
 

@@ -1016,47 +1016,83 @@ static inline int64_t take_blocks(pawl_ring *r, char *elements, size_t n)
 
 /* ---- records -------------------------------------------------------------- */
 
-int pawl_ring_put_record(pawl_ring *r, const void *bytes, size_t n)
+/* Up to n of them, `stride` bytes apart; bytes NULL: each is so long. */
+static inline int64_t put_records(pawl_ring *r, const char *records,
+                                  size_t stride, const size_t *bytes, size_t n)
 {
-    struct source from = {.bytes = bytes, .n = n, .counted = true};
     record *c = enter(r);
     struct walk w;
-    int64_t done;
+    bool stored = true;
 
     if (pawl_unlikely(c == NULL))
         return -ENOMEM;
-    pawl_tsan_acquire(r); /* its block was another's */
     start_at_tail(&w, r);
-    if (pawl_unlikely(!put_block(r, c, &w, &from) && from.bytes == NULL))
-        /* release: as in fill_block: there is none. */
-        pawl_store64_release(block_at(r, own_block(c)), 0);
+    do {
+        struct source from = {.bytes = records,
+                              .n = bytes != NULL ? bytes[w.done] : stride,
+                              .counted = true};
+
+        pawl_tsan_acquire(r); /* its block was another's */
+        stored = put_block(r, c, &w, &from);
+        if (pawl_unlikely(!stored && from.bytes == NULL))
+            /* release: as in fill_block: there is none. */
+            pawl_store64_release(block_at(r, own_block(c)), 0);
+        records += stride;
+    } while (stored && w.done < n);
     pawl_tsan_release(r);
     leave(c);
-    done = arrive(&w, &r->tail);
+    return arrive(&w, &r->tail);
+}
+
+static inline int64_t get_records(pawl_ring *r, char *records, size_t stride,
+                                  size_t *bytes, size_t n)
+{
+    record *c = enter(r);
+    struct walk w;
+
+    if (pawl_unlikely(c == NULL))
+        return -ENOMEM;
+    start_at_head(&w, r);
+    while (w.done < n && pawl_likely(take_block(r, c, &w))) {
+        const pawl_u64 *block = block_at(r, own_block(c));
+        /* relaxed: the swap that brought the block has acquired it. */
+        size_t length = pawl_load64_relaxed(block) - 1;
+
+        memcpy(records, block + 1, length);
+        if (bytes != NULL)
+            bytes[w.done - 1] = length;
+        records += stride;
+    }
+    pawl_tsan_release(r);
+    leave(c);
+    return arrive(&w, &r->head);
+}
+
+int pawl_ring_put_record(pawl_ring *r, const void *bytes, size_t n)
+{
+    int64_t done = put_records(r, bytes, n, NULL, 1);
+
     return done < 0 ? (int)done : 0;
 }
 
 int64_t pawl_ring_get_record(pawl_ring *r, void *bytes)
 {
-    record *c = enter(r);
-    uint64_t n = 0;
-    struct walk w;
-    int64_t done;
+    size_t n;
+    int64_t done = get_records(r, bytes, 0, &n, 1);
 
-    if (pawl_unlikely(c == NULL))
-        return -ENOMEM;
-    start_at_head(&w, r);
-    if (pawl_likely(take_block(r, c, &w))) {
-        const pawl_u64 *block = block_at(r, own_block(c));
-
-        /* relaxed: the swap that brought the block has acquired it. */
-        n = pawl_load64_relaxed(block) - 1;
-        memcpy(bytes, block + 1, n);
-    }
-    pawl_tsan_release(r);
-    leave(c);
-    done = arrive(&w, &r->head);
     return done < 0 ? done : (int64_t)n;
+}
+
+int64_t pawl_ring_put_records(pawl_ring *r, const void *records, size_t stride,
+                              const size_t *bytes, size_t n)
+{
+    return put_records(r, records, stride, bytes, n);
+}
+
+int64_t pawl_ring_get_records(pawl_ring *r, void *records, size_t stride,
+                              size_t *bytes, size_t n)
+{
+    return get_records(r, records, stride, bytes, n);
 }
 
 /* ---- push and pop -------------------------------------------------------- */

@@ -146,6 +146,13 @@ uint64_t pawl_ring_pushed(const pawl_ring *ring);
 int pawl_ring_put_record(pawl_ring *ring, const void *record, size_t bytes);
 /* Copy a record out.  How many bytes;  the errors of pawl_ring_pop. */
 int64_t pawl_ring_get_record(pawl_ring *ring, void *record);
+/* The same with up to n > 0 of them, which lie `stride` bytes apart, the i-th with
+ * bytes[i].  NULL: each is put with `stride`; or their lengths are not told.  How many,
+ * at least 1;  the errors. */
+int64_t pawl_ring_put_records(pawl_ring *ring, const void *records,
+                              size_t stride, const size_t *bytes, size_t n);
+int64_t pawl_ring_get_records(pawl_ring *ring, void *records, size_t stride,
+                              size_t *bytes, size_t n);
 
 /* ---- tasks -----------------------------------------------------------------
  *

@@ -126,9 +126,31 @@ static int fifo_put(const struct pawl_shared_call *c,
     return err;
 }
 
+static inline int64_t put_many_inside(const struct pawl_shared_call *c,
+                                      const struct pawl_shared_put_batch *b)
+{
+    return pawl_ring_put_records(c->store, b->records, b->size, b->bytes, b->n);
+}
+
+static int64_t fifo_put_many(const struct pawl_shared_call *c,
+                             const struct pawl_shared_put_batch *b)
+{
+    uint64_t before = enter(c);
+    int64_t n = put_many_inside(c, b);
+
+    if (pawl_unlikely(n == -ENOMEM)) {
+        recover_inside(c);
+        n = put_many_inside(c, b);
+    }
+    leave(before);
+    return n;
+}
+
 /* ---- get ------------------------------------------------------------------ */
 
-static int take(const struct pawl_shared_call *c, pawl_ring_loan *loan)
+/* The next one, of which none has been got by this call if it is the first. */
+static int take(const struct pawl_shared_call *c, bool first,
+                pawl_ring_loan *loan)
 {
     int err;
 
@@ -142,19 +164,20 @@ static int take(const struct pawl_shared_call *c, pawl_ring_loan *loan)
     if (err == 0) {
         if (loan->value_ % LOOK_EVERY == 0)
             recover_inside(c);
-    } else if (recover_inside(c) > 0 && pawl_ring_adopt(c->store, loan) == 0) {
+    } else if (first && recover_inside(c) > 0 &&
+               pawl_ring_adopt(c->store, loan) == 0) {
         return 0;
     }
     return err;
 }
 
-static int64_t get_task(const struct pawl_shared_call *c, void *record,
-                        pawl_shared_task *task)
+static int64_t get_task(const struct pawl_shared_call *c, bool first,
+                        void *record, pawl_shared_task *task)
 {
     pawl_ring_loan loan;
     pawl_u64 *word;
     uint64_t bytes;
-    int err = take(c, &loan);
+    int err = take(c, first, &loan);
 
     if (err != 0)
         return err;
@@ -169,7 +192,7 @@ static int64_t get_task(const struct pawl_shared_call *c, void *record,
 static inline int64_t get_inside(const struct pawl_shared_call *c, void *record,
                                  pawl_shared_task *task)
 {
-    return pawl_shared_has_tasks(c) ? get_task(c, record, task)
+    return pawl_shared_has_tasks(c) ? get_task(c, true, record, task)
                                     : pawl_ring_get_record(c->store, record);
 }
 
@@ -187,6 +210,47 @@ static int64_t fifo_get(const struct pawl_shared_call *c,
     }
     leave(before);
     return bytes;
+}
+
+/* Each of them is a task of its own, in a hand of its own. */
+static int64_t get_tasks(const struct pawl_shared_call *c,
+                         const struct pawl_shared_get_batch *b)
+{
+    int64_t bytes = 0;
+    size_t n = 0;
+
+    while (n < b->n) {
+        pawl_shared_task task;
+
+        bytes = get_task(c, n == 0, b->records + n * b->size, &task);
+        if (bytes < 0)
+            break;
+        pawl_shared_note(b, n++, bytes, &task);
+    }
+    return n > 0 ? (int64_t)n : bytes;
+}
+
+static inline int64_t get_many_inside(const struct pawl_shared_call *c,
+                                      const struct pawl_shared_get_batch *b)
+{
+    return pawl_shared_has_tasks(c)
+               ? get_tasks(c, b)
+               : pawl_ring_get_records(c->store, b->records, b->size, b->bytes,
+                                       b->n);
+}
+
+static int64_t fifo_get_many(const struct pawl_shared_call *c,
+                             const struct pawl_shared_get_batch *b)
+{
+    uint64_t before = enter(c);
+    int64_t n = get_many_inside(c, b);
+
+    if (pawl_unlikely(n == -ENOMEM)) {
+        recover_inside(c);
+        n = get_many_inside(c, b);
+    }
+    leave(before);
+    return n;
 }
 
 /* ---- looks ---------------------------------------------------------------- */
@@ -267,6 +331,8 @@ const struct pawl_shared_store pawl_shared_fifo = {
     .attach = fifo_attach,
     .put = fifo_put,
     .get = fifo_get,
+    .put_many = fifo_put_many,
+    .get_many = fifo_get_many,
     .may_get = fifo_may_get,
     .may_put = fifo_may_put,
     .done = fifo_done,

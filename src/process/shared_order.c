@@ -458,6 +458,23 @@ static int order_put(const struct pawl_shared_call *c,
     return err;
 }
 
+static int64_t order_put_many(const struct pawl_shared_call *c,
+                              const struct pawl_shared_put_batch *b)
+{
+    int err = lock(c);
+    size_t n = 0;
+
+    if (err != 0)
+        return err;
+    while (n < b->n && err == 0) {
+        err = put_locked(c, PAWL_SIDE_BACK, b->records + n * b->size,
+                         b->bytes != NULL ? b->bytes[n] : b->size);
+        n += err == 0;
+    }
+    unlock(c);
+    return n > 0 ? (int64_t)n : err;
+}
+
 static int64_t get_locked(const struct pawl_shared_call *c,
                           enum pawl_shared_side side, void *record,
                           pawl_shared_task *task)
@@ -501,6 +518,25 @@ static int64_t order_get(const struct pawl_shared_call *c,
     bytes = get_locked(c, side, record, task);
     unlock(c);
     return bytes;
+}
+
+static int64_t order_get_many(const struct pawl_shared_call *c,
+                              const struct pawl_shared_get_batch *b)
+{
+    int64_t bytes = lock(c);
+    size_t n = 0;
+
+    if (bytes != 0)
+        return bytes;
+    while (n < b->n && bytes >= 0) {
+        pawl_shared_task task;
+
+        bytes = get_locked(c, PAWL_SIDE_FRONT, b->records + n * b->size, &task);
+        if (bytes >= 0)
+            pawl_shared_note(b, n++, bytes, &task);
+    }
+    unlock(c);
+    return n > 0 ? (int64_t)n : bytes;
 }
 
 /* Under the lock, so that who changes the answer afterwards finds who looks. */
@@ -630,6 +666,8 @@ const struct pawl_shared_store pawl_shared_order = {
     .attach = order_attach,
     .put = order_put,
     .get = order_get,
+    .put_many = order_put_many,
+    .get_many = order_get_many,
     .may_get = order_may_get,
     .may_put = order_may_put,
     .done = order_done,

@@ -278,6 +278,17 @@ static int64_t try_put_again(void *call)
     return while_waiting(p->q, put(p));
 }
 
+static inline int check_record(const struct pawl_shared_queue_core *core,
+                               size_t bytes)
+{
+    if (bytes > core->record_size)
+        return -EMSGSIZE;
+    return core->kind == PAWL_SHARED_PRIORITY &&
+                   bytes < core->key_offset + sizeof(uint64_t)
+               ? -EINVAL
+               : 0;
+}
+
 static const pawl_deadline for_ever = PAWL_FOREVER;
 
 /* `until` is NULL for the try forms. */
@@ -291,12 +302,10 @@ static int put_side(pawl_shared_queue *q, enum pawl_shared_side side,
 
     if (pawl_unlikely(err != 0))
         return err;
-    if (bytes > p.c.core->record_size)
-        return -EMSGSIZE;
+    err = check_record(p.c.core, bytes);
+    if (pawl_unlikely(err != 0))
+        return err;
     if (side == PAWL_SIDE_FRONT && p.c.core->kind != PAWL_SHARED_DEQUE)
-        return -EINVAL;
-    if (p.c.core->kind == PAWL_SHARED_PRIORITY &&
-        bytes < p.c.core->key_offset + sizeof(uint64_t))
         return -EINVAL;
     err = put(&p);
     if (pawl_likely(err != -EAGAIN && err != -ENOMEM) || until == NULL)
@@ -347,6 +356,101 @@ static int64_t get_side(pawl_shared_queue *q, enum pawl_shared_side side,
     if (bytes >= 0 && task != NULL)
         *task = g.task;
     return bytes;
+}
+
+struct put_many_call {
+    const pawl_shared_queue *q;
+    struct pawl_shared_call c;
+    struct pawl_shared_put_batch batch;
+};
+
+static int64_t put_some(const struct put_many_call *p)
+{
+    int64_t n = p->q->store->put_many(&p->c, &p->batch);
+
+    if (pawl_likely(n > 0))
+        pawl_end_tell(&p->c.core->not_empty, (uint32_t)n);
+    return n;
+}
+
+static int64_t try_put_some_again(void *call)
+{
+    const struct put_many_call *p = call;
+
+    return while_waiting(p->q, put_some(p));
+}
+
+/* Before any of them is put: what a put of each would say about it. */
+static int check_batch(const struct put_many_call *p)
+{
+    const struct pawl_shared_put_batch *b = &p->batch;
+
+    for (size_t i = 0; i < b->n; i++) {
+        size_t bytes = b->bytes != NULL ? b->bytes[i] : b->size;
+        int err = check_record(p->c.core, bytes);
+
+        if (err != 0 || bytes > b->size)
+            return err != 0 ? err : -EMSGSIZE;
+        if (b->bytes == NULL)
+            break; /* the others are as long */
+    }
+    return 0;
+}
+
+static int64_t put_many(pawl_shared_queue *q,
+                        const struct pawl_shared_put_batch *batch,
+                        const pawl_deadline *until)
+{
+    struct put_many_call p = {.q = q, .batch = *batch};
+    int64_t n = enter(q, &p.c);
+
+    if (n == 0)
+        n = check_batch(&p);
+    if (n != 0 || batch->n == 0)
+        return n;
+    n = put_some(&p);
+    if ((n != -EAGAIN && n != -ENOMEM) || until == NULL)
+        return n;
+    return pawl_wait_for(try_put_some_again, &p, &p.c.core->not_full, *until);
+}
+
+struct get_many_call {
+    const pawl_shared_queue *q;
+    struct pawl_shared_call c;
+    struct pawl_shared_get_batch batch;
+};
+
+static int64_t get_some(const struct get_many_call *g)
+{
+    int64_t n = g->q->store->get_many(&g->c, &g->batch);
+
+    if (pawl_likely(n > 0))
+        pawl_end_tell(&g->c.core->not_full, (uint32_t)n);
+    return n;
+}
+
+static int64_t try_get_some_again(void *call)
+{
+    const struct get_many_call *g = call;
+
+    return while_waiting(g->q, get_some(g));
+}
+
+static int64_t get_many(pawl_shared_queue *q,
+                        const struct pawl_shared_get_batch *batch,
+                        const pawl_deadline *until)
+{
+    struct get_many_call g = {.q = q, .batch = *batch};
+    int64_t n = enter(q, &g.c);
+
+    if (n == 0 && batch->size < g.c.core->record_size)
+        n = -EMSGSIZE;
+    if (n != 0 || batch->n == 0)
+        return n;
+    n = get_some(&g);
+    if ((n != -EAGAIN && n != -ENOMEM) || until == NULL)
+        return n;
+    return pawl_wait_for(try_get_some_again, &g, &g.c.core->not_empty, *until);
 }
 
 int pawl_shared_queue_put_until(pawl_shared_queue *q, const void *record,
@@ -438,6 +542,56 @@ int64_t pawl_shared_queue_try_get_back(pawl_shared_queue *q, void *record,
 {
     return get_side(q, PAWL_SIDE_BACK, record, size, NULL, NULL);
 }
+
+#define BATCH (&(struct pawl_shared_put_batch){records, size, bytes, n})
+
+int64_t pawl_shared_queue_put_many_until(pawl_shared_queue *q,
+                                         const void *records, size_t size,
+                                         const size_t *bytes, size_t n,
+                                         pawl_deadline until)
+{
+    return put_many(q, BATCH, &until);
+}
+
+int64_t pawl_shared_queue_put_many(pawl_shared_queue *q, const void *records,
+                                   size_t size, const size_t *bytes, size_t n)
+{
+    return put_many(q, BATCH, &for_ever);
+}
+
+int64_t pawl_shared_queue_try_put_many(pawl_shared_queue *q,
+                                       const void *records, size_t size,
+                                       const size_t *bytes, size_t n)
+{
+    return put_many(q, BATCH, NULL);
+}
+
+#undef BATCH
+#define BATCH (&(struct pawl_shared_get_batch){records, size, bytes, tasks, n})
+
+int64_t pawl_shared_queue_get_many_until(pawl_shared_queue *q, void *records,
+                                         size_t size, size_t *bytes,
+                                         pawl_shared_task *tasks, size_t n,
+                                         pawl_deadline until)
+{
+    return get_many(q, BATCH, &until);
+}
+
+int64_t pawl_shared_queue_get_many(pawl_shared_queue *q, void *records,
+                                   size_t size, size_t *bytes,
+                                   pawl_shared_task *tasks, size_t n)
+{
+    return get_many(q, BATCH, &for_ever);
+}
+
+int64_t pawl_shared_queue_try_get_many(pawl_shared_queue *q, void *records,
+                                       size_t size, size_t *bytes,
+                                       pawl_shared_task *tasks, size_t n)
+{
+    return get_many(q, BATCH, NULL);
+}
+
+#undef BATCH
 
 /* ---- tasks ---------------------------------------------------------------- */
 

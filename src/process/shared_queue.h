@@ -52,6 +52,22 @@ struct pawl_shared_call {
 
 enum pawl_shared_side { PAWL_SIDE_BACK, PAWL_SIDE_FRONT };
 
+/* Records that lie `size` bytes apart, the i-th with bytes[i]; NULL: with `size`. */
+struct pawl_shared_put_batch {
+    const char *records;
+    size_t size;
+    const size_t *bytes;
+    size_t n;
+};
+
+struct pawl_shared_get_batch {
+    char *records;
+    size_t size;
+    size_t *bytes;           /* NULL: not told */
+    pawl_shared_task *tasks; /* NULL: not told */
+    size_t n;
+};
+
 struct pawl_shared_store {
     /* The memory it needs; -EINVAL, -EOVERFLOW.  The core has its constants. */
     int64_t (*bytes)(const struct pawl_shared_queue_core *core);
@@ -65,6 +81,12 @@ struct pawl_shared_store {
                const void *record, size_t bytes);
     int64_t (*get)(const struct pawl_shared_call *c, enum pawl_shared_side side,
                    void *record, pawl_shared_task *task);
+    /* Up to b->n > 0 at the back, and from the front.  How many, at least 1;  the
+     * errors of the first. */
+    int64_t (*put_many)(const struct pawl_shared_call *c,
+                        const struct pawl_shared_put_batch *b);
+    int64_t (*get_many)(const struct pawl_shared_call *c,
+                        const struct pawl_shared_get_batch *b);
     /* Whether a get, or a put, would not have to wait, in one order with what wait.h
      * demands.  0;  -EAGAIN it would;  the errors of a get. */
     int (*may_get)(const struct pawl_shared_call *c);
@@ -90,6 +112,17 @@ extern const struct pawl_shared_store pawl_shared_order;
 static inline bool pawl_shared_has_tasks(const struct pawl_shared_call *c)
 {
     return c->core->tasks != PAWL_TASKS_NONE;
+}
+
+/* Tell about the i-th that was got. */
+static inline void pawl_shared_note(const struct pawl_shared_get_batch *b,
+                                    size_t i, int64_t bytes,
+                                    const pawl_shared_task *task)
+{
+    if (b->bytes != NULL)
+        b->bytes[i] = (size_t)bytes;
+    if (b->tasks != NULL)
+        b->tasks[i] = *task;
 }
 
 #endif /* PAWL_PROCESS_SHARED_QUEUE_H */

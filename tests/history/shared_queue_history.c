@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * shared_queue_history.c - H-20, Q-02 to Q-05: recorded histories of queues in a
- * region, of each kind, by processes: they are those of a queue of that kind, and
+ * region, of each kind, by processes, one by one and in batches: they are those of a queue of that kind, and
  * whoever gave up did so while it was full, or empty.
  */
 #include <pawl/queue.h>
@@ -15,6 +15,9 @@ struct record {
     int64_t key;
     uint64_t value;
 };
+
+/* So that a batch ends only where the queue does. */
+enum { HANDS = 16 * HISTORY_BATCH };
 
 /* The options of the queues that are made now. */
 static struct {
@@ -43,6 +46,7 @@ static void init(void *memory, size_t capacity)
                                      .record_size = sizeof(struct record),
                                      .kind = now.kind,
                                      .tasks = now.tasks,
+                                     .in_hand = now.tasks ? HANDS : 0,
                                      .flags = keyed ? PAWL_QUEUE_SIGNED : 0}));
 }
 
@@ -83,6 +87,36 @@ static int get(void *memory, uint64_t *value)
     return 0;
 }
 
+static int64_t put_many(void *memory, const uint64_t *values, size_t n)
+{
+    struct record r[HISTORY_BATCH];
+    int64_t done;
+
+    for (size_t i = 0; i < n; i++)
+        r[i] = (struct record){history_queue_amount(values[i]), values[i]};
+    done = pawl_shared_queue_put_many_until(queue_at(memory), r, sizeof *r,
+                                            NULL, n, soon());
+    return done == -ETIMEDOUT ? -EAGAIN : done;
+}
+
+static int64_t get_many(void *memory, uint64_t *values, size_t n)
+{
+    struct record r[HISTORY_BATCH];
+    size_t bytes[HISTORY_BATCH];
+    int64_t done = pawl_shared_queue_get_many_until(
+        queue_at(memory), r, sizeof *r, bytes, NULL, n, soon());
+
+    if (done == -ETIMEDOUT)
+        return -EAGAIN;
+    for (int64_t i = 0; i < done; i++) {
+        CHECK_EQ(bytes[i], sizeof *r);
+        values[i] = r[i].value;
+        if (now.tasks != PAWL_TASKS_NONE)
+            CHECK_OK(pawl_shared_queue_task_done(queue_at(memory), NULL));
+    }
+    return done;
+}
+
 static void end(void *memory)
 {
     pawl_shared_queue_free(queue_at(memory));
@@ -97,6 +131,16 @@ static const struct history_queue queue = {
     .end = end,
 };
 
+static const struct history_queue queue_of_batches = {
+    .size = size_of,
+    .init = init,
+    .put = put,
+    .get = get,
+    .put_many = put_many,
+    .get_many = get_many,
+    .end = end,
+};
+
 static struct history_verdict verdict(const struct history_queue *q, size_t i,
                                       enum history_members kind,
                                       history_checker checker)
@@ -108,15 +152,28 @@ static struct history_verdict verdict(const struct history_queue *q, size_t i,
                                  checker);
 }
 
-static void check(enum pawl_shared_queue_kind kind,
-                  enum history_members members, history_checker checker)
+static void check_of(const struct history_queue *q,
+                     enum pawl_shared_queue_kind kind,
+                     enum history_members members, history_checker checker)
 {
     TEST_TIMEOUT(240);
     now.kind = kind;
     for (size_t i = 0; i < HISTORY_SHAPES; i++) {
         now.tasks = i % 2 != 0 ? PAWL_TASKS_AGAIN : PAWL_TASKS_NONE;
-        history_check(verdict(&queue, i, members, checker));
+        history_check(verdict(q, i, members, checker));
     }
+}
+
+static void check(enum pawl_shared_queue_kind kind,
+                  enum history_members members, history_checker checker)
+{
+    check_of(&queue, kind, members, checker);
+}
+
+static void check_batches(enum pawl_shared_queue_kind kind,
+                          history_checker checker)
+{
+    check_of(&queue_of_batches, kind, HISTORY_PROCESSES, checker);
 }
 
 TEST(shared_queue.history_of_the_fifo_is_linearizable)
@@ -142,6 +199,22 @@ TEST(shared_queue.history_of_the_deque_is_linearizable)
 TEST(shared_queue.history_of_the_priority_is_linearizable)
 {
     check(PAWL_SHARED_PRIORITY, HISTORY_PROCESSES, history_priority);
+}
+
+/* half of the members put and get several at once. */
+TEST(shared_queue.history_of_batches_of_the_fifo_is_linearizable)
+{
+    check_batches(PAWL_SHARED_FIFO, history_fifo);
+}
+
+TEST(shared_queue.history_of_batches_of_the_lifo_is_linearizable)
+{
+    check_batches(PAWL_SHARED_LIFO, history_lifo);
+}
+
+TEST(shared_queue.history_of_batches_of_the_priority_is_linearizable)
+{
+    check_batches(PAWL_SHARED_PRIORITY, history_priority);
 }
 
 /* ---- wrong ones -------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
  */
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,11 +18,13 @@
 #include "test.h"
 
 enum { PRODUCERS = 2, CONSUMERS = 2, CAPACITY = 7, RECORDS = 1 << 20 };
+enum { BATCH = 5 };
 
 struct scene {
     pawl_shared_queue *q;
     enum pawl_shared_tasks tasks;
     bool in_sets;                    /* all wait in sets */
+    bool in_batches;                 /* all put and get several at once */
     atomic_uint next;                /* the number of the next record */
     atomic_uint made;                /* what consumers have marked */
     atomic_uchar put[RECORDS];       /* its put has returned */
@@ -67,20 +70,56 @@ static int64_t get(const struct scene *s, struct record *r)
     return bytes;
 }
 
+/* The next record to be put.  False: there are none any more. */
+static bool make(struct scene *s, struct record *r)
+{
+    *r = (struct record){.number = atomic_fetch_add(&s->next, 1)};
+    r->length = r->number % 14;
+    for (uint32_t i = 0; i < r->length; i++)
+        r->filler[i] = r->number;
+    return r->number < RECORDS;
+}
+
+/* A batch at a time, of which what does not fit at once comes in the next one. */
+static void produce_batches(struct scene *s)
+{
+    struct record r[BATCH];
+    size_t bytes[BATCH];
+    size_t n = 0;
+
+    for (;;) {
+        int64_t done;
+
+        while (n < BATCH && make(s, &r[n])) {
+            bytes[n] = size_of(r[n].length);
+            n++;
+        }
+        if (n == 0)
+            return;
+        done = pawl_shared_queue_put_many(s->q, r, sizeof *r, bytes, n);
+        if (done == -ESHUTDOWN)
+            return;
+        CHECK(done > 0 && done <= (int64_t)n);
+        for (int64_t i = 0; i < done; i++)
+            atomic_store(&s->put[r[i].number], 1);
+        n -= (size_t)done;
+        memmove(r, r + done, n * sizeof *r);
+        memmove(bytes, bytes + done, n * sizeof *bytes);
+    }
+}
+
 static void produce(void *arg)
 {
     struct scene *s = arg;
+    struct record r;
 
-    for (;;) {
-        struct record r = {.number = atomic_fetch_add(&s->next, 1)};
-        int err;
+    if (s->in_batches) {
+        produce_batches(s);
+        return;
+    }
+    while (make(s, &r)) {
+        int err = put(s, &r);
 
-        if (r.number >= RECORDS)
-            return;
-        r.length = r.number % 14;
-        for (uint32_t i = 0; i < r.length; i++)
-            r.filler[i] = r.number;
-        err = put(s, &r);
         if (err == -ESHUTDOWN)
             return;
         CHECK_OK(err);
@@ -99,12 +138,34 @@ static void mark(struct scene *s, const struct record *r, int64_t bytes)
     atomic_fetch_add(&s->made, 1);
 }
 
+static void consume_batches(struct scene *s)
+{
+    struct record r[BATCH];
+    size_t bytes[BATCH];
+    pawl_shared_task tasks[BATCH];
+    int64_t n;
+
+    while ((n = pawl_shared_queue_get_many(s->q, r, sizeof *r, bytes, tasks,
+                                           BATCH)) != -ESHUTDOWN) {
+        CHECK(n > 0 && n <= BATCH);
+        for (int64_t i = 0; i < n; i++) {
+            mark(s, &r[i], (int64_t)bytes[i]);
+            if (s->tasks != PAWL_TASKS_NONE)
+                CHECK_OK(pawl_shared_queue_task_done(s->q, &tasks[i]));
+        }
+    }
+}
+
 static void consume(void *arg)
 {
     struct scene *s = arg;
     struct record r;
     int64_t bytes;
 
+    if (s->in_batches) {
+        consume_batches(s);
+        return;
+    }
     while ((bytes = get(s, &r)) != -ESHUTDOWN) {
         CHECK(bytes >= 0);
         mark(s, &r, bytes);
@@ -115,8 +176,15 @@ static void consume(void *arg)
 
 /* ---- the account ----------------------------------------------------------------- */
 
+/* So many at most was a consumer getting, or had in its hand. */
+static uint32_t most_of(const struct scene *s)
+{
+    return s->in_batches ? BATCH : 1;
+}
+
 static void check_account(struct scene *s, uint32_t consumers_killed)
 {
+    uint32_t in_hands = consumers_killed * most_of(s);
     uint32_t records = atomic_load(&s->next);
     uint32_t lost = 0;
     uint32_t again = 0;
@@ -136,10 +204,10 @@ static void check_account(struct scene *s, uint32_t consumers_killed)
     CHECK(sent > 0);
     if (s->tasks == PAWL_TASKS_AGAIN) {
         CHECK_EQ(lost, 0);
-        CHECK(again <= consumers_killed);
+        CHECK(again <= in_hands);
     } else {
         CHECK_EQ(again, 0);
-        CHECK(lost <= consumers_killed);
+        CHECK(lost <= in_hands);
     }
 }
 
@@ -153,8 +221,10 @@ static void check_capacity(struct scene *s)
     CHECK_ERR(pawl_shared_queue_try_put(s->q, &r, size_of(0)), -EAGAIN);
 }
 
+enum way { SINGLY, IN_SETS, IN_BATCHES };
+
 static void storm_of(enum pawl_shared_queue_kind kind,
-                     enum pawl_shared_tasks tasks, bool in_sets)
+                     enum pawl_shared_tasks tasks, enum way way)
 {
     struct scene *s = test_shared_alloc(sizeof *s);
     pid_t pid[PRODUCERS + CONSUMERS];
@@ -174,7 +244,8 @@ static void storm_of(enum pawl_shared_queue_kind kind,
                                      .kind = kind,
                                      .tasks = tasks}));
     s->tasks = tasks;
-    s->in_sets = in_sets;
+    s->in_sets = way == IN_SETS;
+    s->in_batches = way == IN_BATCHES;
     for (int i = 0; i < PRODUCERS + CONSUMERS; i++)
         pid[i] = test_spawn_child(i < PRODUCERS ? produce : consume, s);
     for (int n = test_iterations(40); n > 0; n--) {
@@ -218,7 +289,7 @@ static void storm_of(enum pawl_shared_queue_kind kind,
 static void storm(enum pawl_shared_queue_kind kind,
                   enum pawl_shared_tasks tasks)
 {
-    storm_of(kind, tasks, false);
+    storm_of(kind, tasks, SINGLY);
 }
 
 TEST(shared_queue.fifo_loses_nothing_when_processes_are_killed)
@@ -240,10 +311,19 @@ TEST(shared_queue.deque_loses_nothing_when_processes_are_killed)
     storm(PAWL_SHARED_DEQUE, PAWL_TASKS_AGAIN);
 }
 
+/* all put and get several at once. */
+TEST(shared_queue.batches_lose_nothing_when_processes_are_killed)
+{
+    storm_of(PAWL_SHARED_FIFO, PAWL_TASKS_NONE, IN_BATCHES);
+    storm_of(PAWL_SHARED_FIFO, PAWL_TASKS_GONE, IN_BATCHES);
+    storm_of(PAWL_SHARED_FIFO, PAWL_TASKS_AGAIN, IN_BATCHES);
+    storm_of(PAWL_SHARED_LIFO, PAWL_TASKS_AGAIN, IN_BATCHES);
+}
+
 /* all of them wait in sets. */
 TEST(shared_queue.sets_miss_nothing_when_processes_are_killed)
 {
-    storm_of(PAWL_SHARED_FIFO, PAWL_TASKS_NONE, true);
-    storm_of(PAWL_SHARED_FIFO, PAWL_TASKS_AGAIN, true);
-    storm_of(PAWL_SHARED_DEQUE, PAWL_TASKS_AGAIN, true);
+    storm_of(PAWL_SHARED_FIFO, PAWL_TASKS_NONE, IN_SETS);
+    storm_of(PAWL_SHARED_FIFO, PAWL_TASKS_AGAIN, IN_SETS);
+    storm_of(PAWL_SHARED_DEQUE, PAWL_TASKS_AGAIN, IN_SETS);
 }

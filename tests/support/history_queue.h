@@ -103,6 +103,8 @@ TEAM_INLINE int history_queue_batch_(struct history_rig *rig, int member,
             op = history_begins(h, member, HISTORY_PUT, 0);
         op->begin = begin;
         op->value = values[i];
+        if (put)
+            op->amount = history_queue_amount(values[i]);
         if (i < done)
             history_ends(h, op, put ? HISTORY_PUT : HISTORY_GET);
         else

@@ -22,6 +22,7 @@ enum {
     CAPACITY = 3,
     PARTICIPANTS = 3,
     FIFO_SPARE = 4,
+    MANY = 2, /* that a victim puts, or gets, at once */
 };
 
 struct scene {
@@ -37,6 +38,8 @@ struct scene {
 enum what {
     PUT,
     GET,
+    PUT_MANY,
+    GET_MANY,
     DONE,
     GET_ORPHAN,
     RECOVER,
@@ -123,7 +126,7 @@ static void prepare(void *object)
                                      .tasks = plan.tasks}));
     s->at = pawl_shared_queue_offset(q);
     CHECK_OK(pawl_memory_keep(region_of(s), s->at));
-    if (plan.what != GET)
+    if (plan.what != GET && plan.what != GET_MANY)
         fill();
     if (plan.what == GET_ORPHAN || plan.what == RECOVER)
         test_join(test_thread(get_and_end, NULL));
@@ -143,6 +146,7 @@ static void warm(void *object)
     s->has_victim = true;
     switch (plan.what) {
     case GET:
+    case GET_MANY:
         /* What it had in its hand before is no longer there: a record that is done,
          * and one that was refused. */
         put(n);
@@ -196,10 +200,19 @@ static void victim(void *object)
 {
     struct scene *s = object;
     uint64_t n = plan.fill + 1;
+    uint64_t many[MANY] = {n, n + 1};
 
     switch (plan.what) {
     case PUT:
         s->answer = pawl_shared_queue_try_put(q, &n, sizeof n);
+        break;
+    case PUT_MANY:
+        s->answer =
+            pawl_shared_queue_try_put_many(q, many, sizeof n, NULL, MANY);
+        break;
+    case GET_MANY:
+        s->answer =
+            pawl_shared_queue_try_get_many(q, many, sizeof n, NULL, NULL, MANY);
         break;
     case GET:
     case GET_ORPHAN:
@@ -255,6 +268,8 @@ static uint64_t in_hand(void)
     case GET_ORPHAN:
     case RECOVER:
         return plan.fill == 0 ? 0 : newest ? plan.fill : 1;
+    case PUT_MANY:
+    case GET_MANY:
     case CLOSE:
     case CLOSE_NOW:
     case FORMS:
@@ -287,6 +302,41 @@ static void expect(const struct scene *s, bool dead, int *least, int *most)
     }
 }
 
+/* Drain after a batch: the first of those that it puts are there, or the first of those
+ * that it gets are not, as many as it has answered; and all once, in order, but that
+ * those of a dead hand may come before the others. */
+static void check_batch(const struct scene *s, bool dead)
+{
+    bool again =
+        plan.what == GET_MANY && plan.tasks == PAWL_TASKS_AGAIN && dead;
+    bool newest = plan.kind == PAWL_SHARED_LIFO;
+    uint64_t most = plan.fill + (plan.what == PUT_MANY ? MANY : 0);
+    uint64_t moved = s->answer > 0 ? (uint64_t)s->answer : 0;
+    int seen[CAPACITY + 1] = {0};
+    uint64_t count = 0;
+    uint64_t first = 0;
+    uint64_t last = 0;
+    uint64_t n;
+
+    for (; (n = get()) != 0; last = n, count++) {
+        CHECK(n <= most && n <= CAPACITY);
+        CHECK_EQ(seen[n]++, 0);
+        CHECK(again || last == 0 || (newest ? n == last - 1 : n == last + 1));
+        first = first == 0 ? n : first;
+    }
+    if (again) {
+        CHECK_EQ(count, plan.fill);
+    } else if (plan.what == PUT_MANY) {
+        CHECK(count >= plan.fill && count <= most);
+        CHECK(count == plan.fill + moved || !s->returned);
+        CHECK(count == 0 || (newest ? last : first) == 1);
+    } else {
+        CHECK(count <= plan.fill && plan.fill - count <= MANY);
+        CHECK(count == plan.fill - moved || !s->returned);
+        CHECK(count == 0 || last == (newest ? 1 : plan.fill));
+    }
+}
+
 /* Drain, and see that each other record comes once, in order, with the one in the
  * victim's hand anywhere: it may come before the others. */
 static void check_records(const struct scene *s, bool dead)
@@ -299,6 +349,10 @@ static void check_records(const struct scene *s, bool dead)
     int most;
     uint64_t n;
 
+    if (plan.what == PUT_MANY || plan.what == GET_MANY) {
+        check_batch(s, dead);
+        return;
+    }
     while ((n = get()) != 0) {
         if (n == hand) {
             seen++;
@@ -357,8 +411,8 @@ static void after_a_kill(void *object)
     struct scene *s = object;
 
     hold(s);
-    CHECK(!s->returned || plan.what == PUT || s->answer >= 0 ||
-          plan.fill == 0 || plan.tasks == PAWL_TASKS_GONE);
+    CHECK(!s->returned || plan.what == PUT || plan.what == PUT_MANY ||
+          s->answer >= 0 || plan.fill == 0 || plan.tasks == PAWL_TASKS_GONE);
     check_records(s, true);
     if (plan.what == CLOSE) {
         uint64_t n = 1;
@@ -375,17 +429,18 @@ static void after_a_kill(void *object)
 static void after_two_kills(void *object)
 {
     struct scene *s = object;
+    bool puts = plan.what == PUT || plan.what == PUT_MANY; /* room for one */
     int seen[CAPACITY + 2] = {0};
     uint64_t n;
 
     hold(s);
     while ((n = get()) != 0) {
-        CHECK(n <= plan.fill + (plan.what == PUT));
+        CHECK(n <= plan.fill + puts);
         seen[n]++;
     }
     for (n = 1; n <= plan.fill; n++)
         CHECK_EQ(seen[n], plan.what == DONE && n == in_hand() ? seen[n] : 1);
-    if (plan.what == PUT)
+    if (puts)
         CHECK(seen[n] <= 1 && (seen[n] == 1 || !s->returned));
     if (plan.what == DONE)
         CHECK(seen[in_hand()] <= !s->returned);
@@ -418,7 +473,7 @@ static void after_the_end(void *object)
         check_capacity();
 }
 
-/* The victim is stopped, and holds one record at most: the others put and get what
+/* The victim is stopped, and holds what it gets at most: the others put and get what
  * they like. */
 static void beside_a_frozen_one(void *object)
 {
@@ -503,6 +558,13 @@ static void sweep_kind(enum pawl_shared_queue_kind kind, const char *name)
         {GET, PAWL_TASKS_AGAIN, 2, "get, again"},
         {GET, PAWL_TASKS_AGAIN, 3, "get, again, after a refusal"},
         {GET, PAWL_TASKS_AGAIN, 0, "get from an empty one"},
+        {PUT_MANY, PAWL_TASKS_NONE, 0, "put many"},
+        {PUT_MANY, PAWL_TASKS_AGAIN, 1, "put many, tasks"},
+        {PUT_MANY, PAWL_TASKS_AGAIN, 2, "put more than there is room for"},
+        {GET_MANY, PAWL_TASKS_NONE, 3, "get many"},
+        {GET_MANY, PAWL_TASKS_GONE, 3, "get many, gone"},
+        {GET_MANY, PAWL_TASKS_AGAIN, 3, "get many, again"},
+        {GET_MANY, PAWL_TASKS_AGAIN, 1, "get more than there are"},
         {DONE, PAWL_TASKS_AGAIN, 2, "task done"},
         {GET_ORPHAN, PAWL_TASKS_AGAIN, 1, "get of a dead one's"},
         {RECOVER, PAWL_TASKS_AGAIN, 2, "recover"},
@@ -538,6 +600,9 @@ static void sweep_two_victims(enum pawl_shared_queue_kind kind,
         {PUT, heir_gets, "put and get"},
         {GET, heir_gets, "get and get"},
         {GET, heir_recovers, "get and recover"},
+        {PUT_MANY, heir_gets, "put many and get"},
+        {GET_MANY, heir_gets, "get many and get"},
+        {GET_MANY, heir_recovers, "get many and recover"},
         {DONE, heir_recovers, "task done and recover"},
     };
 

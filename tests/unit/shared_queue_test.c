@@ -417,6 +417,230 @@ TEST(shared_queue.says_when_too_many_take_part)
     test_join(test_thread(stay, &arg));
 }
 
+/* ---- many at once: Q-21, H-26 ------------------------------------------------------- */
+
+enum { MANY = 5 };
+
+struct batch {
+    char records[MANY][SIZE];
+    size_t bytes[MANY];
+};
+
+static void fill_batch(struct batch *b, const char *texts)
+{
+    memset(b, 0, sizeof *b);
+    for (int i = 0; i < MANY; i++) {
+        b->bytes[i] = (size_t)(texts[i] - '0') * 8;
+        memset(b->records[i], texts[i], b->bytes[i]);
+    }
+}
+
+static int64_t try_put_many(pawl_shared_queue *q, const struct batch *b,
+                            size_t n)
+{
+    return pawl_shared_queue_try_put_many(q, b->records, SIZE, b->bytes, n);
+}
+
+/* The next ones, of up to n asked for, are those of such lengths. */
+static void get_many(pawl_shared_queue *q, size_t n, const char *texts)
+{
+    struct batch b;
+    int64_t got;
+
+    memset(&b, '#', sizeof b);
+    got = pawl_shared_queue_try_get_many(q, b.records, SIZE, b.bytes, NULL, n);
+    CHECK_EQ(got, strlen(texts));
+    for (int64_t i = 0; i < got; i++) {
+        struct batch expected;
+
+        fill_batch(&expected, "00000");
+        memset(expected.records[0], texts[i], (size_t)(texts[i] - '0') * 8);
+        CHECK_EQ(b.bytes[i], (size_t)(texts[i] - '0') * 8);
+        CHECK(memcmp(b.records[i], expected.records[0], b.bytes[i]) == 0);
+        if (b.bytes[i] < SIZE)
+            CHECK_EQ(b.records[i][b.bytes[i]], '#');
+    }
+}
+
+static void check_many(enum pawl_shared_queue_kind kind,
+                       enum pawl_shared_tasks tasks)
+{
+    bool lifo = kind == PAWL_SHARED_LIFO;
+    pawl_shared_queue *q =
+        make(OPTIONS(.capacity = 4, .record_size = SIZE, .kind = kind,
+                     .tasks = tasks, .in_hand = tasks ? MANY : 0));
+    struct batch b;
+
+    for (int round = 0; round < 5; round++) {
+        fill_batch(&b, "12345");
+        CHECK_EQ(try_put_many(q, &b, 3), 3);
+        CHECK_EQ(try_put_many(q, &b, MANY), 1); /* what fits */
+        CHECK_ERR((int)try_put_many(q, &b, MANY), -EAGAIN);
+        CHECK_EQ(pawl_shared_queue_size(q), 4);
+        get_many(q, 2,
+                 lifo                           ? "13"
+                 : kind == PAWL_SHARED_PRIORITY ? "11"
+                                                : "12");
+        fill_batch(&b, "54321");
+        CHECK_EQ(try_put_many(q, &b, 1), 1);
+        if (lifo)
+            get_many(q, MANY, "521");
+        else
+            get_many(q, MANY, kind == PAWL_SHARED_PRIORITY ? "235" : "315");
+        CHECK_ERR((int)pawl_shared_queue_try_get_many(q, b.records, SIZE,
+                                                      b.bytes, NULL, MANY),
+                  -EAGAIN);
+        if (tasks == PAWL_TASKS_NONE)
+            continue;
+        CHECK_EQ(pawl_shared_queue_unfinished(q), MANY);
+        for (int i = 0; i < MANY; i++)
+            CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+        CHECK_ERR(pawl_shared_queue_task_done(q, NULL), -EOVERFLOW);
+        CHECK_OK(pawl_shared_queue_try_join(q));
+    }
+}
+
+TEST(shared_queue.many_are_put_and_got_at_once)
+{
+    check_many(PAWL_SHARED_FIFO, PAWL_TASKS_NONE);
+    check_many(PAWL_SHARED_FIFO, PAWL_TASKS_AGAIN);
+    check_many(PAWL_SHARED_LIFO, PAWL_TASKS_NONE);
+    check_many(PAWL_SHARED_PRIORITY, PAWL_TASKS_AGAIN);
+    check_many(PAWL_SHARED_DEQUE, PAWL_TASKS_AGAIN);
+}
+
+/* Without lengths they are as long as they are apart, and not told. */
+TEST(shared_queue.many_of_one_length_need_no_lengths)
+{
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 4, .record_size = SIZE));
+    uint64_t in[3] = {1, 2, 3};
+    char out[3][SIZE];
+
+    CHECK_EQ(pawl_shared_queue_put_many(q, in, sizeof *in, NULL, 3), 3);
+    CHECK_EQ(pawl_shared_queue_get_many(q, out, SIZE, NULL, NULL, 3), 3);
+    for (int i = 0; i < 3; i++)
+        CHECK(memcmp(out[i], &in[i], sizeof *in) == 0);
+}
+
+static void check_refusals(enum pawl_shared_queue_kind kind)
+{
+    pawl_shared_queue *q =
+        make(OPTIONS(.capacity = 4, .record_size = SIZE, .kind = kind));
+    struct batch b;
+
+    fill_batch(&b, "12345");
+    CHECK_EQ(try_put_many(q, &b, 0), 0);
+    CHECK_EQ(
+        pawl_shared_queue_try_get_many(q, b.records, SIZE, b.bytes, NULL, 0),
+        0);
+    b.bytes[2] = SIZE + 1;
+    CHECK_ERR((int)try_put_many(q, &b, 3), -EMSGSIZE);
+    CHECK_EQ(pawl_shared_queue_size(q), 0); /* none of them */
+    b.bytes[2] = 9;
+    CHECK_ERR((int)pawl_shared_queue_try_put_many(q, b.records, 8, b.bytes, 3),
+              -EMSGSIZE);
+    CHECK_ERR(
+        (int)pawl_shared_queue_try_put_many(q, b.records, SIZE + 1, NULL, 3),
+        -EMSGSIZE);
+    CHECK_ERR((int)pawl_shared_queue_try_get_many(q, b.records, SIZE - 1,
+                                                  b.bytes, NULL, 1),
+              -EMSGSIZE);
+    CHECK_ERR((int)pawl_shared_queue_get_many_until(q, b.records, SIZE, b.bytes,
+                                                    NULL, 1, 0),
+              -ETIMEDOUT);
+    if (kind == PAWL_SHARED_PRIORITY) {
+        b.bytes[2] = 7;
+        CHECK_ERR((int)try_put_many(q, &b, 3), -EINVAL);
+        CHECK_EQ(pawl_shared_queue_size(q), 0);
+    }
+    b.bytes[2] = 8;
+    CHECK_EQ(
+        pawl_shared_queue_put_many_until(q, b.records, SIZE, b.bytes, MANY, 0),
+        4);
+    CHECK_ERR((int)pawl_shared_queue_put_many_until(q, b.records, SIZE, b.bytes,
+                                                    1, 0),
+              -ETIMEDOUT);
+    CHECK_OK(pawl_shared_queue_shutdown(q));
+    CHECK_ERR((int)try_put_many(q, &b, 1), -ESHUTDOWN);
+    CHECK_EQ(
+        pawl_shared_queue_get_many(q, b.records, SIZE, b.bytes, NULL, MANY), 4);
+    CHECK_ERR(
+        (int)pawl_shared_queue_get_many(q, b.records, SIZE, b.bytes, NULL, 1),
+        -ESHUTDOWN);
+    fill_batch(&b, "12345");
+    CHECK_ERR((int)pawl_shared_queue_put_many(q, b.records, SIZE, b.bytes, 1),
+              -ESHUTDOWN);
+    CHECK_OK(pawl_shared_queue_close(q));
+    CHECK_ERR((int)try_put_many(q, &b, 1), -EBADF);
+    CHECK_ERR((int)pawl_shared_queue_try_get_many(q, b.records, SIZE, b.bytes,
+                                                  NULL, 1),
+              -EBADF);
+}
+
+/* all errors; one that fails has put none. */
+TEST(shared_queue.many_are_refused_together)
+{
+    check_refusals(PAWL_SHARED_FIFO);
+    check_refusals(PAWL_SHARED_LIFO);
+    check_refusals(PAWL_SHARED_PRIORITY);
+}
+
+/* As many as can be held; then those who wait do so until hands are free. */
+TEST(shared_queue.many_are_got_as_far_as_hands_go)
+{
+    enum { HANDS = 4 + 4 }; /* participants, and the spare ones of a FIFO */
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 2 * HANDS, .record_size = 8,
+                                        .tasks = PAWL_TASKS_AGAIN));
+    uint64_t n[2 * HANDS] = {0};
+    pawl_shared_task tasks[2 * HANDS];
+
+    CHECK_EQ(pawl_shared_queue_try_put_many(q, n, 8, NULL, 2 * HANDS),
+             2 * HANDS);
+    CHECK_EQ(pawl_shared_queue_try_get_many(q, n, 8, NULL, tasks, 2 * HANDS),
+             HANDS);
+    CHECK_ERR((int)pawl_shared_queue_try_get_many(q, n, 8, NULL, NULL, 1),
+              -ENOMEM);
+    CHECK_ERR((int)pawl_shared_queue_get_many_until(q, n, 8, NULL, NULL, 1, 0),
+              -ETIMEDOUT);
+    for (int i = 0; i < HANDS; i++)
+        CHECK_OK(pawl_shared_queue_task_done(q, &tasks[i]));
+    CHECK_ERR(pawl_shared_queue_task_done(q, tasks), -EOVERFLOW);
+    CHECK_EQ(pawl_shared_queue_get_many(q, n, 8, NULL, NULL, 2 * HANDS), HANDS);
+}
+
+static void get_many_and_end(void *q)
+{
+    get_many(q, 3, "123");
+}
+
+/* H-25, Q-23: all that a dead one held come again, or are done. */
+TEST(shared_queue.many_tasks_of_the_dead_are_done_or_come_again)
+{
+    pawl_shared_queue *q = with_tasks(PAWL_TASKS_AGAIN);
+    char seen[MANY][SIZE];
+    size_t bytes[MANY];
+    size_t sum = 0;
+    struct batch b;
+
+    fill_batch(&b, "12345");
+    CHECK_EQ(try_put_many(q, &b, 3), 3);
+    test_join(test_thread(get_many_and_end, q));
+    CHECK_EQ(pawl_shared_queue_recover(q), 3);
+    CHECK_EQ(pawl_shared_queue_try_get_many(q, seen, SIZE, bytes, NULL, MANY),
+             3);
+    for (int i = 0; i < 3; i++)
+        sum += bytes[i];
+    CHECK_EQ(sum, 8 + 16 + 24);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_OK(pawl_shared_queue_try_join(q));
+
+    q = with_tasks(PAWL_TASKS_GONE);
+    CHECK_EQ(try_put_many(q, &b, 3), 3);
+    test_join(test_thread(get_many_and_end, q));
+    CHECK_OK(pawl_shared_queue_join(q));
+}
+
 /* ---- in a wait set: Q-20, W-14 ------------------------------------------------------ */
 
 static int try_readable(pawl_shared_queue *q)
