@@ -5,9 +5,10 @@
  *
  *   shared_queue/flow64      a producer that never stops; one record is one operation
  *   shared_queue/flow1024
+ *   shared_queue/batch64     the same as flow64, 16 records a call at each end
  *   shared_queue/echo64      a record there and one back
  *
- * One record is one call at each end.  _pinned: each process on a CPU of its own;
+ * Else one record is one call at each end.  _pinned: each process on a CPU of its own;
  * _one_cpu: both on one; else the scheduler decides.
  */
 #include <fcntl.h>
@@ -24,7 +25,7 @@
 
 #include "bench.h"
 
-enum { RECORD_MAX = 1024, CAPACITY = 1024 };
+enum { RECORD_MAX = 1024, CAPACITY = 1024, BATCH = 16 };
 
 /* One direction. */
 struct lane {
@@ -40,6 +41,9 @@ struct medium {
     void (*put)(struct lane *l, const void *record, size_t bytes);
     void (*get)(struct lane *l, void *record, size_t bytes);
     void (*close)(struct lane *l);
+    /* BATCH records that lie one after the other.  NULL: it has no such call. */
+    void (*put_batch)(struct lane *l, const void *records, size_t bytes);
+    void (*get_batch)(struct lane *l, void *records, size_t bytes);
 };
 
 /* ---- pawl ---------------------------------------------------------------- */
@@ -60,7 +64,8 @@ static bool open_kind(struct lane *l, enum pawl_shared_queue_kind kind,
     pawl_shared_queue_options o = {.capacity = CAPACITY,
                                    .record_size = bytes,
                                    .kind = kind,
-                                   .tasks = tasks};
+                                   .tasks = tasks,
+                                   .in_hand = tasks ? 2 * BATCH : 0};
 
     region_open();
     BENCH_CHECK(pawl_shared_queue_create(&l->q, region, &o) == 0);
@@ -96,6 +101,37 @@ static void pawl_get_task(struct lane *l, void *record, size_t bytes)
 {
     pawl_get(l, record, bytes);
     BENCH_CHECK(pawl_shared_queue_task_done(l->q, NULL) == 0);
+}
+
+static void pawl_put_batch(struct lane *l, const void *records, size_t bytes)
+{
+    const char *next = records;
+    int64_t n;
+
+    for (int left = BATCH; left > 0; left -= (int)n) {
+        n = pawl_shared_queue_put_many(l->q, next, bytes, NULL, (size_t)left);
+        BENCH_CHECK(n > 0);
+        next += (size_t)n * bytes;
+    }
+}
+
+static void pawl_get_batch(struct lane *l, void *records, size_t bytes)
+{
+    size_t lengths[BATCH];
+    int64_t n;
+
+    for (int left = BATCH; left > 0; left -= (int)n) {
+        n = pawl_shared_queue_get_many(l->q, records, bytes, lengths, NULL,
+                                       (size_t)left);
+        BENCH_CHECK(n > 0 && lengths[n - 1] == bytes);
+    }
+}
+
+static void pawl_get_task_batch(struct lane *l, void *records, size_t bytes)
+{
+    pawl_get_batch(l, records, bytes);
+    for (int i = 0; i < BATCH; i++)
+        BENCH_CHECK(pawl_shared_queue_task_done(l->q, NULL) == 0);
 }
 
 static void pawl_close(struct lane *l)
@@ -140,6 +176,56 @@ static void fd_get(struct lane *l, void *record, size_t bytes)
     BENCH_CHECK(read(l->out, record, bytes) == (ssize_t)bytes);
 }
 
+/* What is written at once up to PIPE_BUF is not split. */
+static void pipe_put_batch(struct lane *l, const void *records, size_t bytes)
+{
+    fd_put(l, records, BATCH * bytes);
+}
+
+static void pipe_get_batch(struct lane *l, void *records, size_t bytes)
+{
+    fd_get(l, records, BATCH * bytes);
+}
+
+static void list_messages(struct mmsghdr *m, struct iovec *v,
+                          const void *records, size_t bytes)
+{
+    memset(m, 0, BATCH * sizeof *m);
+    for (size_t i = 0; i < BATCH; i++) {
+        v[i].iov_base = (char *)(uintptr_t)records + i * bytes;
+        v[i].iov_len = bytes;
+        m[i].msg_hdr.msg_iov = &v[i];
+        m[i].msg_hdr.msg_iovlen = 1;
+    }
+}
+
+static void socket_put_batch(struct lane *l, const void *records, size_t bytes)
+{
+    struct mmsghdr m[BATCH];
+    struct iovec v[BATCH];
+    int n;
+
+    list_messages(m, v, records, bytes);
+    for (int done = 0; done < BATCH; done += n) {
+        n = sendmmsg(l->in, m + done, (unsigned)(BATCH - done), 0);
+        BENCH_CHECK(n > 0);
+    }
+}
+
+static void socket_get_batch(struct lane *l, void *records, size_t bytes)
+{
+    struct mmsghdr m[BATCH];
+    struct iovec v[BATCH];
+    int n;
+
+    list_messages(m, v, records, bytes);
+    for (int done = 0; done < BATCH; done += n) {
+        n = recvmmsg(l->out, m + done, (unsigned)(BATCH - done), MSG_WAITFORONE,
+                     NULL);
+        BENCH_CHECK(n > 0 && m[done].msg_len == bytes);
+    }
+}
+
 static void fd_close(struct lane *l)
 {
     close(l->in);
@@ -181,12 +267,17 @@ static void mq_lane_close(struct lane *l)
 /* ---- rows ---------------------------------------------------------------- */
 
 static const struct medium media[] = {
-    {"pawl", pawl_open, pawl_put, pawl_get, pawl_close},
-    {"pipe", pipe_open, fd_put, fd_get, fd_close},
-    {"socket", socket_open, fd_put, fd_get, fd_close},
-    {"mq", mq_lane_open, mq_put, mq_get, mq_lane_close},
-    {"pawl_tasks", pawl_open_tasks, pawl_put, pawl_get_task, pawl_close},
-    {"pawl_deque", pawl_open_deque, pawl_put, pawl_get, pawl_close},
+    {"pawl", pawl_open, pawl_put, pawl_get, pawl_close, pawl_put_batch,
+     pawl_get_batch},
+    {"pipe", pipe_open, fd_put, fd_get, fd_close, pipe_put_batch,
+     pipe_get_batch},
+    {"socket", socket_open, fd_put, fd_get, fd_close, socket_put_batch,
+     socket_get_batch},
+    {"mq", mq_lane_open, mq_put, mq_get, mq_lane_close, NULL, NULL},
+    {"pawl_tasks", pawl_open_tasks, pawl_put, pawl_get_task, pawl_close,
+     pawl_put_batch, pawl_get_task_batch},
+    {"pawl_deque", pawl_open_deque, pawl_put, pawl_get, pawl_close,
+     pawl_put_batch, pawl_get_batch},
 };
 
 static const struct medium *medium_of(const struct bench_spec *spec)
@@ -210,7 +301,7 @@ struct row {
     size_t bytes;
     struct lane there;
     struct lane back;
-    char record[RECORD_MAX];
+    char record[RECORD_MAX]; /* or a batch of smaller ones */
 };
 
 static void put(struct row *r, struct lane *l)
@@ -243,6 +334,16 @@ static void put_there(struct row *r)
 static void get_there(struct row *r)
 {
     get(r, &r->there);
+}
+
+static void put_batch(struct row *r)
+{
+    r->m->put_batch(&r->there, r->record, r->bytes);
+}
+
+static void get_batch(struct row *r)
+{
+    r->m->get_batch(&r->there, r->record, r->bytes);
 }
 
 typedef void (*step_fn)(struct row *r);
@@ -305,7 +406,7 @@ static double timed_by_child(struct row *r, step_fn step)
 }
 
 static void run(bench_state *b, const struct bench_spec *spec, step_fn step,
-                step_fn others)
+                step_fn others, int records)
 {
     struct row r = {
         .spec = spec, .m = medium_of(spec), .bytes = bytes_of(spec)};
@@ -317,7 +418,7 @@ static void run(bench_state *b, const struct bench_spec *spec, step_fn step,
     }
     BENCH_CHECK(r.m->open(&r.back, r.bytes));
     other = start_other(&r, others);
-    bench_result(b, timed_by_child(&r, step));
+    bench_result(b, timed_by_child(&r, step) / records);
     kill(other, SIGKILL);
     waitpid(other, NULL, 0);
     r.m->close(&r.there);
@@ -326,12 +427,20 @@ static void run(bench_state *b, const struct bench_spec *spec, step_fn step,
 
 static void flow(bench_state *b, const struct bench_spec *spec)
 {
-    run(b, spec, get_there, put_there);
+    run(b, spec, get_there, put_there, 1);
+}
+
+static void batch(bench_state *b, const struct bench_spec *spec)
+{
+    if (medium_of(spec)->put_batch == NULL)
+        bench_skip(b, "it has no such call");
+    else
+        run(b, spec, get_batch, put_batch, BATCH);
 }
 
 static void echo(bench_state *b, const struct bench_spec *spec)
 {
-    run(b, spec, put_and_get, get_and_put);
+    run(b, spec, put_and_get, get_and_put, 1);
 }
 
 static void pair(bench_state *b, const struct bench_spec *spec)
@@ -373,6 +482,7 @@ void bench_shared_queue(void)
     add("pair64", pair, BENCH_KEY, 64, PLACE_FREE);
     add("flow64", flow, BENCH_KEY | BENCH_CELL, 64, PLACE_FREE);
     add("flow64_pinned", flow, BENCH_CELL, 64, PLACE_SPREAD);
+    add("batch64", batch, BENCH_CELL, 64, PLACE_FREE);
     add("flow1024", flow, BENCH_CELL, 1024, PLACE_FREE);
     add("echo64", echo, BENCH_KEY | BENCH_CELL, 64, PLACE_FREE);
     add("echo64_pinned", echo, BENCH_CELL, 64, PLACE_SPREAD);
