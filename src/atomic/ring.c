@@ -338,8 +338,9 @@ static inline bool is_filled(const pawl_ring *r, uint64_t at, uint64_t word)
 enum {
     MEETING_PAUSES = 128, /* after somebody was at the same end */
     DISTANCE_PAUSES = 64, /* for the other end to get ahead */
+    BLOCKS_PAUSES = 256,  /* the same, with two lines or more for an element */
     DISTANCE_PAYS = 4,    /* elements that come of that, if it was worth it */
-    VAIN_MOST = 63, /* ends that are met without a pause before the next */
+    VAIN_MOST = 255, /* ends that are met without a pause before the next */
 };
 
 /* How far it is from one position to a later one, in elements. */
@@ -358,6 +359,7 @@ static inline uint64_t way(const pawl_ring *r, uint64_t from, uint64_t to)
 static bool keep_distance(const pawl_ring *r, uint64_t at)
 {
     struct pawl_ring_pace *p = pawl_ring_pace(r);
+    uint32_t most = has_values(r) ? DISTANCE_PAUSES : BLOCKS_PAUSES;
     uint64_t moved;
 
     if (r->capacity < DISTANCE_PAYS)
@@ -374,8 +376,7 @@ static bool keep_distance(const pawl_ring *r, uint64_t at)
         p->left = p->vain = p->vain < VAIN_MOST ? p->vain * 2 + 1 : VAIN_MOST;
     p->paused = p->left == 0;
     if (p->paused)
-        pawl_cpu_relax_for(r->capacity / 2 < DISTANCE_PAUSES ? r->capacity / 2
-                                                             : DISTANCE_PAUSES);
+        pawl_cpu_relax_for(r->capacity / 2 < most ? r->capacity / 2 : most);
     else
         p->left--;
     return p->paused;
