@@ -35,9 +35,10 @@
  *
  * Death       a process may be killed at any instruction of any function here.  Each
  *   record whose put has returned is delivered once; one whose put has not returned,
- *   once or not at all.  Only the record that the dead one was getting, or had got
- *   as a task (with get_many: those), is treated as `tasks` says.  The capacity remains.  Who is stopped
- *   is not dead.  A wake that died with somebody is replaced within 50 ms.
+ *   once or not at all.  Only the record (get_many: those) that the dead one was
+ *   getting, or had got as a task, is treated as `tasks` says.  The capacity remains.
+ *   Who is stopped is not dead.  A wake that died with somebody is replaced within
+ *   50 ms.
  * Tasks       by default a record is gone when get has returned (at most once), also
  *   with a getter that is killed inside.  With tasks, what a thread has got is its
  *   task until it says task_done or dies; then it counts as done
