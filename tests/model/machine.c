@@ -43,6 +43,7 @@
 
 #include "atomic/ops.h"
 #include "atomic/ring_self.h"
+#include "coroutine.h"
 #include "futex/self.h"
 #include "futex/spin.h"
 #include "futex/sys.h"
@@ -210,91 +211,6 @@ uint32_t model_spin_cpus;
 extern char __start_model_locals[];
 extern char __stop_model_locals[];
 #define LOCALS ((size_t)(__stop_model_locals - __start_model_locals))
-
-/* -- Coroutines ---------------------------------------------------------------- */
-
-/* Save the registers that a function must keep on the stack, and the stack
- * pointer in *from; then the same backwards from `to`. */
-void model_switch(void **from, void *to);
-
-#if defined(__x86_64__)
-__asm__(".text\n"
-        ".globl model_switch\n"
-        ".type model_switch, @function\n"
-        "model_switch:\n"
-        "    pushq %rbp\n"
-        "    pushq %rbx\n"
-        "    pushq %r12\n"
-        "    pushq %r13\n"
-        "    pushq %r14\n"
-        "    pushq %r15\n"
-        "    movq %rsp, (%rdi)\n"
-        "    movq %rsi, %rsp\n"
-        "    popq %r15\n"
-        "    popq %r14\n"
-        "    popq %r13\n"
-        "    popq %r12\n"
-        "    popq %rbx\n"
-        "    popq %rbp\n"
-        "    ret\n"
-        ".size model_switch, .-model_switch\n");
-
-/* What the first switch to `entry` pops. */
-static void *first_frame(char *top, void (*entry)(void))
-{
-    uintptr_t *frame = (uintptr_t *)(void *)top;
-
-    *--frame = 0; /* entry never returns */
-    *--frame = (uintptr_t)entry;
-    for (int i = 0; i < 6; i++)
-        *--frame = 0;
-    return frame;
-}
-#elif defined(__aarch64__)
-__asm__(".text\n"
-        ".globl model_switch\n"
-        ".type model_switch, %function\n"
-        "model_switch:\n"
-        "    sub sp, sp, #160\n"
-        "    stp x19, x20, [sp]\n"
-        "    stp x21, x22, [sp, #16]\n"
-        "    stp x23, x24, [sp, #32]\n"
-        "    stp x25, x26, [sp, #48]\n"
-        "    stp x27, x28, [sp, #64]\n"
-        "    stp x29, x30, [sp, #80]\n"
-        "    stp d8, d9, [sp, #96]\n"
-        "    stp d10, d11, [sp, #112]\n"
-        "    stp d12, d13, [sp, #128]\n"
-        "    stp d14, d15, [sp, #144]\n"
-        "    mov x9, sp\n"
-        "    str x9, [x0]\n"
-        "    mov sp, x1\n"
-        "    ldp x19, x20, [sp]\n"
-        "    ldp x21, x22, [sp, #16]\n"
-        "    ldp x23, x24, [sp, #32]\n"
-        "    ldp x25, x26, [sp, #48]\n"
-        "    ldp x27, x28, [sp, #64]\n"
-        "    ldp x29, x30, [sp, #80]\n"
-        "    ldp d8, d9, [sp, #96]\n"
-        "    ldp d10, d11, [sp, #112]\n"
-        "    ldp d12, d13, [sp, #128]\n"
-        "    ldp d14, d15, [sp, #144]\n"
-        "    add sp, sp, #160\n"
-        "    ret\n"
-        ".size model_switch, .-model_switch\n");
-
-static void *first_frame(char *top, void (*entry)(void))
-{
-    uintptr_t *frame = (uintptr_t *)(void *)(top - 160);
-
-    for (int i = 0; i < 20; i++)
-        frame[i] = 0;
-    frame[11] = (uintptr_t)entry; /* x30 */
-    return frame;
-}
-#else
-#    error "model_switch is written for x86-64 and AArch64"
-#endif
 
 /* -- Failure and trace ---------------------------------------------------------- */
 
@@ -1834,7 +1750,7 @@ static void begin_thread(uint32_t i, bool births)
         t->values[0] = (void *)1; /* as registration sets it */
     }
     t->rseq.cpu_id = M.scenario->one_cpu ? 0 : i;
-    t->stack_pointer = first_frame(t->stack, thread_begins);
+    t->stack_pointer = model_first_frame(t->stack, thread_begins);
 }
 
 static void thread_begins(void)
