@@ -4,6 +4,8 @@
  */
 #include "client.h"
 
+CLIENT_EXECUTIONS(3392);
+
 #include "futex/barrier.c"
 
 static pawl_barrier b = PAWL_BARRIER_INIT(2);

@@ -4,6 +4,8 @@
  */
 #include "client.h"
 
+CLIENT_EXECUTIONS(10);
+
 #include "thread/cache.c"
 
 static struct pawl_carrier parked[2];

@@ -2,19 +2,12 @@
  *
  * client.h - the library's sources for a model checker of C11 programs.
  *
- * A client is one C file: this header, the source under test, some threads of
- * one or two operations each, and assertions.  It is also an ordinary program.
- * In the place of the system are: a futex with a bucket lock, a comparison
- * under it and a flag for each waiter; threads that never end, named by number;
- * a clock that stands still.
- *
- *     genmc --rc11 -- -D_GNU_SOURCE -Itests/model/clients/include \
- *         -Itests/model/clients -Iinclude -Isrc \
- *         tests/model/clients/mutex_client.c
- *
- * There is no such checker in Debian, and none has been run on these files; the
- * number of executions to expect is not known.  What the tests do is compile
- * them, and run them as programs.
+ * A client is one C file: this header, the source under test, two or three threads
+ * of one or two operations each, and assertions.  It is also an ordinary program,
+ * which prints how many executions a checker should find if it was compiled with
+ * CLIENT_PRINTS.  In the place of the system are: a futex with a bucket lock, a
+ * comparison under it and a flag for each waiter; threads that never end, named by
+ * number; a clock that stands still.  README.md says how to use them.
  */
 #ifndef PAWL_CLIENT_H
 #define PAWL_CLIENT_H
@@ -22,10 +15,12 @@
 #undef NDEBUG
 #include <assert.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#ifdef CLIENT_PRINTS
+#    include <stdio.h>
+#endif
 
 #include <pawl/error.h>
 #include <pawl/time.h>
@@ -41,7 +36,20 @@
 
 #include "no_lifelines.c"
 
-#define CLIENT_THREADS 4
+#define CLIENT_THREADS 5 /* with main */
+
+/* In a loop that awaits a value, and does nothing else. */
+#ifndef CLIENT_PAUSE
+#    define CLIENT_PAUSE() ((void)0)
+#endif
+
+/* How many executions the client has, as count_main.c counts. */
+extern const unsigned long long client_executions;
+#define CLIENT_EXECUTIONS(n) const unsigned long long client_executions = (n)
+
+#ifdef main /* renamed */
+int main(void);
+#endif
 
 /* -- The futex ----------------------------------------------------------------- */
 
@@ -80,6 +88,17 @@ int pawl_realm_join(const void *object, struct pawl_participants **table,
     return 0;
 }
 
+static inline uint32_t client_look(const pawl_u32 *futex)
+{
+    uintptr_t address = (uintptr_t)futex;
+
+    if ((address & CLIENT_IS_LOW) != 0)
+        return pawl_load_low_relaxed((pawl_u64 *)(address - CLIENT_IS_LOW));
+    if ((address & CLIENT_IS_HIGH) != 0)
+        return pawl_load_high_relaxed((pawl_u64 *)(address - CLIENT_IS_HIGH));
+    return pawl_load_relaxed(futex);
+}
+
 /* Thread n has the id n, which is its place among the waiters, plus one. */
 int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
                     bool shared, uint32_t channels)
@@ -89,7 +108,7 @@ int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
     (void)until;
     (void)shared;
     pthread_mutex_lock(&client_bucket);
-    if (pawl_load_relaxed(word) != expected) {
+    if (client_look(word) != expected) {
         pthread_mutex_unlock(&client_bucket);
         return -EAGAIN;
     }
@@ -98,7 +117,7 @@ int pawl_futex_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
     pawl_store_relaxed(&w->woken, 0);
     pthread_mutex_unlock(&client_bucket);
     while (pawl_load_relaxed(&w->woken) == 0)
-        sched_yield();
+        CLIENT_PAUSE();
     return 0;
 }
 
@@ -136,14 +155,19 @@ void pawl_watchers_wake(pawl_u32 *word, bool shared)
 void pawl_fd_write(uint32_t fd_plus_1)
 {
     (void)fd_plus_1;
-    assert(!"nobody polls");
+    assert(false && "nobody polls");
+}
+
+void pawl_fd_close(pawl_u32 *place)
+{
+    (void)place;
 }
 
 /* -- Threads -------------------------------------------------------------------- */
 
 uint32_t pawl_self_register_local(void)
 {
-    assert(!"registered by client_run");
+    assert(false && "registered by client_run");
     return 0;
 }
 
@@ -202,7 +226,7 @@ bool pawl_cond_wake_deferred(const struct pawl_deferred_wake *d, bool shared)
 {
     (void)d;
     (void)shared;
-    assert(!"nothing is deferred");
+    assert(false && "nothing is deferred");
     return false;
 }
 
@@ -251,6 +275,9 @@ static inline void client_run(void (*const *functions)(void), int n)
     }
     for (int i = 0; i < n; i++)
         pthread_join(threads[i].thread, NULL);
+#ifdef CLIENT_PRINTS
+    printf("executions: %llu\n", client_executions);
+#endif
 }
 
 #define CLIENT_RUN(...)                                                        \

@@ -4,6 +4,8 @@
  */
 #include "client.h"
 
+CLIENT_EXECUTIONS(401);
+
 #include "futex/event.c"
 
 static pawl_event e;

@@ -4,6 +4,8 @@
  */
 #include "client.h"
 
+CLIENT_EXECUTIONS(975);
+
 #include "futex/eventcount.c"
 
 static pawl_eventcount ec;

@@ -4,6 +4,8 @@
  */
 #include "client.h"
 
+CLIENT_EXECUTIONS(448);
+
 #include "futex/latch.c"
 
 static pawl_latch l = PAWL_LATCH_INIT(2);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Three threads, one section each.
+ * Two threads, of whom one comes twice.
  */
 #include "client.h"
+
+CLIENT_EXECUTIONS(3417);
 
 #include "futex/mutex.c"
 #include "futex/mutex_many.c"
@@ -19,9 +21,15 @@ static void add(void)
     pawl_mutex_unlock(&m);
 }
 
+static void add_twice(void)
+{
+    add();
+    add();
+}
+
 int main(void)
 {
-    CLIENT_RUN(add, add, add);
+    CLIENT_RUN(add_twice, add);
     assert(n == 3);
     assert(!pawl_mutex_is_locked(&m));
     return 0;

@@ -4,6 +4,8 @@
  */
 #include "client.h"
 
+CLIENT_EXECUTIONS(12915);
+
 #include "futex/once.c"
 
 static pawl_once o;

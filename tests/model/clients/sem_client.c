@@ -4,16 +4,17 @@
  */
 #include "client.h"
 
+CLIENT_EXECUTIONS(8074);
+
 #include "futex/sem.c"
 
 static pawl_sem s;
-static int made; /* published by the releases */
+static int made; /* published by the release */
 
 static void give_two(void)
 {
     made = 1;
-    pawl_sem_release(&s);
-    pawl_sem_release(&s);
+    pawl_sem_release_n(&s, 2);
 }
 
 static void take_one(void)

@@ -23,6 +23,12 @@ static inline bool pawl_spin_begins(struct pawl_spin *s,
     return false;
 }
 
+static inline bool pawl_spin_begins_beside(struct pawl_spin *s,
+                                           enum pawl_spin_kind kind)
+{
+    return pawl_spin_begins(s, kind);
+}
+
 static inline bool pawl_spin_begins_among(struct pawl_spin *s,
                                           enum pawl_spin_kind kind,
                                           uint32_t threads)
