@@ -315,8 +315,6 @@ static bool is_maximal(const struct graph *g, uint32_t e,
         if (!g->event[i].stores && g->event[i].from == e &&
             (i <= e || events_has(prefix, i)))
             return false;
-    if (store != GRAPH_INITIAL && store > e && !events_has(prefix, store))
-        return false;
     for (uint32_t i = 0; i < g->stores[place]; i++) {
         uint32_t other = g->mo[place][i];
 
