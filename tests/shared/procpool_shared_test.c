@@ -54,7 +54,7 @@ void test_main_begins(int argc, char **argv)
     pawl_process_main(argc, argv);
 }
 
-/* P-14: Python forbids it. */
+/* P-14, W-23: Python forbids it. */
 TEST(procpool_shared.a_worker_may_have_a_pool)
 {
     static int in[200], out[200];

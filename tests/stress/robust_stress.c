@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * robust_stress.c - R-10, L-15, L-16, C-10: processes that use the locks of a region
- * while some of them are killed at random moments.  What the locks guard is exact at
- * the end: each change is made whole, or was undone by who was told of the death.
+ * robust_stress.c - R-10, L-15, L-16, C-10, W-01, W-02: processes that use the locks of
+ * a region while some of them are killed at random moments.  What the locks guard is
+ * exact at the end: each change is made whole, or was undone by who was told of the
+ * death.
  */
 #include <sched.h>
 #include <signal.h>
@@ -19,7 +20,7 @@
 
 #include "team.h"
 
-enum { WORKERS = 4, KILLS = 300 };
+enum { WORKERS = 4, KILLS = 1000 };
 
 /* What one lock guards: a sum and its parts, changed one after the other. */
 struct guarded {

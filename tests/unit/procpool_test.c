@@ -490,7 +490,7 @@ static void do_what_is_forbidden(pawl_proctask *t, int status, void *context)
     told->forbidden[5] = pawl_procpool_join(told->pool);
 }
 
-/* O-11, O-14, O-16, R-15: nothing that a callback does breaks the pool. */
+/* O-11, O-14, O-16, R-15, W-13: nothing that a callback does breaks the pool. */
 TEST(procpool.waits_in_a_callback_are_refused)
 {
     struct told told = {.pool = pool_of(1, PAWL_START_FORK)};
@@ -1485,7 +1485,7 @@ TEST(procpool.initialiser_may_fail_at_first)
     scene_end();
 }
 
-/* O-20: after so many tasks there is another process; none is lost, none comes
+/* O-20, W-18: after so many tasks there is another process; none is lost, none comes
  * twice. */
 TEST(procpool.workers_are_replaced_after_their_tasks)
 {
