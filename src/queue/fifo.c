@@ -59,6 +59,9 @@ void pawl_store_identify(void)
     (void)pawl_ring_identify(id & (PAWL_RING_IDENTITIES - 1));
 }
 
+/* Errs on one side: one that nobody has waited for, or whose number another process
+ * has by now, is taken for alive.  Its block comes back when that has ended; queues in
+ * a region (pawl_shared_queue) have lifelines, and know at once. */
 static bool is_dead(uint64_t id, void *context)
 {
     pid_t pid = (pid_t)(id >> PID_SHIFT & ((1u << PID_BITS) - 1));
