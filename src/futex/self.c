@@ -40,8 +40,11 @@
 #define SLOTS (UINT32_C(1) << SLOT_BITS)
 #define GENERATIONS (UINT32_C(1) << 14) /* 0 is not used: an id is never 0 */
 #define NO_RECORD (UINT32_C(1) << 29)
-#define CHUNK 1024
-#define FIRST_WINDOW 64
+/* Smaller where few threads are to come to the end of them. */
+#ifndef CHUNK
+#    define CHUNK 1024
+#    define FIRST_WINDOW 64
+#endif
 
 /* Marks beside the id of the thread that had the record last: it has ended, and
  * the record is being filled in for the next. */

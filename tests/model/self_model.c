@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "machine.h"
@@ -16,6 +17,11 @@
 #define pthread_atfork model_atfork
 #define sched_yield model_sched_yield
 #define syscall model_syscall
+#define mmap(at, size, protection, flags, fd, offset) model_calloc(1, size)
+#define munmap(at, size) model_heap_free(at)
+/* As few as can be: three threads come to the second window. */
+#define CHUNK 8
+#define FIRST_WINDOW 8
 
 #include "futex/self.c"
 
@@ -27,6 +33,9 @@ static struct {
     pawl_u32 forks_watched;
 } kept;
 
+static bool crowded;
+static uint32_t vacant; /* then */
+
 void model_self_keep(void)
 {
     memcpy(kept.records, first_chunk, sizeof kept.records);
@@ -37,6 +46,8 @@ void model_self_keep(void)
 
 void model_self_restore(enum model_past past)
 {
+    crowded = false;
+    memset(chunks, 0, sizeof chunks);
     memset(&window_, 0, sizeof window_);
     memset(&ends, 0, sizeof ends);
     memset(&pawl_walking_, 0, sizeof pawl_walking_);
@@ -44,7 +55,7 @@ void model_self_restore(enum model_past past)
     /* What threads have taken that were another's before. */
     if (cursor.v_ > MODEL_THREADS)
         memset(&first_chunk[MODEL_THREADS], 0,
-               (cursor.v_ - MODEL_THREADS) * sizeof *first_chunk);
+               (CHUNK - MODEL_THREADS) * sizeof *first_chunk);
     if (past == MODEL_REGISTERED) {
         memcpy(first_chunk, kept.records, sizeof kept.records);
         cursor = kept.cursor;
@@ -63,15 +74,30 @@ void model_self_restore(enum model_past past)
     }
 }
 
+void model_self_crowd(uint32_t free)
+{
+    crowded = true;
+    vacant = free;
+    for (uint32_t i = MODEL_THREADS; i < CHUNK - free; i++)
+        first_chunk[i].id.v_ = UINT32_C(1) << SLOT_BITS | i;
+}
+
+void model_self_forget(void)
+{
+    pawl_self_ = (struct pawl_self){0};
+}
+
 /* With so few threads nobody uses the records after theirs, nor lets the window
- * grow: looking at them is no step. */
+ * grow, unless others have them all: looking at them is no step. */
 bool model_self_is_idle(const void *word, uint32_t threads)
 {
     size_t at = (size_t)((const char *)word - (const char *)first_chunk);
 
     if (at >= sizeof first_chunk)
-        return word == &window_;
+        return word == &window_ && !crowded;
     at /= sizeof *first_chunk;
+    if (crowded)
+        return at >= threads && at < CHUNK - vacant;
     return at >= (at < MODEL_THREADS ? threads : cursor.v_);
 }
 
@@ -97,6 +123,8 @@ const char *model_self_name(const void *word, char *buffer, size_t size)
     } words[] = {{&cursor, "self.cursor"},
                  {&key_plus_1, "self.key"},
                  {&forks_watched, "self.forks_watched"},
+                 {&window_, "self.window"},
+                 {&chunks[1], "self.chunks"},
                  {&ends, "self.ends"},
                  {&pawl_walking_, "walking"}};
     size_t at = (size_t)((const char *)word - (const char *)first_chunk);

@@ -6,6 +6,7 @@
 
 #include "atomic/ops.h"
 #include "futex/self.h"
+#include "machine.h"
 
 static struct {
     pawl_u32 id[3];
@@ -169,6 +170,59 @@ MODEL(self.object_is_valid_while_burying, .setup = setup,
 MODEL(self.two_bury_at_once, .setup = setup,
       .threads = {die_at_once, announce_and_free, die_at_once},
       .bounds = {2, 1, 0})
+
+/* The same of one for whom the table of records had to grow. */
+static void setup_crowded(void)
+{
+    setup();
+    model_self_crowd(0);
+}
+
+static void announce_and_ask_anew(void)
+{
+    model_self_forget();
+    CHECK(pawl_thread_alive(pawl_self_local()));
+    announce_and_ask();
+}
+
+static void be_born_anew(void)
+{
+    model_self_forget();
+    be_born();
+}
+
+MODEL(self.announcement_in_a_table_that_grows, .setup = setup_crowded,
+      .threads = {die_at_once, announce_and_ask_anew}, .bounds = {2, 1, 0})
+/* Who dies asks for each record how many there are. */
+MODEL(self.announcement_in_a_table_that_seems_small, .setup = setup_crowded,
+      .threads = {die_at_once, announce_and_ask_anew}, .bounds = {1, 9, 0})
+MODEL(self.announcement_in_a_table_that_another_grows, .setup = setup_crowded,
+      .threads = {die_at_once, announce_and_ask_anew, be_born_anew},
+      .bounds = {2, 1, 0})
+
+static void two_differ(void)
+{
+    CHECK(s.id[0].v_ != s.id[1].v_);
+}
+
+MODEL(self.two_that_let_the_table_grow, .setup = setup_crowded,
+      .threads = {be_born_anew, be_born_anew}, .check = two_differ)
+
+/* What a thread had that has died is another's. */
+static void setup_one_record(void)
+{
+    setup();
+    model_self_crowd(1);
+}
+
+static void be_born_and_die(void)
+{
+    be_born_anew();
+    model_die();
+}
+
+MODEL(self.record_used_again, .setup = setup_one_record,
+      .threads = {be_born_and_die, be_born_anew}, .check = two_differ)
 
 /* A child of a fork has only the thread that forked. */
 static void fork_and_ask(void)

@@ -1057,3 +1057,28 @@ static void start_a_daemon_and_end(void)
 
 MODEL(exit.awaits_no_daemon, .setup = setup, .threads = {start_a_daemon_and_end},
       .services = true, .ends = true)
+
+/* What begins to need it meanwhile is known, or not yet. */
+static bool needs_no_time(pawl_deadline until)
+{
+    (void)until;
+    CHECK(MODEL_GET(s.data[0]) == 1);
+    return false;
+}
+
+static struct pawl_exit_hook late = {.run = needs_no_time,
+                                     .phase = PAWL_EXIT_TIMERS};
+
+static void add_late(void)
+{
+    MODEL_SET(s.data[0], 1);
+    CHECK_OK(pawl_exit_add(&late));
+}
+
+static void end_program(void)
+{
+    pawl_exit_run();
+}
+
+MODEL(exit.hook_added_meanwhile, .setup = setup,
+      .threads = {add_late, end_program}, .services = true, .ends = true)
