@@ -12,6 +12,7 @@
 #include "machine.h"
 #include "thread/future_core.h"
 #include "thread/pool_core.h"
+#include "thread/roll.h"
 
 enum { TASKS = 4, STATUS = 10, BROKEN = -5 };
 
@@ -1092,6 +1093,35 @@ MODEL(pool.passed_on_to_one_who_goes_to_bed, .setup = setup_chain_in_line,
       .threads = {hand_0_runs_both, hand_1_searches_and_runs_both},
       .bounds = {1, 1, 0})
 
+/* ... and whoever has taken the first one believes that its own deque is not
+ * empty: the 64th look is at what is shared. */
+static int wait_for_second(pawl_task *t, void *arg)
+{
+    int i = (int)(t - s.t);
+
+    if (i == 0)
+        pawl_event_wait(&s.e);
+    else if (i == 1)
+        pawl_event_set(&s.e);
+    s.runs[i]++;
+    (void)arg;
+    return STATUS + i;
+}
+
+static void setup_chain_and_own(void)
+{
+    make_with_hands(2, 2, wait_for_second);
+    submit(0);
+    submit(1);
+    CHECK_OK(pawl_wsdeque_create(&hand[0].deque, 2));
+    CHECK(pawl_line_push_own(&hand[0], &s.t[2]));
+    hand[0].turns = 63;
+}
+
+MODEL(pool.passed_on_beside_own_ones, .setup = setup_chain_and_own,
+      .threads = {hand_0_runs_both, hand_1_searches_and_runs_both},
+      .bounds = {1, 2, 0})
+
 /* What is not cancelled stays in line, and is run. */
 static void setup_cancelled_in_line(void)
 {
@@ -1195,7 +1225,20 @@ static void start_in_vain(void)
 }
 
 MODEL(pool.joined_when_one_is_refused, .setup = setup_closed_and_refused,
-      .threads = {end_pool, start_in_vain}, .check = check)
+      .threads = {end_pool, start_in_vain}, .check = check, .bounds = {1, 1, 0})
+
+/* Who cannot start another one has kept one that is there from getting up. */
+static void setup_one_without_token_and_refused(void)
+{
+    setup_two_of_whom_one_is_started();
+    s.p->inbox.v_ = 0;
+    pawl_worker_at(s.p, 0)->searches = false;
+    model_refuse_threads(0, 1);
+}
+
+MODEL(pool.submitted_when_one_is_refused,
+      .setup = setup_one_without_token_and_refused, .threads = {leave_one},
+      .services = true, .bounds = {2, 0, 0})
 
 /* A worker that is about to be started, beside one that has fallen asleep. */
 static void setup_hand_asleep_and_token_taken(void)
@@ -1252,3 +1295,46 @@ static void end_and_look(void)
 MODEL(pool.ended_before_the_first_submits, .setup = setup_one,
       .threads = {end_and_look, submit_or_be_refused}, .check = check,
       .bounds = {1, 0, 0})
+
+/* ---- the list of all pools ------------------------------------------------------------------ */
+
+static struct pawl_roll roll;
+static struct pawl_roll_entry entry;
+static bool is_settled; /* under the lock of the roll, or by who settles */
+
+static bool is_busy(struct pawl_roll_entry *e)
+{
+    CHECK(e == &entry);
+    return !is_settled;
+}
+
+static int settle_entry(struct pawl_roll_entry *e, pawl_deadline until)
+{
+    (void)until;
+    model_point();
+    model_write(e);
+    is_settled = true;
+    return 0;
+}
+
+static void setup_roll(void)
+{
+    roll = (struct pawl_roll){.is_busy = is_busy, .settle = settle_entry};
+    is_settled = false;
+    pawl_roll_add(&roll, &entry);
+}
+
+static void end_all(void)
+{
+    (void)pawl_roll_settle(&roll, PAWL_FOREVER);
+}
+
+/* The end of the program is done with it, or does not come to it. */
+static void remove_and_free(void)
+{
+    pawl_roll_remove(&roll, &entry);
+    model_free(&entry, sizeof entry);
+}
+
+MODEL(roll.left_at_the_end, .setup = setup_roll,
+      .threads = {end_all, remove_and_free})
