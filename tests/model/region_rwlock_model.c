@@ -340,7 +340,7 @@ MODEL(region_rwlock.attempt_beside_a_waiting_reader, .setup = setup_written,
       .threads = {end_write, read_once, try_to_write}, .check = check,
       .bounds = {1, 2, 0})
 MODEL(region_rwlock.attempt_beside_a_waiting_writer, .setup = setup_read,
-      .threads = {end_reading, write_once, try_to_write}, .check = check,
+      .threads = {end_reading, write_once, try_to_read}, .check = check,
       .bounds = {1, 2, 0})
 
 /* Only the dead keep it out. */
