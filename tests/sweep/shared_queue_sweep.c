@@ -168,7 +168,8 @@ static void warm(void *object)
  * queue is as it was. */
 static void go_through_forms(void)
 {
-    pawl_shared_task task;
+    pawl_shared_task task[MANY];
+    uint64_t many[MANY] = {5, 6};
     uint64_t n = 4;
 
     CHECK_OK(pawl_shared_queue_put(q, &n, sizeof n));
@@ -177,6 +178,11 @@ static void go_through_forms(void)
     CHECK_OK(pawl_shared_queue_put_until(q, &n, sizeof n, soon()));
     CHECK_EQ(pawl_shared_queue_get_until(q, &n, sizeof n, soon()), sizeof n);
     CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_EQ(pawl_shared_queue_put_many(q, many, sizeof n, NULL, MANY), MANY);
+    CHECK_EQ(pawl_shared_queue_get_many(q, many, sizeof n, NULL, task, MANY),
+             MANY);
+    for (int i = 0; i < MANY; i++)
+        CHECK_OK(pawl_shared_queue_task_done(q, &task[i]));
     if (plan.kind == PAWL_SHARED_DEQUE) {
         CHECK_OK(pawl_shared_queue_put_front(q, &n, sizeof n));
         CHECK_EQ(pawl_shared_queue_get_back(q, &n, sizeof n), sizeof n);
@@ -185,7 +191,7 @@ static void go_through_forms(void)
         CHECK_EQ(pawl_shared_queue_try_get_back(q, &n, sizeof n), sizeof n);
     } else {
         CHECK_OK(pawl_shared_queue_try_put(q, &n, sizeof n));
-        CHECK_EQ(pawl_shared_queue_get_task(q, &n, sizeof n, &task), sizeof n);
+        CHECK_EQ(pawl_shared_queue_get_task(q, &n, sizeof n, task), sizeof n);
     }
     CHECK(pawl_shared_queue_unfinished(q) > 0);
     (void)pawl_shared_queue_size(q);

@@ -21,14 +21,15 @@ static int sound_wait(pawl_u32 *word, uint32_t expected, pawl_deadline until,
 {
     int err = pawl_futex_wait(word, expected, until, shared, channels);
 
-    in_vain += err == -ETIMEDOUT;
+    if (err == -ETIMEDOUT)
+        atomic_fetch_add(&in_vain, 1);
     return err;
 }
 
 static int counted_wake(pawl_u32 *word, int count, bool shared,
                         uint32_t channels)
 {
-    wakes++;
+    atomic_fetch_add(&wakes, 1);
     return pawl_futex_wake(word, count, shared, channels);
 }
 
@@ -41,7 +42,8 @@ static int sound_sleep(const struct pawl_watch *watch, size_t n,
     (void)until;
     if (err == -ENOSYS)
         return pawl_participant_sleep(watch, n, until); /* it has to look */
-    in_vain += err == -ETIMEDOUT;
+    if (err == -ETIMEDOUT)
+        atomic_fetch_add(&in_vain, 1);
     return err;
 }
 
@@ -90,12 +92,13 @@ static void begin(struct scene *s, enum pawl_shared_queue_kind kind,
                                      .kind = kind,
                                      .tasks = tasks}));
     puppets_begin(s->p, SLEEPERS);
-    wakes = in_vain = 0;
+    atomic_store(&wakes, 0);
+    atomic_store(&in_vain, 0);
 }
 
 static void end(struct scene *s)
 {
-    CHECK_EQ(in_vain, 0);
+    CHECK_EQ(atomic_load(&in_vain), 0);
     puppets_end(s->p, SLEEPERS);
     pawl_shared_queue_free(s->q);
     pawl_region_free(s->region);
@@ -189,18 +192,18 @@ TEST(shared_queue_window.put_and_get_wake_who_sleeps)
         begin(&s, kinds[k], PAWL_TASKS_NONE, 2);
         put(&s);
         get(&s);
-        CHECK_EQ(wakes, 0);
+        CHECK_EQ(atomic_load(&wakes), 0);
         send_to_sleep(&s, 2, get_until);
         put(&s);
         put(&s);
         check_awake(&s, 2, sizeof(uint64_t));
-        CHECK_EQ(wakes, 2);
+        CHECK_EQ(atomic_load(&wakes), 2);
         fill(&s, 2);
         send_to_sleep(&s, 2, put_until);
         get(&s);
         get(&s);
         check_awake(&s, 2, 0);
-        CHECK_EQ(wakes, 4);
+        CHECK_EQ(atomic_load(&wakes), 4);
         end(&s);
     }
 }
@@ -217,14 +220,14 @@ TEST(shared_queue_window.a_batch_is_one_wake)
         CHECK_EQ(pawl_shared_queue_try_put_many(s.q, numbers, sizeof *n, NULL,
                                                 SLEEPERS),
                  SLEEPERS);
-        CHECK_EQ(wakes, 1);
+        CHECK_EQ(atomic_load(&wakes), 1);
         check_awake(&s, SLEEPERS, 1);
         fill(&s, SLEEPERS);
         send_to_sleep(&s, SLEEPERS, put_many_until);
         CHECK_EQ(pawl_shared_queue_try_get_many(s.q, n, sizeof *n, NULL, NULL,
                                                 SLEEPERS),
                  SLEEPERS);
-        CHECK_EQ(wakes, 2);
+        CHECK_EQ(atomic_load(&wakes), 2);
         check_awake(&s, SLEEPERS, 1);
         end(&s);
     }
@@ -262,7 +265,7 @@ TEST(shared_queue_window.the_last_task_done_wakes_who_joins)
         get(&s);
         get(&s);
         CHECK_OK(pawl_shared_queue_task_done(s.q, NULL));
-        CHECK_EQ(wakes, 0);
+        CHECK_EQ(atomic_load(&wakes), 0);
         CHECK_OK(pawl_shared_queue_task_done(s.q, NULL));
         check_awake(&s, SLEEPERS, 0);
         end(&s);
