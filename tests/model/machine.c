@@ -459,7 +459,7 @@ static void become(uint32_t next)
     M.current = next;
     model_self_ = &ME->self;
     model_here = (struct model_here){
-        .clocks = ME->view.at,
+        .clocks = M.exploring ? ME->view.at : NULL,
         .thread = next,
         .stack = (uintptr_t)ME->stack - STACK,
         .stack_size = STACK,
@@ -1086,6 +1086,11 @@ const char *model_name_of(const void *word)
 void model_check_freed(const void *word)
 {
     check_freed(word);
+}
+
+uint32_t model_value_of(const pawl_u32 *word)
+{
+    return (uint32_t)read_memory(word, sizeof word->v_);
 }
 
 /* Who has used the location so that a plain access of the caller, which need not

@@ -110,9 +110,9 @@ void model_robust_exit(void)
     if (pending != NULL) {
         word = (pawl_u32 *)(uintptr_t)(pending + lists[me].futex_offset);
         model_point();
-        if ((word->v_ & FUTEX_TID_MASK) == my_tid())
+        if ((model_value_of(word) & FUTEX_TID_MASK) == my_tid())
             model_fail("a lock names its holder as the kernel does");
-        if ((word->v_ & FUTEX_TID_MASK) == 0)
+        if ((model_value_of(word) & FUTEX_TID_MASK) == 0)
             pawl_futex_wake(word, 1, true, PAWL_CHANNEL_ANY);
     }
 }
@@ -206,7 +206,7 @@ bool model_region_died(int thread)
 {
     const struct pawl_slot *s = &realm.table->slot[thread];
 
-    return (s->lifeline.word.v_ & FUTEX_OWNER_DIED) != 0;
+    return (model_value_of(&s->lifeline.word) & FUTEX_OWNER_DIED) != 0;
 }
 
 void model_region_await_death(int thread)
