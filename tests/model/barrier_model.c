@@ -350,7 +350,7 @@ static void two_or_none_passed(void)
 
 MODEL(barrier.third_comes_while_the_action_runs, .setup = setup_2,
       .threads = {come_third, come_third, come_third},
-      .check = two_or_none_passed, .bounds = {2, 0, 1}, .no_stray = true)
+      .check = two_or_none_passed, .no_stray = true)
 
 /* -- Abort and reset ----------------------------------------------------------------------- */
 
@@ -402,7 +402,7 @@ static void wait_action_or_be_told(void)
 
 MODEL(barrier.abort_while_the_action_runs, .setup = setup_2,
       .threads = {wait_action_or_be_told, wait_action_or_be_told, abort_it},
-      .check = broken_after_both_or_none, .bounds = {2, 1, 0})
+      .check = broken_after_both_or_none)
 
 /* Who arrived is told, or passed; who comes later needs a second. */
 static void arrive_and_wait_again(void)
@@ -443,7 +443,7 @@ static void both_passed(void)
 
 MODEL(barrier.reset_and_use_again, .setup = setup_2,
       .threads = {wait_then_pass, wait_then_pass, reset_it},
-      .check = both_passed, .bounds = {2, 0, 1})
+      .check = both_passed)
 
 /* Whoever is told of the reset sees what was done before it. */
 static void publish_and_reset(void)
@@ -485,7 +485,7 @@ static void wait_until_it_passes(void)
 
 MODEL(barrier.abort_and_reset, .setup = setup_2,
       .threads = {wait_until_it_passes, wait_until_it_passes, abort_and_reset},
-      .check = both_passed, .bounds = {2, 0, 0})
+      .check = both_passed)
 
 /* -- Arrive now, wait later --------------------------------------------------------------- */
 
@@ -570,8 +570,7 @@ static void pass_and_break_what_follows(void)
 }
 
 MODEL(barrier.late_look_at_a_generation_that_passed, .setup = setup_2,
-      .threads = {arrive_and_look_late, pass_and_break_what_follows},
-      .bounds = {1, 1, 0})
+      .threads = {arrive_and_look_late, pass_and_break_what_follows})
 
 /* -- Memory, forks ---------------------------------------------------------------------------- */
 
@@ -595,4 +594,4 @@ static void fork_and_pass(void)
 }
 
 MODEL(barrier.fork, .setup = setup_2,
-      .threads = {pass_2, pass_2, fork_and_pass}, .bounds = {2, 0, 0})
+      .threads = {pass_2, pass_2, fork_and_pass})

@@ -134,13 +134,13 @@ MODEL(cond.broadcast_stray, .setup = setup,
  * the queue of the mutex. */
 MODEL(cond.broadcast_moves_waiters, .setup = setup,
       .threads = {take_item, take_item, make_two_items_at_once},
-      .check = nobody_waits, .cpus = 1, .bounds = {2, 0, 0})
+      .check = nobody_waits, .cpus = 1, .bounds = {2, 1, 0})
 MODEL(cond.broadcast_moves_waiters_stray, .setup = setup,
       .threads = {take_item, take_item, make_two_items_at_once},
       .check = nobody_waits, .cpus = 1, .bounds = {1, 0, 1})
 MODEL(cond.broadcast_moves_waiters_of_another_process, .setup = setup_shared,
       .threads = {take_item, take_item, make_two_items_at_once},
-      .check = nobody_waits, .cpus = 1, .bounds = {2, 0, 0})
+      .check = nobody_waits, .cpus = 1, .bounds = {2, 1, 0})
 MODEL(cond.two_waiters_of_another_process, .setup = setup_shared,
       .threads = {take_item, take_item, make_two_items}, .check = nobody_waits,
       .bounds = {2, 0, 0})
@@ -236,10 +236,10 @@ MODEL(cond.two_deadlines_between_processes, .setup = setup_shared,
       .bounds = {1, 0, 1}, .no_stray = true)
 MODEL(cond.three_deadlines_against_two_notifies, .setup = setup,
       .threads = {wait_soon, wait_soon, wait_soon, notify_1_and_1},
-      .check = is_exact, .bounds = {0, 0, 1}, .no_stray = true)
+      .check = is_exact, .no_stray = true, .bounds = {0, 0, 1}, .sampled = true)
 MODEL(cond.three_deadlines_between_processes, .setup = setup_shared,
       .threads = {wait_soon, wait_soon, wait_soon, notify_1_and_1},
-      .check = is_exact, .bounds = {0, 0, 1}, .no_stray = true)
+      .check = is_exact, .no_stray = true, .bounds = {0, 0, 1}, .sampled = true)
 MODEL(cond.try_against_notify, .setup = setup, .threads = {try_wait, notify_1},
       .check = is_exact)
 MODEL(cond.try_and_wait_against_notify, .setup = setup,
@@ -301,7 +301,7 @@ static void notify_when_one_has_left(void)
 MODEL(cond.renumbered_ticket_is_seen, .setup = setup,
       .threads = {wait_for_ever, wait_soon, wait_for_ever,
                   notify_when_one_has_left},
-      .check = nobody_waits, .bounds = {0, 1, 2})
+      .check = nobody_waits, .bounds = {0, 1, 2}, .sampled = true)
 
 /* -- Predicates, errors ---------------------------------------------------------------- */
 
@@ -462,7 +462,7 @@ static void wait_and_die(void)
 
 MODEL(cond.moved_waiter_is_told_of_a_death, .setup = setup,
       .threads = {wait_for_the_dead, wait_and_die, close_it}, .cpus = 1,
-      .bounds = {1, 0, 0})
+      .bounds = {2, 0, 0})
 
 /* Nobody repairs it: those who wait and were chosen are told. */
 static void wait_for_the_lost(void)
@@ -483,10 +483,10 @@ static void wait_for_the_lost(void)
 
 MODEL(cond.mutex_is_lost, .setup = setup,
       .threads = {wait_for_the_lost, wait_for_the_lost, notify_all_and_die},
-      .bounds = {1, 0, 0})
+      .bounds = {2, 0, 0})
 MODEL(cond.mutex_is_lost_to_moved_waiters, .setup = setup,
       .threads = {wait_for_the_lost, wait_for_the_lost, notify_all_and_die},
-      .cpus = 1, .bounds = {1, 0, 0})
+      .cpus = 1, .bounds = {2, 0, 0})
 
 /* A wake that went to one which was not chosen is passed on, even if the mutex
  * is lost meanwhile.  The first waits; so does the second, after it; the first
@@ -542,7 +542,7 @@ static void lose_the_mutex(void)
 MODEL(cond.wake_is_passed_on_though_the_mutex_is_lost, .setup = setup,
       .threads = {wait_first, wait_second, notify_third_and_die,
                   lose_the_mutex},
-      .bounds = {0, 0, 1})
+      .bounds = {0, 0, 1}, .sampled = true)
 
 static void fork_and_notify(void)
 {
@@ -562,4 +562,4 @@ static void fork_and_notify(void)
 }
 
 MODEL(cond.fork, .setup = setup,
-      .threads = {take_item, make_item, fork_and_notify}, .bounds = {2, 0, 0})
+      .threads = {take_item, make_item, fork_and_notify}, .bounds = {2, 1, 0})

@@ -93,7 +93,7 @@ MODEL(deadlock.two_that_spin, .setup = setup, .threads = {ab, ba},
 MODEL(deadlock.two_with_alarms, .setup = setup, .threads = {ab, ba},
       .check = one_at_most, .bounds = {2, 0, 2}, .no_stray = true)
 MODEL(deadlock.two_that_are_new, .setup = setup, .threads = {ab, ba},
-      .check = one_at_most, .births = true, .bounds = {2, 1, 0})
+      .check = one_at_most, .births = true)
 
 static void ab_3(void)
 {
@@ -156,7 +156,7 @@ static void b_then_a(void)
 }
 
 MODEL(deadlock.none_with_one_that_has_released, .setup = setup,
-      .threads = {nest_ab, b_then_a}, .check = all_free, .bounds = {3, 1, 1})
+      .threads = {nest_ab, b_then_a}, .check = all_free)
 
 /* A third one takes B in between, and it waits for nobody. */
 static void only_b(void)
@@ -193,7 +193,8 @@ static const char *const old_holder[] = {"B2A2A18A1A14B13A1B14AA2A8A1A46A",
 
 MODEL(deadlock.three_and_one_that_passes, .setup = setup,
       .threads = {ab_3, bc_3, ca_3, only_b}, .check = one_at_most, .spin = 2,
-      .bounds = {2, 1, 0}, .no_stray = true, .regressions = old_holder)
+      .no_stray = true, .regressions = old_holder, .bounds = {2, 1, 0},
+      .sampled = true)
 
 /* -- Deadlines -------------------------------------------------------------------- */
 
@@ -307,7 +308,8 @@ static void notify_and_want_a(void)
 }
 
 MODEL(deadlock.who_waits_for_a_condition_is_not_told, .setup = setup,
-      .threads = {wait_with_a, notify_and_want_a}, .check = all_free)
+      .threads = {wait_with_a, notify_and_want_a}, .check = all_free,
+      .bounds = {2, 1, 0})
 
 /* -- Memory that is gone ------------------------------------------------------------------ */
 

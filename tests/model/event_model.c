@@ -205,8 +205,7 @@ static void try_wait(void)
 MODEL(event.deadline_against_set, .setup = setup,
       .threads = {wait_soon, publish}, .check = is_set)
 MODEL(event.deadline_against_pulse, .setup = setup,
-      .threads = {wait_soon, wait_soon, pulse}, .check = is_clear,
-      .bounds = {2, 1, 2})
+      .threads = {wait_soon, wait_soon, pulse}, .check = is_clear)
 MODEL(event.try_against_set, .setup = setup,
       .threads = {try_wait, try_wait, publish}, .check = is_set)
 

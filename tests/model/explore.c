@@ -10,15 +10,19 @@
  *
  *     --runs N        random and PCT schedules, each (default 1000000) ...
  *     --sampling N    ... and the time for each of the two (default 0.1)
- *     --seconds N     time for the exhaustive exploration of one (default 4)
+ *     --seconds N     time for the exhaustive exploration of one (default: all that
+ *                     it takes, and a failure if it takes 20 million schedules)
  *     --bounds P,S,E  its bounds: preemptions, stale loads, events
  *     --scale N       N times as many schedules, and as much time
  *     --least N       so many random and PCT schedules, each, however long it takes
- *     --long          --scale 100, --least 1000000, and one more of each in the
- *                     bounds
+ *     --long          --scale 100, --least 1000000, and bounds that a scenario has
+ *                     for this, with a hundred times as many schedules, or one more
+ *                     of each, for 400 s
  *     --seed N        of the random choices (default: 1, with --long the time):
  *                     what has passed once passes again
  *     --only NAME     one strategy: dfs, random or pct
+ *     --full          dfs leaves out nothing, not even what does the same
+ *     --compare       does it come to the same ends with and without --full?
  *     --first         end at the first failure, and print no trace
  *
  * Strategies: dfs takes every combination of choices within the bounds.  If it ends
@@ -44,8 +48,11 @@
 
 #define TRAIL 65536
 #define OUTCOMES 64
+#define SECONDS 1   /* of processor time, if nothing else is said */
 #define SOON 100000 /* schedules */
 #define HANGS 5     /* seconds without an end of a schedule */
+#define MANY UINT64_C(20000000)
+#define ENDS (UINT32_C(1) << 20)
 #define PCT_DEPTH_MAX 5
 
 /* In random runs: enough, and a loop that needs a fresh value ends. */
@@ -63,6 +70,7 @@ struct choice {
     uint8_t middle;
     uint8_t cost;
     uint8_t used[MODEL_COSTS]; /* before this choice */
+    uint32_t needless;         /* bits */
 };
 
 static struct {
@@ -89,7 +97,7 @@ static struct {
 
 static struct {
     uint64_t runs;
-    double seconds;
+    double seconds; /* 0: all that it takes */
     double sampling;
     uint64_t scale;
     uint64_t seed;
@@ -97,15 +105,19 @@ static struct {
     bool deeper;
     bool ends_at_failure;
     bool bounds_given;
+    bool full;
+    bool compare;
     struct model_bounds bounds;
     const char *replay;
     const char *only;
-} options = {.runs = 1000000, .seconds = 4, .sampling = 0.1, .scale = 1};
+} options = {.runs = 1000000, .sampling = 0.1, .scale = 1};
 
 static struct model_scenario *first;
 static struct model_outcome outcome;
 static uint64_t all_runs;
-static int proved; /* scenarios */
+/* Scenarios: */
+static int proved;
+static int exhausted[3]; /* with so many preemptions, or more */
 static int failures;
 
 /* What checks have observed. */
@@ -182,6 +194,24 @@ static bool is_within(const struct choice *c, uint32_t value)
     return value < c->free || c->used[cost] < X.bounds[cost];
 }
 
+static bool is_needless(const struct choice *c, uint32_t value)
+{
+    return (c->needless >> value & 1) != 0;
+}
+
+/* From this value on, the next one worth trying; c->n if there is none. */
+static uint8_t next_value(const struct choice *c, uint8_t value)
+{
+    for (; value < c->n; value++) {
+        if (is_needless(c, value))
+            continue;
+        if (is_within(c, value))
+            break;
+        X.cut = true;
+    }
+    return value;
+}
+
 static bool is_event_drawn(const struct choice *c)
 {
     return c->middle < c->n && X.used[MODEL_EVENT] < EVENTS_MAX &&
@@ -243,8 +273,11 @@ uint32_t model_decide(const struct model_options *o)
     c->free = o->free;
     c->middle = o->middle;
     c->cost = o->cost;
+    c->needless = model_reducing ? o->needless : 0;
     memcpy(c->used, X.used, sizeof c->used);
     if (X.length > X.prefix) {
+        if (X.strategy == DFS && (c->value = next_value(c, 0)) == c->n)
+            model_give_up();
         if (X.strategy == RANDOM || (X.strategy == PCT && o->threads == NULL))
             c->value = (uint8_t)choose_randomly(c);
         else if (X.strategy == PCT)
@@ -262,12 +295,10 @@ static bool advance(void)
     while (X.length > 0) {
         struct choice *c = &X.trail[X.length - 1];
 
-        while (++c->value < c->n) {
-            if (is_within(c, c->value)) {
-                X.prefix = X.length;
-                return true;
-            }
-            X.cut = true;
+        c->value = next_value(c, c->value + 1);
+        if (c->value < c->n) {
+            X.prefix = X.length;
+            return true;
         }
         X.length--;
     }
@@ -424,6 +455,7 @@ static bool outcomes_are_right(const struct model_scenario *s, bool all)
 static void run_once(const struct model_scenario *s)
 {
     current = s;
+    model_has_learned = false;
     X.length = 0;
     memset(X.used, 0, sizeof X.used);
     if (X.strategy == RANDOM)
@@ -448,6 +480,7 @@ static void report(const struct model_scenario *s, const char *program)
     }
     printf("\n%s fails: %s\n", s->name, failure);
     X.strategy = REPLAY;
+    model_reducing = false;
     X.prefix = X.length;
     model_tracing = true;
     model_steps_expected = outcome.steps;
@@ -462,15 +495,30 @@ static void report(const struct model_scenario *s, const char *program)
     putchar('\n');
 }
 
+static bool has_any(const struct model_bounds *b)
+{
+    return b->preemptions != 0 || b->stale != 0 || b->events != 0;
+}
+
+/* Whether it must come to the end of its bounds, however long it takes. */
+static bool must_end(const struct model_scenario *s)
+{
+    return s->must_fail == NULL && !s->sampled && options.seconds == 0 &&
+           !options.bounds_given && !options.compare && !options.full &&
+           (!options.deeper || has_any(&s->long_bounds));
+}
+
 static void set_bounds(const struct model_scenario *s)
 {
     struct model_bounds b = s->bounds;
 
     if (options.bounds_given)
         b = options.bounds;
-    else if (b.preemptions == 0 && b.stale == 0 && b.events == 0)
+    else if (options.deeper && has_any(&s->long_bounds))
+        b = s->long_bounds;
+    else if (!has_any(&b))
         b = (struct model_bounds){2, 1, 1};
-    if (options.deeper)
+    if (options.deeper && !has_any(&s->long_bounds))
         b = (struct model_bounds){b.preemptions + 1, b.stale + 1, b.events + 1};
     X.bounds[MODEL_PREEMPTION] = (uint8_t)b.preemptions;
     X.bounds[MODEL_STALE] = (uint8_t)b.stale;
@@ -485,29 +533,68 @@ struct progress {
     bool cut; /* something was out of the bounds */
 };
 
+/* The different ends of schedules. */
+static struct {
+    uint64_t of[ENDS];
+    uint32_t used;
+} ends;
+
+/* Returns whether it was known. */
+static bool note_end(uint64_t end)
+{
+    uint32_t i = (uint32_t)(end % ENDS);
+
+    while (ends.of[i] != 0 && ends.of[i] != end)
+        i = (i + 1) % ENDS;
+    if (ends.of[i] == end)
+        return true;
+    ends.of[i] = end;
+    if (++ends.used == ENDS) {
+        fprintf(stderr, "too many ends\n");
+        exit(2);
+    }
+    return false;
+}
+
 /* By one strategy, until it fails or has done its share. */
 static struct progress explore(const struct model_scenario *s,
                                enum strategy strategy)
 {
     struct progress p = {0};
-    double time = strategy == DFS ? options.seconds : options.sampling;
+    bool is_counted = strategy == DFS && must_end(s);
+    double time = strategy != DFS        ? options.sampling
+                  : options.seconds != 0 ? options.seconds
+                                         : SECONDS;
+    uint64_t tries = 0;
     double end = seconds_now() + time * (double)options.scale;
 
     X.strategy = strategy;
     X.cut = false;
     X.prefix = 0;
+    model_reducing = strategy == DFS && !options.full;
     X.usual_decisions = 16;
     /* However many runs the others had time for. */
     X.seed = (options.seed + 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
     for (;;) {
+        bool reduces = model_reducing;
+
         run_once(s);
         p.runs++;
         if (outcome.failure[0] != '\0') {
             p.failed = true;
             return p;
         }
+        if (options.compare && !outcome.given_up && !note_end(outcome.end) &&
+            options.full) {
+            p.failed = true;
+            return p;
+        }
         if (strategy == DFS) {
-            if (!advance()) {
+            if (reduces && model_has_learned) {
+                p.runs = 0; /* from the beginning */
+                X.cut = false;
+                X.prefix = 0;
+            } else if (!advance()) {
                 p.exhausted = true;
                 p.cut = X.cut;
                 return p;
@@ -515,10 +602,41 @@ static struct progress explore(const struct model_scenario *s,
         } else if (p.runs >= options.runs * options.scale) {
             return p;
         }
-        if (p.runs % 256 == 0 && seconds_now() > end &&
-            (strategy == DFS || p.runs >= options.least))
+        tries++;
+        if (is_counted ? tries >= MANY * options.scale
+                       : tries % 256 == 0 && seconds_now() > end &&
+                             (strategy == DFS || p.runs >= options.least))
             return p;
     }
+}
+
+/* Schedules that are left out come to no other ends than the others. */
+static void compare(const struct model_scenario *s)
+{
+    struct progress p;
+    struct progress full = {0};
+
+    model_remembering = true;
+    set_bounds(s);
+    memset(&ends, 0, sizeof ends);
+    options.full = false;
+    p = explore(s, DFS);
+    options.full = true;
+    if (p.exhausted)
+        full = explore(s, DFS);
+    printf("%-34s %llu schedules %s %u ends, %llu %s\n", s->name,
+           (unsigned long long)p.runs, p.exhausted ? "have" : "of those with",
+           ends.used, (unsigned long long)full.runs,
+           full.failed      ? "have more:"
+           : full.exhausted ? "have the same"
+                            : "of those in full");
+    if (full.failed) {
+        failures++;
+        printf("  %s ", outcome.failure);
+        print_choices();
+        putchar('\n');
+    }
+    fflush(stdout);
 }
 
 /* All that random choices could come to: if that ends soon. */
@@ -596,6 +714,7 @@ static void must_pass(const struct model_scenario *s, const char *program)
     set_bounds(s);
     for (const char *const *r = s->regressions; r != NULL && *r != NULL; r++) {
         X.strategy = REPLAY;
+        model_reducing = false;
         if (!parse_choices(*r)) {
             fail(s, "a regression is no string of choices");
             return;
@@ -626,6 +745,10 @@ static void must_pass(const struct model_scenario *s, const char *program)
             failures++;
             return;
         }
+        if (strategy == DFS && must_end(s) && !p[DFS].exhausted) {
+            fail(s, "its schedules within the bounds do not end");
+            return;
+        }
         if (!outcomes_are_right(s, strategy == DFS && p[DFS].exhausted)) {
             failures++;
             return;
@@ -634,6 +757,9 @@ static void must_pass(const struct model_scenario *s, const char *program)
             break;
     }
     proved += is_proved;
+    if (!is_proved && p[DFS].exhausted)
+        exhausted[X.bounds[MODEL_PREEMPTION] < 2 ? X.bounds[MODEL_PREEMPTION]
+                                                 : 2]++;
     if (is_proved)
         printf("%-34s dfs %llu = all; %.1f s\n", s->name,
                (unsigned long long)p[DFS].runs, seconds_now() - start);
@@ -704,6 +830,14 @@ static int parse(int argc, char **argv, bool *list)
             options.ends_at_failure = true;
             continue;
         }
+        if (strcmp(a, "--full") == 0) {
+            options.full = true;
+            continue;
+        }
+        if (strcmp(a, "--compare") == 0) {
+            options.compare = true;
+            continue;
+        }
         if (strcmp(a, "--long") == 0) {
             options.scale = 100;
             options.least = 1000000;
@@ -757,6 +891,8 @@ int main(int argc, char **argv)
             printf("%s\n", s->name);
         else if (options.replay != NULL)
             return replay(s, options.replay);
+        else if (options.compare)
+            compare(s);
         else if (s->must_fail != NULL)
             must_fail(s);
         else
@@ -767,11 +903,11 @@ int main(int argc, char **argv)
     if (count == 0)
         usage(argv[0]);
     start = seconds_now() - start;
-    printf("%d scenarios, %d proved, %llu schedules in %.1f s (%.2f million "
-           "per second), "
+    printf("%d scenarios, %d proved, %d exhausted with two or more "
+           "preemptions, %d with one, %d with none; %llu schedules in %.1f s, "
            "seed %llu, %d failed\n",
-           count, proved, (unsigned long long)all_runs, start,
-           (double)all_runs / start * 1e-6, (unsigned long long)options.seed,
-           failures);
+           count, proved, exhausted[2], exhausted[1], exhausted[0],
+           (unsigned long long)all_runs, start,
+           (unsigned long long)options.seed, failures);
     return failures == 0 ? 0 : 1;
 }

@@ -275,7 +275,7 @@ MODEL(future.freed_by_who_has_the_result, .setup = setup,
 MODEL(future.freed_after_a_cancel, .setup = setup,
       .threads = {result_and_free, only_cancel})
 MODEL(future.in_a_wait_set, .setup = setup,
-      .threads = {await_either, result, set_0}, .bounds = {2, 1, 0})
+      .threads = {await_either, result, set_0})
 MODEL(future.in_a_wait_set_by_the_bell, .setup = setup,
       .threads = {await_either, set_0}, .waitv = MODEL_WAITV_MISSES)
 MODEL(future.stop, .setup = setup,
@@ -499,8 +499,7 @@ static void take_some(void)
     model_free(s.entries, sizeof s.entries);
 }
 
-MODEL(future_many.all, .setup = setup, .threads = {wait_for_all, set_0, set_1},
-      .bounds = {2, 1, 0})
+MODEL(future_many.all, .setup = setup, .threads = {wait_for_all, set_0, set_1})
 MODEL(future_many.all_of_one_thread, .setup = setup,
       .threads = {wait_for_all, set_both})
 MODEL(future_many.all_spinning, .setup = setup,
@@ -514,15 +513,15 @@ MODEL(future_many.first_and_cancel, .setup = setup,
                   set_1_unless_cancelled},
       .bounds = {2, 1, 0})
 MODEL(future_many.failure, .setup = setup,
-      .threads = {wait_for_a_failure, set_0, fail_1}, .bounds = {2, 1, 0})
+      .threads = {wait_for_a_failure, set_0, fail_1})
 MODEL(future_many.giving_up, .setup = setup,
-      .threads = {wait_for_all_or_give_up, set_0, set_1}, .bounds = {2, 0, 1})
+      .threads = {wait_for_all_or_give_up, set_0, set_1})
 MODEL(future_many.giving_up_of_one_thread, .setup = setup,
       .threads = {wait_for_all_or_give_up, set_both})
 MODEL(future_many.two_wait, .setup = setup,
       .threads = {wait_for_all, result, set_both}, .bounds = {2, 1, 0})
 MODEL(future_many.as_completed, .setup = setup,
-      .threads = {take_both, set_0, set_1}, .bounds = {2, 1, 0})
+      .threads = {take_both, set_0, set_1})
 MODEL(future_many.as_completed_of_one_thread, .setup = setup,
       .threads = {take_both, set_both})
 MODEL(future_many.as_completed_spinning, .setup = setup,
@@ -558,5 +557,4 @@ static void work_until_asked(void)
 MODEL(future.asked_to_stop, .setup = setup,
       .threads = {work_until_asked, ask_to_stop})
 MODEL(future.asked_to_stop_and_awaited, .setup = setup,
-      .threads = {work_until_asked, ask_to_stop, result},
-      .bounds = {2, 1, 0})
+      .threads = {work_until_asked, ask_to_stop, result})

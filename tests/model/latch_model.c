@@ -69,10 +69,9 @@ MODEL(latch.two_count_and_one_waits, .setup = setup_2,
       .threads = {count_0, count_1, wait_for_both}, .check = open_for_ever)
 MODEL(latch.two_count_and_one_spins, .setup = setup_2,
       .threads = {count_0, count_1, wait_for_both}, .check = open_for_ever,
-      .spin = 2, .bounds = {2, 1, 0})
+      .spin = 2)
 MODEL(latch.two_processes, .setup = setup_shared,
-      .threads = {count_0, count_1, wait_for_both}, .check = open_for_ever,
-      .bounds = {2, 1, 0})
+      .threads = {count_0, count_1, wait_for_both}, .check = open_for_ever)
 
 static void count_both(void)
 {
@@ -82,7 +81,7 @@ static void count_both(void)
 
 MODEL(latch.two_wait, .setup = setup_2,
       .threads = {count_both, wait_for_both, wait_for_both},
-      .check = open_for_ever, .bounds = {2, 1, 0})
+      .check = open_for_ever)
 
 static void arrive_0(void)
 {
@@ -155,7 +154,6 @@ static void wait_and_free(void)
 }
 
 MODEL(latch.freed_by_the_waiter, .setup = setup_2,
-      .threads = {count_0, count_1, wait_and_free}, .bounds = {2, 1, 0})
+      .threads = {count_0, count_1, wait_and_free})
 MODEL(latch.freed_by_the_waiter_that_spins, .setup = setup_2,
-      .threads = {count_0, count_1, wait_and_free}, .spin = 2,
-      .bounds = {2, 1, 0})
+      .threads = {count_0, count_1, wait_and_free}, .spin = 2)

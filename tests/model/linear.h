@@ -80,6 +80,7 @@ __attribute__((unused)) static struct linear_op *linear_begins(void)
 {
     struct linear_op *op = &linear_.ops[linear_.used++];
 
+    model_looks();
     if (linear_.used > LINEAR_MOST)
         model_fail("linear: too many calls");
     *op = (struct linear_op){.begin = ++linear_.clock, .end = UINT32_MAX};
@@ -89,6 +90,7 @@ __attribute__((unused)) static struct linear_op *linear_begins(void)
 __attribute__((unused)) static void
 linear_ends(struct linear_op *op, enum linear_kind kind, int value)
 {
+    model_looks();
     op->kind = kind;
     op->value = value;
     op->end = ++linear_.clock;

@@ -82,6 +82,7 @@ struct message {
     model_value value;
     uint32_t stamp;
     uint32_t carried; /* where its view lies among the carried ones, or 0 */
+    uint32_t serial;  /* in the order of execution */
     bool followed;    /* a read-modify-write has read it */
 };
 
@@ -103,6 +104,14 @@ struct region {
 };
 
 enum state { READY, ASLEEP, ENDED };
+
+/* What an operation does with its word. */
+enum access {
+    READ,
+    WRITE,
+    WAKE,    /* those who wait there */
+    UNKNOWN, /* or with more than that word */
+};
 
 /* How a thread goes on. */
 enum event { RUN, TIMEOUT, STRAY, SIGNAL };
@@ -132,6 +141,12 @@ struct thread {
     uint64_t since;
     int result;
     const void *values[KEYS];
+    /* Its operation: the last one, or that before which it was interrupted. */
+    const void *word;
+    enum access access;
+    uint32_t stores_then; /* M.stores, as it was interrupted */
+    uint64_t past;        /* of all that it has read: a hash */
+    uint64_t read;        /* ... and what it has read last */
 };
 
 /* An entry of a table of addresses is valid if its run is this one. */
@@ -189,6 +204,9 @@ static struct machine {
     uint32_t rcu_readers;  /* bits */
     struct view rcu_begun; /* what writers knew as they began to wait */
     struct view rcu_left;  /* what readers knew as they left */
+    uint32_t stores;
+    uint32_t held;      /* bits: nothing has changed for what these do next */
+    uint32_t refreshed; /* bits: only stores of others to the word of it have */
     bool skipping;         /* steps in the trace */
     bool exploring;        /* threads run: otherwise memory is plain */
 } M;
@@ -199,6 +217,9 @@ uint32_t model_steps_max = 5000;
 uint32_t model_steps_expected;
 uint32_t model_spin;
 uint32_t model_spin_cpus;
+bool model_reducing;
+bool model_has_learned;
+bool model_remembering;
 
 /* The arguments are evaluated only if somebody reads them. */
 #define TRACE(...) (model_tracing ? model_trace(__VA_ARGS__) : (void)0)
@@ -300,6 +321,138 @@ static const char *name_of(const void *word)
     return buffer;
 }
 
+/* -- What need not be tried --------------------------------------------------------
+
+ * Of schedules that differ only in the order of independent operations one is
+ * enough: that which interrupts latest.  A thread that is interrupted before an
+ * operation could as well be interrupted after it, for no more than that costs,
+ * unless another does something in between that it depends on.  So
+ *
+ * - nobody is interrupted before an operation on a word that is never raced for:
+ *   two threads access it, one of them by a write, and neither order is forced
+ *   by what they know of each other.  What is raced for is learned: whenever a run
+ *   shows one more such word, the search begins again;
+ * - who is interrupted is held until another has done something that its next
+ *   operation depends on; if nobody else can go on, this run is given up;
+ * - and if that operation is a load, it is of a store that was made meanwhile.
+ *
+ * A death depends on everything: where threads die, nothing is left out.
+ *
+ * See docs/verification.md.  The first choice at a point is always to go on, so
+ * the schedule that takes the place of another comes before it, and of the first
+ * in each class nothing is left out. */
+
+enum { RACED = 1, WAITED_FOR = 2, MARKS = 4096 };
+
+/* Of the words, by their addresses; two that share an entry are both marked. */
+static uint8_t marks[MARKS];
+
+static uint8_t *mark_of(const void *word)
+{
+    uintptr_t at = (uintptr_t)word >> 3;
+
+    return &marks[(at ^ at >> 12) % MARKS];
+}
+
+static void mark(const void *word, uint8_t what)
+{
+    uint8_t *m = mark_of(word);
+
+    model_has_learned |= (*m & what) == 0;
+    *m |= what;
+}
+
+static bool is_independent(const void *word, enum access access)
+{
+    if (access == UNKNOWN || !model_reducing)
+        return false;
+    return (*mark_of(word) & (access == WAKE ? WAITED_FOR : RACED)) == 0;
+}
+
+static void hold(void)
+{
+    ME->stores_then = M.stores;
+    M.refreshed &= ~BIT(M.current);
+    if (ME->access != UNKNOWN)
+        M.held |= BIT(M.current);
+}
+
+/* Something has happened that may matter to whatever comes next. */
+static void release_all(void)
+{
+    M.held = M.refreshed = 0;
+}
+
+/* Who never does its next operation, for others do not go on, can be seen to have
+ * stopped before any. */
+static void mark_all(void)
+{
+    for (uint32_t i = 0; i < MARKS; i++) {
+        model_has_learned |= marks[i] != (RACED | WAITED_FOR);
+        marks[i] = RACED | WAITED_FOR;
+    }
+}
+
+/* From now on nothing is left out: the search begins again. */
+static void leave_nothing_out(void)
+{
+    model_has_learned |= model_reducing;
+    model_reducing = false;
+}
+
+/* The caller does this. */
+static void release(const void *word, enum access access)
+{
+    if (M.held == 0)
+        return;
+    for (uint32_t i = 0; i < M.count; i++) {
+        const struct thread *t = &M.threads[i];
+
+        if ((M.held & BIT(i)) == 0 ||
+            (uintptr_t)t->word >> 3 != (uintptr_t)word >> 3)
+            continue;
+        if (access == WAKE ? t->access == WAKE
+                           : t->access == WRITE ||
+                                 (t->access == READ && access == WRITE)) {
+            M.held &= ~BIT(i);
+            M.refreshed |= BIT(i);
+        }
+    }
+}
+
+/* Somebody wakes without one. */
+static void release_wakes(void)
+{
+    for (uint32_t i = 0; i < M.count; i++) {
+        if (M.threads[i].access == WAKE)
+            M.held &= ~BIT(i);
+    }
+}
+
+/* What the caller does next depends on more than its operations tell. */
+static void look_around(void)
+{
+    if (ME->word != NULL && ME->access != UNKNOWN)
+        mark(ME->word, ME->access == WAKE ? WAITED_FOR : RACED);
+}
+
+void model_looks(void)
+{
+    if (!M.exploring)
+        return;
+    look_around();
+    release_all();
+}
+
+void model_give_up(void)
+{
+    void *nowhere;
+
+    M.outcome->given_up = true;
+    model_switch(&nowhere, M.main_stack_pointer);
+    __builtin_unreachable();
+}
+
 /* -- Who goes on ----------------------------------------------------------------- */
 
 struct candidate {
@@ -328,10 +481,13 @@ static void take_place(struct candidate c)
 {
     struct thread *t = &M.threads[c.thread];
 
+    if (c.event != RUN)
+        release_wakes();
     switch ((enum event)c.event) {
     case RUN:
         break;
     case TIMEOUT:
+        release_all();
         if (M.now < t->until)
             M.now = t->until + (t->until & 1); /* stays even */
         end_sleep(c.thread, -ETIMEDOUT);
@@ -389,15 +545,23 @@ static void kill_sleepers(void)
 static bool is_over(void);
 static void end_run(void);
 
-/* Who may run next, the caller first if it can; `pausing` makes the change to
- * another thread free. */
-static uint32_t pick(bool pausing)
+/* Why a thread may not go on. */
+enum pick {
+    STOPS,  /* it cannot */
+    PAUSES, /* it may, and the change to another is free */
+    COMES,  /* to an operation; the change costs */
+    PASSES, /* ... and would change nothing */
+};
+
+/* Who may run next, the caller first if it can. */
+static uint32_t pick(enum pick why)
 {
     struct candidate c[4 * MODEL_THREADS];
     uint8_t threads[4 * MODEL_THREADS];
     uint32_t ready;
     struct model_options options = {.cost = MODEL_PREEMPTION};
     uint32_t n = 0;
+    uint32_t own = 0;
     uint32_t chosen = 0;
     bool goes_on;
 
@@ -406,7 +570,7 @@ static uint32_t pick(bool pausing)
     if ((M.asleep & M.mortal) != 0)
         kill_sleepers();
     ready = M.ready & ~M.yielding;
-    if (ready == 0 && (n = add_own_deadlines(c)) == 0) {
+    if (ready == 0 && (n = own = add_own_deadlines(c)) == 0) {
         /* Let those that yield look once more, in turn. */
         M.yielding &= BIT(M.current);
         ready = M.ready & ~M.yielding;
@@ -423,13 +587,14 @@ static uint32_t pick(bool pausing)
         if ((ready & BIT(i)) != 0)
             c[n++] = (struct candidate){(uint8_t)i, RUN};
     }
-    options.free = (uint8_t)(goes_on && !pausing ? 1 : n);
+    options.free = (uint8_t)(goes_on && why != PAUSES ? 1 : n);
     options.middle = (uint8_t)n;
-    if (ready != 0 && M.asleep != 0) {
+    if (ready != 0 || own != 0) {
         for (uint32_t i = 0; i < M.count; i++) {
             if ((M.asleep & BIT(i)) == 0)
                 continue;
-            if (M.threads[i].until != PAWL_FOREVER)
+            if (M.threads[i].until != PAWL_FOREVER &&
+                (own == 0 || !is_own_deadline(&M.threads[i])))
                 c[n++] = (struct candidate){(uint8_t)i, TIMEOUT};
             if (!M.scenario->no_stray) {
                 c[n++] = (struct candidate){(uint8_t)i, STRAY};
@@ -438,12 +603,20 @@ static uint32_t pick(bool pausing)
         }
     }
     if (n > 1) {
-        for (uint32_t i = 0; i < n; i++)
+        for (uint32_t i = 0; i < n; i++) {
             threads[i] = c[i].thread;
+            if ((M.held & BIT(c[i].thread)) != 0 ||
+                (i > 0 && goes_on && why == PASSES))
+                options.needless |= BIT(i);
+        }
         options.n = (uint8_t)n;
         options.threads = threads;
         chosen = model_decide(&options);
+    } else if ((M.held & BIT(c[0].thread)) != 0 && model_reducing) {
+        model_give_up();
     }
+    if (goes_on && chosen != 0 && why == COMES)
+        hold();
     take_place(c[chosen]);
     return c[chosen].thread;
 }
@@ -500,14 +673,32 @@ static void count_step(void)
         model_fail("livelock: no end after %u steps", M.steps);
 }
 
-/* A point of the schedule: before every step of a thread. */
-static void point(void)
+/* A point of the schedule: before every step of a thread.  Returns whether
+ * others have stored to the word meanwhile, and done nothing else of interest for
+ * it. */
+static bool come_to(const void *word, enum access access)
 {
+    bool refreshed = false;
+
     count_step();
     if (is_dying(M.current))
         model_kill();
-    if (M.ready != BIT(M.current) || M.asleep != 0)
-        go_on_with(pick(false));
+    ME->word = word;
+    ME->access = access;
+    if (M.ready != BIT(M.current) || M.asleep != 0) {
+        go_on_with(pick(is_independent(word, access) ? PASSES : COMES));
+        refreshed = (M.refreshed & BIT(M.current)) != 0;
+        M.held &= ~BIT(M.current);
+        M.refreshed &= ~BIT(M.current);
+    }
+    return refreshed;
+}
+
+/* Before one that has no word, or several. */
+static void point(void)
+{
+    come_to(NULL, UNKNOWN);
+    release_all();
 }
 
 void model_point(void)
@@ -521,7 +712,7 @@ void model_pause(void)
     if (!M.exploring)
         return;
     count_step();
-    go_on_with(pick(true));
+    go_on_with(pick(PAUSES));
 }
 
 void model_yield(void)
@@ -529,8 +720,9 @@ void model_yield(void)
     if (!M.exploring)
         return;
     count_step();
+    release_all();
     M.yielding |= BIT(M.current);
-    go_on_with(pick(true));
+    go_on_with(pick(PAUSES));
 }
 
 int model_choose(int n)
@@ -558,6 +750,7 @@ bool model_program_ends(void)
 
 int model_sleepers(void)
 {
+    model_looks();
     return __builtin_popcount(M.asleep);
 }
 
@@ -656,7 +849,10 @@ static void make_anew(struct location *l, model_value value)
     uint32_t stamp = newest(l)->stamp + STRIDE;
 
     l->count = 1;
-    l->history[0] = (struct message){.value = value, .stamp = stamp};
+    l->history[0] =
+        (struct message){.value = value, .stamp = stamp, .serial = ++M.stores};
+    mark(l->word, RACED);
+    release_all();
     for (uint32_t i = 0; i < M.count; i++)
         *seen_by(&M.threads[i], l) = stamp;
 }
@@ -716,6 +912,20 @@ static struct location *location_of(const void *word, uint32_t size)
     return l;
 }
 
+/* The caller accesses it, and has not yet learned anything by that. */
+static void note_access(struct location *l, enum access access)
+{
+    const uint32_t *by = access == WRITE ? l->used : l->stored;
+
+    if (!model_reducing)
+        return;
+    for (uint32_t i = 0; i < M.count; i++) {
+        if (by[i] > ME->view.at[i] && i != M.current)
+            mark(l->word, RACED);
+    }
+    release(l->word, access);
+}
+
 static model_value part_of(model_value word, struct model_part part)
 {
     return part.bits == 64 ? word : word >> part.shift & UINT32_MAX;
@@ -732,13 +942,48 @@ static model_value with_part(model_value word, struct model_part part,
     return (word & ~mask) | (value << part.shift & mask);
 }
 
-/* Choose one of n messages; 0 is the one that costs nothing. */
-static uint32_t choose_message(uint32_t n)
+static uint64_t mix(uint64_t a, uint64_t b)
 {
-    struct model_options options = {
-        .n = (uint8_t)n, .free = 1, .middle = (uint8_t)n, .cost = MODEL_STALE};
+    a = (a ^ b) * UINT64_C(0x9e3779b97f4a7c15);
+    return a ^ a >> 29;
+}
 
-    return n > 1 && !model_strong ? model_decide(&options) : 0;
+/* What the caller reads; reading the same once more, in a loop, is no news. */
+static void remember(uint64_t read)
+{
+    if (!model_remembering || ME->read == read)
+        return;
+    ME->read = read;
+    ME->past = mix(ME->past, read);
+}
+
+/* Choose one of n messages; 0 is the one that costs nothing. */
+static uint32_t choose_message(uint32_t n, uint32_t needless)
+{
+    struct model_options options = {.n = (uint8_t)n,
+                                    .free = 1,
+                                    .middle = (uint8_t)n,
+                                    .cost = MODEL_STALE,
+                                    .needless = needless};
+
+    if (n > 1 && !model_strong)
+        return model_decide(&options);
+    if ((needless & 1) != 0 && model_reducing)
+        model_give_up();
+    return 0;
+}
+
+/* Of the n newest messages, newest first, those that were there as the caller
+ * was interrupted. */
+static uint32_t seen_before(struct location *l, uint32_t n)
+{
+    uint32_t bits = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if ((newest(l) - i)->serial <= ME->stores_then)
+            bits |= BIT(i);
+    }
+    return bits;
 }
 
 /* The oldest stamp that the caller may read. */
@@ -754,6 +999,7 @@ static void read_message(struct location *l, const struct message *m,
 {
     uint32_t *seen = seen_by(ME, l);
 
+    remember(mix((uintptr_t)l->word, m->value));
     if (*seen < m->stamp)
         *seen = m->stamp;
     if ((order & MODEL_ACQUIRE) != 0 && m->carried != 0)
@@ -776,7 +1022,7 @@ static struct message *insert(struct location *l, uint32_t i)
     memmove(l->history + i + 2, l->history + i + 1,
             (l->count - i - 1) * sizeof *l->history);
     l->count++;
-    l->history[i + 1] = (struct message){.stamp = stamp};
+    l->history[i + 1] = (struct message){.stamp = stamp, .serial = ++M.stores};
     return &l->history[i + 1];
 }
 
@@ -862,18 +1108,22 @@ model_value model_load(const void *word, struct model_part part,
     const struct message *m;
     uint32_t oldest;
     uint32_t first;
+    bool refreshed;
 
     if (is_plain(word, false))
         return part_of(read_memory(word, part.size), part);
-    point();
+    refreshed = come_to(word, READ);
     l = location_of(word, part.size);
+    note_access(l, READ);
     oldest = oldest_for(l, order);
     first = l->count - 1u;
     while (first > 0 && l->history[first].stamp > oldest)
         first--;
     if (l->history[first].stamp < oldest)
         first++; /* forgotten, or between two */
-    m = newest(l) - choose_message(l->count - first);
+    first = l->count - first;
+    m = newest(l) -
+        choose_message(first, refreshed ? seen_before(l, first) : 0);
     read_message(l, m, order);
     trace_read(what, l, m, part_of(m->value, part));
     return part_of(m->value, part);
@@ -895,14 +1145,15 @@ void model_store(void *word, struct model_part part, model_value value,
                      with_part(read_memory(word, part.size), part, value));
         return;
     }
-    point();
+    come_to(word, WRITE);
     l = location_of(word, part.size);
+    note_access(l, WRITE);
     oldest = oldest_for(l, order);
     for (uint32_t i = l->count; i-- > 0 && l->history[i].stamp >= oldest;) {
         if (has_room_after(l, i))
             places[n++] = (uint8_t)i;
     }
-    n = places[choose_message(n)];
+    n = places[choose_message(n, 0)];
     under = l->history[n].value;
     if (part.bits < 8 * part.size) { /* keeps the rest: nothing comes between */
         l->history[n].followed = true;
@@ -955,9 +1206,10 @@ static model_value change(void *word, struct model_part part, model_value value,
             with_part(old, part, add ? part_of(old, part) + value : value));
         return part_of(old, part);
     }
-    point();
+    come_to(word, WRITE);
     l = location_of(word, part.size);
-    i = places[choose_message(sources(l, order, places))];
+    note_access(l, WRITE);
+    i = places[choose_message(sources(l, order, places), 0)];
     old = l->history[i].value;
     value = with_part(old, part, add ? part_of(old, part) + value : value);
     modify(l, i, value, order);
@@ -1001,7 +1253,7 @@ bool model_cas(void *word, struct model_part part, model_value *seen,
         write_memory(word, part.size, with_part(old, part, value));
         return true;
     }
-    point();
+    come_to(word, WRITE);
     l = location_of(word, part.size);
     loose = oldest_for(l, failing);
     strong = oldest_for(l, order);
@@ -1011,14 +1263,16 @@ bool model_cas(void *word, struct model_part part, model_value *seen,
             (l->history[i].stamp >= strong && has_room_after(l, i)))
             places[n++] = (uint8_t)i;
     }
-    i = places[choose_message(n)];
+    i = places[choose_message(n, 0)];
     old = l->history[i].value;
     if (part_of(old, part) != *seen) {
+        note_access(l, READ);
         read_message(l, &l->history[i], failing);
         trace_read(what, l, &l->history[i], part_of(old, part));
         *seen = part_of(old, part);
         return false;
     }
+    note_access(l, WRITE);
     value = with_part(old, part, value);
     modify(l, i, value, order);
     trace_write(what, l, old, value);
@@ -1043,16 +1297,20 @@ bool model_cas_pair(void *first, void *second, const model_value seen[2],
         write_memory(second, 8, values[1]);
         return true;
     }
-    point();
+    come_to(NULL, UNKNOWN);
     for (int i = 0; i < 2; i++)
         l[i] = location_of(words[i], 8);
     for (int i = 0; i < 2; i++) {
         if (newest(l[i])->value != seen[i]) {
+            note_access(l[0], READ);
+            note_access(l[1], READ);
             read_message(l[i], newest(l[i]), MODEL_RELAXED);
             trace_read(what, l[i], newest(l[i]), newest(l[i])->value);
             return false;
         }
     }
+    for (int i = 0; i < 2; i++)
+        note_access(l[i], WRITE);
     for (int i = 0; i < 2; i++) {
         newest(l[i])->followed = true;
         read_message(l[i], newest(l[i]), MODEL_ACQUIRE);
@@ -1139,6 +1397,7 @@ void model_free(const void *p, size_t size)
             check_users(&M.locations[i]);
     }
     M.freed[M.freed_used++] = (struct region){p, (const char *)p + size, NULL};
+    release_all();
     TRACE("frees %s", name_of(p));
 }
 
@@ -1152,6 +1411,9 @@ static uint32_t kernel_look(const pawl_u32 *word)
 
     if (M.freed_used != 0)
         check_freed(word);
+    mark(word, RACED | WAITED_FOR);
+    release(word, READ);
+    release(word, WAKE);
     if (slot->run == M.run) {
         struct location *l = &M.locations[slot->index];
 
@@ -1179,13 +1441,15 @@ static void fall_asleep(pawl_deadline until)
 {
     struct thread *me = ME;
 
+    if (until != PAWL_FOREVER)
+        release_all(); /* it has looked at the time */
     me->state = ASLEEP;
     me->until = until;
     me->since = ++M.sleeps;
     M.ready &= ~BIT(M.current);
     M.asleep |= BIT(M.current);
     M.yielding = 0;
-    go_on_with(pick(false));
+    go_on_with(pick(STOPS));
     M.leaving &= ~BIT(M.current);
     if (me->killed || is_dying(M.current)) /* it had been woken */
         model_kill();
@@ -1198,7 +1462,7 @@ static int kernel_wait(const pawl_u32 *word, uint32_t expected,
 
     if (!M.exploring)
         model_fail("futex wait outside of the threads");
-    point();
+    come_to(NULL, UNKNOWN);
     if (kernel_look(word) != expected) {
         TRACE("futex wait %s: not %#x", name_of(word), expected);
         return -EAGAIN;
@@ -1224,7 +1488,7 @@ static int kernel_wait_any(const struct waitv_entry *watch, uint32_t n,
 
     if (!M.exploring)
         model_fail("futex wait outside of the threads");
-    point();
+    come_to(NULL, UNKNOWN);
     if (M.scenario->waitv != MODEL_WAITV) {
         TRACE("futex waitv: there is none");
         return -ENOSYS;
@@ -1312,7 +1576,8 @@ static int kernel_wake(const pawl_u32 *word, int count, bool shared,
 {
     if (!M.exploring)
         return 0;
-    point();
+    come_to(word, WAKE);
+    release(word, WAKE);
     TRACE("futex wake %s, %d", name_of(word), count);
     return wake(word, count, shared, channels);
 }
@@ -1534,6 +1799,7 @@ pawl_deadline pawl_now(void)
     struct model_options options = {
         .n = 2, .free = 1, .middle = 1, .cost = MODEL_EVENT};
 
+    model_looks();
     if (M.exploring && model_decide(&options) != 0) {
         M.now += MILLISECOND;
         TRACE("a millisecond passes");
@@ -1553,11 +1819,13 @@ pawl_deadline pawl_after_ms(int64_t ms)
 
 pawl_deadline model_soon(void)
 {
+    model_looks();
     return M.now + MILLISECOND / 2 + 1;
 }
 
 pawl_deadline model_late(void)
 {
+    model_looks();
     ME->late = true;
     return M.now + 5 * MILLISECOND + 1;
 }
@@ -1687,7 +1955,7 @@ static _Noreturn void end_thread(void)
     M.yielding = 0;
     if (M.ready == 0 && M.asleep == 0)
         end_run();
-    go_on_with(pick(false));
+    go_on_with(pick(STOPS));
     abort(); /* nobody switches to a thread that has ended */
 }
 
@@ -1714,6 +1982,7 @@ void model_die(void)
 
 void model_mortal(bool is_so)
 {
+    leave_nothing_out();
     M.mortal = is_so ? M.mortal | BIT(M.current) : M.mortal & ~BIT(M.current);
 }
 
@@ -1744,6 +2013,8 @@ static void begin_thread(uint32_t i, bool births)
     t->start = NULL;
     t->given_up = false;
     t->state = READY;
+    t->word = NULL;
+    t->past = t->read = 0;
     t->late = t->killed = false;
     memset(t->locals, 0, LOCALS);
     memset(t->values, 0, sizeof t->values);
@@ -1859,6 +2130,7 @@ void model_fork(void)
 {
     point();
     TRACE("forks");
+    mark_all();
     for (uint32_t i = 0; i < M.count; i++) {
         if (i != M.current)
             M.threads[i].state = ENDED;
@@ -1930,6 +2202,8 @@ static void allocate_once(void)
 static void begin(const struct model_scenario *scenario)
 {
     allocate_once();
+    if (M.scenario != scenario)
+        memset(marks, 0, sizeof marks);
     M.scenario = scenario;
     M.exploring = false;
     M.run++;
@@ -1944,6 +2218,7 @@ static void begin(const struct model_scenario *scenario)
     M.freed_used = M.names_used = M.guarded_used = 0;
     M.steps = 0;
     M.yielding = M.asleep = M.leaving = M.mortal = 0;
+    M.stores = M.held = M.refreshed = 0;
     M.fds_used = 0;
     M.creations = M.refusals = 0;
     M.rcu_readers = 0;
@@ -1973,11 +2248,25 @@ static void begin(const struct model_scenario *scenario)
         restorers[i]();
 }
 
+/* What all words hold, and what each thread has read. */
+static uint64_t end_of_run(void)
+{
+    uint64_t end = 0;
+
+    for (uint32_t i = 0; i < M.count; i++)
+        end += mix(M.threads[i].past, i + 1);
+    for (uint32_t i = 0; i < M.width - MODEL_THREADS; i++)
+        end +=
+            mix((uintptr_t)M.locations[i].word, newest(&M.locations[i])->value);
+    return end;
+}
+
 void model_run(const struct model_scenario *scenario,
                struct model_outcome *outcome)
 {
     M.outcome = outcome;
     outcome->failure[0] = '\0';
+    outcome->given_up = false;
     outcome->steps = 0;
     begin(scenario);
     if (setjmp(M.outside) != 0)
@@ -1985,14 +2274,15 @@ void model_run(const struct model_scenario *scenario,
     if (scenario->setup != NULL)
         scenario->setup();
     M.exploring = true;
-    become(pick(true));
+    become(pick(PAUSES));
     model_switch(&M.main_stack_pointer, ME->stack_pointer);
     M.exploring = false;
     model_here.clocks = NULL;
     outcome->steps = M.steps;
-    if (outcome->failure[0] != '\0')
+    if (outcome->failure[0] != '\0' || outcome->given_up)
         return;
     M.freed_used = 0;
     if (scenario->check != NULL)
         scenario->check();
+    outcome->end = end_of_run();
 }

@@ -32,6 +32,7 @@ struct model_options {
     uint8_t middle;
     uint8_t cost;
     const uint8_t *threads; /* of a choice who runs: the thread; else NULL */
+    uint32_t needless;      /* bits: another schedule does the same */
 };
 
 /* In explore.c. */
@@ -41,6 +42,8 @@ uint32_t model_decide(const struct model_options *options);
 
 struct model_outcome {
     char failure[512]; /* empty: none */
+    bool given_up;     /* another schedule does the same */
+    uint64_t end;      /* a hash of what it has come to */
     uint32_t steps;
 };
 
@@ -56,6 +59,13 @@ extern uint32_t model_steps_max;
 bool model_program_ends(void);
 /* How many steps the traced run has, if known. */
 extern uint32_t model_steps_expected;
+/* Leave out schedules that do the same as others.  What that asks for is learned
+ * from run to run of a scenario: whether there was something new. */
+extern bool model_reducing;
+extern bool model_has_learned;
+_Noreturn void model_give_up(void);
+/* What threads read is part of what a run comes to. */
+extern bool model_remembering;
 /* No stale loads: the memory is sequentially consistent. */
 extern bool model_strong;
 

@@ -80,7 +80,10 @@ struct model_scenario {
     bool weak_only;        /* must_fail: cannot be found without stale loads */
     const char *outcomes;  /* all that check may observe, and does: "00 01" */
     const char *const *regressions; /* choices that failed once; ends by NULL */
-    struct model_bounds bounds;     /* all zero: 2, 1, 1 */
+    struct model_bounds bounds;     /* within which it is exhausted, or fails;
+                                       all zero: 2, 1, 1 */
+    bool sampled;                   /* ... or not, for it takes too long */
+    struct model_bounds long_bounds; /* ... with --long; all zero: none */
     const struct model_scenario *next;
 };
 
@@ -169,6 +172,10 @@ void model_late_ends(void);
 /* Which thread this is: its place in .threads; and how many stand there. */
 int model_self(void);
 int model_threads(void);
+
+/* What a thread does next depends on what others have done, and they on what it
+ * does now, although no operation tells: what a check compares by the time. */
+void model_looks(void);
 
 /* How many threads are in a futex wait. */
 int model_sleepers(void);

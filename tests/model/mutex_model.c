@@ -258,7 +258,7 @@ static void lock_and_read(void)
 
 MODEL(mutex.ownerless_is_released_by_another, .setup = setup_held_ownerless,
       .threads = {publish_and_unlock, lock_and_read, lock_and_read},
-      .check = is_free, .bounds = {2, 1, 0})
+      .check = is_free)
 
 /* -- Memory ----------------------------------------------------------------------- */
 
@@ -445,9 +445,9 @@ static void fork_and_lock(void)
 }
 
 MODEL(mutex.fork, .setup = setup, .threads = {add, add, fork_and_lock},
-      .bounds = {2, 0, 1}, .no_stray = true)
+      .no_stray = true)
 MODEL(mutex.fork_while_one_spins, .setup = setup,
-      .threads = {add, add, fork_and_lock}, .spin = 2, .bounds = {2, 0, 0})
+      .threads = {add, add, fork_and_lock}, .spin = 2)
 MODEL(mutex.fork_while_one_starves, .setup = setup,
       .threads = {add_twice, add, fork_and_lock}, .bounds = {1, 0, 2},
       .no_stray = true)

@@ -69,8 +69,7 @@ MODEL(once.two_that_spin, .setup = setup, .threads = {run, run},
       .check = ran_once, .spin = 2)
 MODEL(once.two_processes, .setup = setup_shared, .threads = {run, run},
       .check = ran_once)
-MODEL(once.three, .setup = setup, .threads = {run, run, run}, .check = ran_once,
-      .bounds = {2, 1, 0})
+MODEL(once.three, .setup = setup, .threads = {run, run, run}, .check = ran_once)
 MODEL(once.done_is_seen_with_what_was_made, .setup = setup,
       .threads = {run, look, look}, .check = ran_once)
 MODEL(once.first_use_of_two_threads, .setup = setup, .threads = {run, run},
@@ -121,7 +120,7 @@ static void try_run(void)
 MODEL(once.deadline, .setup = setup, .threads = {run, run_soon},
       .check = ran_once)
 MODEL(once.try, .setup = setup, .threads = {run, try_run, try_run},
-      .check = ran_once, .bounds = {2, 1, 0})
+      .check = ran_once)
 
 /* Called by its own function. */
 static int run_itself(void *unused)
@@ -159,8 +158,7 @@ static void made_once(void)
 MODEL(once.death_inside, .setup = setup, .threads = {run_and_die, run},
       .check = made_once)
 MODEL(once.death_inside_while_two_wait, .setup = setup,
-      .threads = {run_and_die, run, run}, .check = made_once,
-      .bounds = {2, 0, 0})
+      .threads = {run_and_die, run, run}, .check = made_once)
 MODEL(once.two_deaths_inside, .setup = setup,
       .threads = {run_and_die, run_and_die, run}, .check = made_once,
       .bounds = {2, 0, 0})
@@ -172,5 +170,4 @@ static void fork_and_run(void)
     CHECK(s.made >= 1); /* the parent's may have been half-way */
 }
 
-MODEL(once.fork, .setup = setup, .threads = {run, run, fork_and_run},
-      .bounds = {2, 0, 0})
+MODEL(once.fork, .setup = setup, .threads = {run, run, fork_and_run})

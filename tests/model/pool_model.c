@@ -183,7 +183,7 @@ static void check_asleep(void)
 }
 
 MODEL(pool.sleeps, .setup = setup_started, .threads = {leave_two},
-      .check = check_asleep, .services = true, .bounds = {2, 1, 0})
+      .check = check_asleep, .services = true, .bounds = {2, 0, 0})
 
 /* Whoever is in bed is used before another one is started, even if it gets up by
  * itself. */
@@ -240,16 +240,16 @@ MODEL(pool.two_submit, .setup = setup_one,
       .bounds = {1, 0, 0})
 MODEL(pool.two_submit_to_one_that_parks, .setup = setup_started,
       .threads = {submit_0_and_end, submit_1}, .check = check,
-      .bounds = {1, 1, 0})
+      .bounds = {1, 0, 0})
 MODEL(pool.two_submit_to_two, .setup = setup_two,
       .threads = {submit_0_and_end, submit_1}, .check = check,
-      .bounds = {1, 0, 0})
+      .bounds = {1, 0, 0}, .sampled = true)
 MODEL(pool.two_submit_to_two_that_park, .setup = setup_two_started,
-      .threads = {submit_0_and_end, submit_1}, .check = check,
-      .bounds = {1, 0, 0}, .no_stray = true)
+      .threads = {submit_0_and_end, submit_1}, .check = check, .no_stray = true,
+      .bounds = {1, 0, 0}, .sampled = true)
 MODEL(pool.three_submit_to_two, .setup = setup_two_started,
       .threads = {submit_0_and_end_after_two, submit_1, submit_2},
-      .check = check, .bounds = {1, 0, 0}, .no_stray = true)
+      .check = check, .no_stray = true, .bounds = {1, 0, 0}, .sampled = true)
 
 /* Two at once, one wake in flight. */
 static void submit_two(void)
@@ -292,6 +292,7 @@ static int wait_for_event(pawl_task *t, void *arg)
     else
         pawl_event_set(&s.e);
     s.runs[i]++;
+    model_looks();
     (void)arg;
     return STATUS + i;
 }
@@ -315,7 +316,7 @@ static void submit_dependent(void)
 }
 
 MODEL(pool.one_needs_the_other, .setup = setup_dependent,
-      .threads = {submit_dependent}, .check = check, .bounds = {1, 1, 0})
+      .threads = {submit_dependent}, .check = check, .bounds = {1, 0, 0})
 MODEL(pool.one_needs_the_other_that_sleeps, .setup = setup_dependent_started,
       .threads = {submit_dependent}, .check = check, .bounds = {1, 0, 0})
 
@@ -342,7 +343,7 @@ static void drain(void)
 }
 
 MODEL(pool.drained_by_another, .setup = setup_started,
-      .threads = {submit_0_and_end, drain}, .check = check, .bounds = {1, 1, 0})
+      .threads = {submit_0_and_end, drain}, .check = check, .bounds = {1, 0, 0})
 
 /* ---- the end -------------------------------------------------------------------------- */
 
@@ -365,11 +366,11 @@ static void only_end(void)
 }
 
 MODEL(pool.ended_idle, .setup = setup_started, .threads = {only_end},
-      .check = check)
+      .check = check, .bounds = {2, 0, 0})
 MODEL(pool.ended_idle_with_two, .setup = setup_two_started,
-      .threads = {only_end}, .check = check, .bounds = {2, 0, 0})
+      .threads = {only_end}, .check = check, .bounds = {1, 0, 0})
 MODEL(pool.ended_by_two, .setup = setup_started,
-      .threads = {only_end, only_end}, .check = check, .bounds = {1, 1, 0})
+      .threads = {only_end, only_end}, .check = check, .bounds = {1, 0, 0})
 
 /* What comes too late is refused, the rest is run. */
 static void submit_or_be_refused(void)
@@ -393,7 +394,7 @@ static void end_and_await(void)
 
 MODEL(pool.ended_while_one_submits, .setup = setup_started,
       .threads = {end_and_await, submit_or_be_refused}, .check = check,
-      .bounds = {1, 1, 0})
+      .bounds = {1, 0, 0})
 MODEL(pool.ended_while_the_first_submits, .setup = setup_one,
       .threads = {end_and_await, submit_or_be_refused}, .check = check,
       .bounds = {1, 1, 0})
@@ -414,7 +415,7 @@ static void shut_down_and_cancel(void)
 }
 
 MODEL(pool.ended_and_cancelled, .setup = setup_started,
-      .threads = {shut_down_and_cancel}, .check = check, .bounds = {1, 1, 1})
+      .threads = {shut_down_and_cancel}, .check = check, .bounds = {2, 0, 0})
 
 /* ---- cancelling -------------------------------------------------------------------------- */
 
@@ -441,7 +442,7 @@ static void submit_and_settle(void)
 
 MODEL(pool.task_cancelled, .setup = setup_started,
       .threads = {submit_and_settle, cancel_0}, .check = check,
-      .bounds = {1, 1, 0})
+      .bounds = {1, 0, 0})
 
 /* ---- own tasks, stealing, helping ------------------------------------------------------- */
 
@@ -490,7 +491,8 @@ static void submit_tree_and_end(void)
 }
 
 MODEL(pool.stolen_at_the_end, .setup = setup_own_started,
-      .threads = {submit_tree_and_end}, .check = check, .bounds = {1, 0, 0})
+      .threads = {submit_tree_and_end}, .check = check, .bounds = {1, 0, 0},
+      .sampled = true)
 
 /* A worker whose task blocks for ever on its own: what it has submitted must be
  * stolen. */
@@ -526,7 +528,7 @@ static void submit_blocking(void)
 }
 
 MODEL(pool.stolen_from_one_that_blocks, .setup = setup_block,
-      .threads = {submit_blocking}, .check = check, .bounds = {1, 1, 0})
+      .threads = {submit_blocking}, .check = check, .bounds = {1, 0, 0})
 MODEL(pool.stolen_from_one_that_blocks_by_a_sleeper,
       .setup = setup_block_started, .threads = {submit_blocking},
       .check = check, .bounds = {1, 0, 0})
@@ -566,10 +568,11 @@ static void submit_two_blocking(void)
 }
 
 MODEL(pool.stolen_from_one_that_blocks_by_two, .setup = setup_block_two,
-      .threads = {submit_two_blocking}, .check = check, .bounds = {1, 0, 0})
+      .threads = {submit_two_blocking}, .check = check, .bounds = {1, 0, 0},
+      .sampled = true)
 MODEL(pool.stolen_from_one_that_blocks_by_two_sleepers,
       .setup = setup_block_two_started, .threads = {submit_two_blocking},
-      .check = check, .bounds = {1, 0, 0})
+      .check = check, .bounds = {1, 0, 0}, .sampled = true)
 
 /* Task 0 waits for 1, and runs it meanwhile, unless somebody else does. */
 static int wait_for_own(pawl_task *t, void *arg)
@@ -673,7 +676,7 @@ MODEL(pool.dozes_until_a_deadline, .setup = setup_doze_briefly,
       .threads = {submit_after}, .check = check, .bounds = {1, 0, 1})
 MODEL(pool.dozes_until_a_deadline_beside_another,
       .setup = setup_doze_briefly_of_two, .threads = {submit_after},
-      .check = check, .bounds = {1, 0, 1}, .no_stray = true)
+      .check = check, .bounds = {1, 0, 1}, .no_stray = true, .sampled = true)
 
 /* ---- room, refusals, idle ones ----------------------------------------------------------- */
 
@@ -728,10 +731,10 @@ static void setup_idle(void)
 }
 
 MODEL(pool.idle_ones_end, .setup = setup_idle, .threads = {one_task},
-      .check = check, .bounds = {1, 0, 1}, .no_stray = true)
+      .check = check, .no_stray = true, .bounds = {1, 0, 0})
 MODEL(pool.idle_ones_end_and_others_come, .setup = setup_idle,
-      .threads = {one_after_the_other}, .check = check, .bounds = {1, 0, 1},
-      .no_stray = true)
+      .threads = {one_after_the_other}, .check = check, .no_stray = true,
+      .bounds = {1, 0, 0})
 
 /* The initialiser fails: whatever is submitted is refused, or gets its status. */
 static int fail(void *context)
@@ -761,7 +764,7 @@ static void submit_to_broken(void)
 }
 
 MODEL(pool.broken, .setup = setup_broken, .threads = {submit_to_broken},
-      .check = check, .bounds = {1, 1, 1})
+      .check = check, .bounds = {2, 0, 0})
 
 /* ---- tasks on the heap, loops, maps --------------------------------------------------------- */
 
@@ -943,7 +946,7 @@ static void end_and_begin_another(void)
 }
 
 MODEL(pool.another_on_parked_threads, .setup = setup_cached,
-      .threads = {end_and_begin_another}, .check = check, .bounds = {1, 0, 0})
+      .threads = {end_and_begin_another}, .check = check, .bounds = {2, 0, 0})
 
 /* ---- workers by hand ------------------------------------------------------------ */
 
@@ -1074,6 +1077,7 @@ static void run_both(int i, bool searches)
         if (searches && !hand[i].searches)
             hand[i].searches = pawl_line_take_token(s.p);
         work_by_hand(i);
+        model_looks();
         if (s.runs[0] + s.runs[1] == 2)
             say_it_is_over();
     }
@@ -1104,6 +1108,7 @@ static int wait_for_second(pawl_task *t, void *arg)
     else if (i == 1)
         pawl_event_set(&s.e);
     s.runs[i]++;
+    model_looks();
     (void)arg;
     return STATUS + i;
 }

@@ -97,13 +97,13 @@ static void make_two(void)
 }
 
 MODEL(region_cond.one_waiter, .setup = setup, .threads = {take_item, make_item},
-      .check = check)
+      .check = check, .sampled = true)
 MODEL(region_cond.one_waiter_that_spins, .setup = setup,
       .threads = {take_item, make_item}, .check = check, .spin = 2,
-      .bounds = {2, 0, 1})
+      .bounds = {2, 0, 1}, .sampled = true)
 MODEL(region_cond.two_waiters, .setup = setup,
       .threads = {take_item, take_item, make_two}, .check = check,
-      .bounds = {1, 0, 1})
+      .bounds = {1, 0, 1}, .sampled = true)
 
 /* -- Deaths: who sleeps looks every 50 ms --------------------------------------------- */
 
@@ -181,25 +181,26 @@ static void mortal_wait_soon(void)
 }
 
 MODEL(region_cond.death_of_a_waiter, .setup = setup,
-      .threads = {mortal_pass, open_for_all}, .check = check, .looks = true)
+      .threads = {mortal_pass, open_for_all}, .check = check, .looks = true,
+      .sampled = true)
 MODEL(region_cond.death_of_a_waiter_that_spins, .setup = setup,
       .threads = {mortal_pass, open_for_all}, .check = check, .looks = true,
-      .spin = 2, .bounds = {2, 0, 1})
+      .spin = 2, .bounds = {2, 0, 1}, .sampled = true)
 MODEL(region_cond.death_of_one_of_two_that_are_called, .setup = setup,
       .threads = {mortal_pass, pass, open_for_all}, .check = check,
       .looks = true, .bounds = {1, 0, 0})
 MODEL(region_cond.permit_of_the_dead, .setup = setup,
       .threads = {mortal_pass, pass, open_for_one}, .check = check,
-      .looks = true, .bounds = {1, 0, 0})
+      .looks = true, .bounds = {1, 0, 0}, .sampled = true)
 MODEL(region_cond.permit_of_the_dead_and_stale_loads, .setup = setup,
       .threads = {mortal_pass, pass, open_for_one}, .check = check,
-      .looks = true, .bounds = {1, 1, 0})
+      .looks = true, .bounds = {1, 1, 0}, .sampled = true)
 MODEL(region_cond.death_of_one_that_notifies, .setup = setup,
       .threads = {pass, mortal_open, open_for_all}, .check = check,
       .looks = true, .bounds = {1, 0, 0})
 MODEL(region_cond.deadline_and_death, .setup = setup,
       .threads = {mortal_wait_soon, pass, open_for_all}, .check = check,
-      .looks = true, .bounds = {1, 0, 1}, .no_stray = true)
+      .looks = true, .bounds = {1, 0, 1}, .no_stray = true, .sampled = true)
 MODEL(region_cond.deadline_of_one_behind_the_dead, .setup = setup,
       .threads = {mortal_pass, wait_soon, open_for_all}, .check = check,
-      .looks = true, .bounds = {1, 0, 1}, .no_stray = true)
+      .looks = true, .bounds = {1, 0, 1}, .no_stray = true, .sampled = true)

@@ -130,7 +130,7 @@ MODEL(region_mutex.death_of_one_that_comes_twice, .setup = setup,
       .threads = {mortal_twice, add}, .check = check, .bounds = {2, 0, 1})
 MODEL(region_mutex.death_of_one_that_starves, .setup = setup,
       .threads = {add_twice, mortal}, .check = check, .bounds = {2, 0, 2},
-      .no_stray = true)
+      .no_stray = true, .sampled = true)
 
 static void hold(void)
 {
@@ -155,7 +155,7 @@ MODEL(region_mutex.death_of_the_holder_told_to_one_of_two, .setup = setup_held,
       .bounds = {2, 0, 0})
 MODEL(region_mutex.death_of_the_holder_while_two_spin, .setup = setup_held,
       .threads = {hold_until_death, add, add}, .check = check, .spin = 2,
-      .bounds = {2, 0, 0})
+      .bounds = {2, 0, 0}, .sampled = true)
 
 /* -- Looks are needed --------------------------------------------------------------- */
 
@@ -165,10 +165,10 @@ MODEL(region_mutex.death_among_three, .setup = setup,
       .bounds = {2, 0, 0})
 MODEL(region_mutex.death_of_a_spinner_among_three, .setup = setup,
       .threads = {add, mortal, add}, .check = check, .looks = true, .spin = 2,
-      .bounds = {2, 0, 0})
+      .bounds = {2, 0, 0}, .sampled = true)
 MODEL(region_mutex.death_among_three_with_alarms, .setup = setup,
       .threads = {add, mortal, add}, .check = check, .looks = true,
-      .bounds = {1, 0, 2}, .no_stray = true)
+      .bounds = {1, 0, 2}, .no_stray = true, .sampled = true)
 MODEL(region_mutex.two_deaths, .setup = setup, .threads = {mortal, mortal, add},
       .check = check, .looks = true, .bounds = {1, 0, 0})
 
@@ -297,6 +297,7 @@ static void check_depth(void)
 }
 
 MODEL(region_mutex.recursive, .setup = setup, .threads = {recurse, recurse},
-      .check = check_depth)
+      .check = check_depth, .sampled = true)
 MODEL(region_mutex.recursive_and_death, .setup = setup,
-      .threads = {mortal_recurse, recurse}, .check = check_depth)
+      .threads = {mortal_recurse, recurse}, .check = check_depth,
+      .sampled = true)

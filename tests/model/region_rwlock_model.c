@@ -157,7 +157,7 @@ MODEL(region_rwlock.starving_writer, .setup = setup,
       .no_stray = true)
 MODEL(region_rwlock.starving_writer_and_reader, .setup = setup,
       .threads = {write_twice, write_once, read_once}, .check = check,
-      .bounds = {1, 0, 2}, .no_stray = true)
+      .bounds = {1, 0, 2}, .no_stray = true, .sampled = true)
 
 static void downgrade(void)
 {
@@ -175,11 +175,11 @@ MODEL(region_rwlock.downgrade, .setup = setup,
 /* -- One dies, at any step: another goes on without waiting for its look ---------- */
 
 MODEL(region_rwlock.death_told_to_a_writer, .setup = setup,
-      .threads = {mortal_write, write_once}, .check = check)
+      .threads = {mortal_write, write_once}, .check = check, .sampled = true)
 MODEL(region_rwlock.death_of_a_reader, .setup = setup,
       .threads = {mortal_read, write_once}, .check = check, .bounds = {1, 1, 0})
 MODEL(region_rwlock.death_of_a_reader_and_strays, .setup = setup,
-      .threads = {mortal_read, write_once}, .check = check)
+      .threads = {mortal_read, write_once}, .check = check, .sampled = true)
 
 static void hold_for_writing(void)
 {
@@ -218,28 +218,30 @@ static void read_until_death(void)
 
 MODEL(region_rwlock.death_of_the_holder_told_to_a_reader,
       .setup = setup_written, .threads = {write_until_death, read_once},
-      .check = check)
+      .check = check, .sampled = true)
 MODEL(region_rwlock.death_of_the_holder_with_both, .setup = setup_written,
       .threads = {write_until_death, read_once, write_once}, .check = check,
-      .bounds = {2, 0, 0})
+      .bounds = {2, 0, 0}, .sampled = true)
 MODEL(region_rwlock.death_of_the_holder_with_two_readers,
       .setup = setup_written,
       .threads = {write_until_death, read_once, read_once}, .check = check,
-      .bounds = {2, 0, 0})
+      .bounds = {2, 0, 0}, .sampled = true)
 MODEL(region_rwlock.death_of_the_only_reader, .setup = setup_read,
-      .threads = {read_until_death, write_once}, .check = check)
+      .threads = {read_until_death, write_once}, .check = check,
+      .sampled = true)
 MODEL(region_rwlock.death_of_the_only_reader_with_two_writers,
       .setup = setup_read,
       .threads = {read_until_death, write_once, write_once}, .check = check,
-      .bounds = {2, 0, 0})
+      .bounds = {2, 0, 0}, .sampled = true)
 
 /* -- Looks are needed: nobody watches one that waits ------------------------------- */
 
 MODEL(region_rwlock.death_of_a_waiting_writer, .setup = setup_written,
       .threads = {write_until_death, mortal_write, read_once}, .check = check,
-      .looks = true, .bounds = {1, 0, 0})
+      .looks = true, .bounds = {1, 0, 0}, .sampled = true)
 MODEL(region_rwlock.death_told_to_a_reader, .setup = setup,
-      .threads = {mortal_write, read_once}, .check = check, .looks = true)
+      .threads = {mortal_write, read_once}, .check = check, .looks = true,
+      .sampled = true)
 MODEL(region_rwlock.death_of_a_reader_that_writers_wait_for, .setup = setup,
       .threads = {mortal_read, write_once, read_once}, .check = check,
       .looks = true, .bounds = {1, 0, 0})
@@ -251,13 +253,13 @@ MODEL(region_rwlock.death_of_a_writer_among_writers, .setup = setup,
       .looks = true, .bounds = {1, 0, 0})
 MODEL(region_rwlock.death_of_one_that_starves, .setup = setup,
       .threads = {write_twice, mortal_write, read_once}, .check = check,
-      .looks = true, .bounds = {1, 0, 2}, .no_stray = true)
+      .looks = true, .bounds = {1, 0, 2}, .no_stray = true, .sampled = true)
 MODEL(region_rwlock.death_of_two, .setup = setup,
       .threads = {mortal_write, mortal_read, write_once}, .check = check,
-      .looks = true, .bounds = {1, 0, 0})
+      .looks = true, .bounds = {1, 0, 0}, .sampled = true)
 MODEL(region_rwlock.no_lifeline_is_watched, .setup = setup,
       .threads = {mortal_write, read_once}, .check = check,
-      .waitv = MODEL_WAITV_MISSES, .looks = true)
+      .waitv = MODEL_WAITV_MISSES, .looks = true, .sampled = true)
 
 /* -- Attempts and deadlines ---------------------------------------------------------- */
 
@@ -309,19 +311,21 @@ static void mortal_read_soon(void)
 }
 
 MODEL(region_rwlock.death_seen_by_an_attempt_to_write, .setup = setup,
-      .threads = {mortal_read, try_to_write}, .check = check)
+      .threads = {mortal_read, try_to_write}, .check = check, .sampled = true)
 MODEL(region_rwlock.death_seen_by_an_attempt_to_read, .setup = setup,
-      .threads = {mortal_write, try_to_read}, .check = check)
+      .threads = {mortal_write, try_to_read}, .check = check, .sampled = true)
 MODEL(region_rwlock.deadline_of_a_writer_and_death, .setup = setup,
-      .threads = {mortal_read, write_soon}, .check = check)
+      .threads = {mortal_read, write_soon}, .check = check, .sampled = true)
 MODEL(region_rwlock.deadline_of_a_reader_and_death, .setup = setup,
-      .threads = {mortal_write, read_soon}, .check = check)
+      .threads = {mortal_write, read_soon}, .check = check, .sampled = true)
 MODEL(region_rwlock.deadline_of_a_mortal_writer, .setup = setup_written,
       .threads = {write_until_death, mortal_write_soon, read_once},
-      .check = check, .looks = true, .bounds = {1, 0, 1}, .no_stray = true)
+      .check = check, .looks = true, .bounds = {1, 0, 1}, .no_stray = true,
+      .sampled = true)
 MODEL(region_rwlock.deadline_of_a_mortal_reader, .setup = setup_written,
       .threads = {write_until_death, mortal_read_soon, write_once},
-      .check = check, .looks = true, .bounds = {1, 0, 1}, .no_stray = true)
+      .check = check, .looks = true, .bounds = {1, 0, 1}, .no_stray = true,
+      .sampled = true)
 
 /* A census leaves the living alone: who is counted is seen with its note. */
 static void end_write(void)
@@ -430,4 +434,4 @@ static void check_lost(void)
 
 MODEL(region_rwlock.death_that_nobody_repairs, .setup = setup_written,
       .threads = {write_until_death, write_without_repair, read_without_repair},
-      .check = check_lost, .bounds = {2, 0, 0})
+      .check = check_lost, .bounds = {2, 0, 0}, .sampled = true)

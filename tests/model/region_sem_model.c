@@ -197,10 +197,10 @@ MODEL(region_sem.death_of_a_holder, .setup = setup_1,
       .bounds = {2, 0, 0})
 MODEL(region_sem.death_of_a_waiter, .setup = setup_0,
       .threads = {mortal_take, take_1, give_2}, .check = check, .looks = true,
-      .bounds = {2, 0, 1}, .no_stray = true)
+      .bounds = {2, 0, 1}, .no_stray = true, .sampled = true)
 MODEL(region_sem.death_of_a_large_waiter, .setup = setup_0,
       .threads = {mortal_take_2, take_1, give_3}, .check = check, .looks = true,
-      .bounds = {2, 0, 1}, .no_stray = true)
+      .bounds = {2, 0, 1}, .no_stray = true, .sampled = true)
 MODEL(region_sem.death_of_a_claimant, .setup = setup_1,
       .threads = {use_twice, mortal_use, replace}, .check = check,
       .looks = true, .bounds = {1, 0, 2}, .no_stray = true)

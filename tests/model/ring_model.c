@@ -308,7 +308,7 @@ static void stale_hints(void)
 }
 
 MODEL(ring.stale_hints, .setup = stale_hints,
-      .threads = {put_two, get_two, get_any}, .check = whole)
+      .threads = {put_two, get_two, get_any}, .check = whole, .sampled = true)
 
 /* Who finds the other's ring empty comes before the other's push. */
 static void put_a_get_b(void)
@@ -459,8 +459,7 @@ static void stale_hints_of_values(void)
 }
 
 MODEL(ring_values.stale_hints, .setup = stale_hints_of_values,
-      .threads = {put_two, get_two, get_any}, .check = whole,
-      .bounds = {3, 2, 0})
+      .threads = {put_two, get_two, get_any}, .check = whole)
 MODEL(ring_values.empty_is_in_one_order, .setup = one_value,
       .threads = {put_a_get_b, put_b_get_a}, .check = not_both,
       .bounds = {3, 2, 0})
@@ -570,7 +569,7 @@ MODEL(ring_runs.late_reader_of_a_block, .setup = run_of_one_left,
       .bounds = {2, 2, 0})
 MODEL(ring_runs.stale_hints, .setup = no_run_left_hints_stale,
       .threads = {put_both, put_one, get_both}, .check = whole,
-      .bounds = {2, 2, 0})
+      .bounds = {2, 2, 0}, .sampled = true)
 /* Who searches for the tail must not find a place inside a run that is put
  * meanwhile. */
 static void singles_with_a_stale_tail(void)

@@ -277,8 +277,7 @@ MODEL(rwlock.deadline_of_a_writer_against_a_reader, .setup = setup,
       .threads = {write_soon, read_once}, .bounds = {3, 1, 1})
 /* The readers that a writer held back go in when it leaves. */
 MODEL(rwlock.deadline_of_a_writer_among_readers, .setup = setup,
-      .threads = {read_once, write_soon, read_once}, .bounds = {2, 0, 1},
-      .no_stray = true)
+      .threads = {read_once, write_soon, read_once}, .no_stray = true)
 MODEL(rwlock.deadline_of_a_writer_among_writers, .setup = setup,
       .threads = {write_once, write_soon, write_once}, .check = written_2,
       .bounds = {1, 0, 1}, .no_stray = true)
@@ -442,7 +441,7 @@ MODEL(rwlock.death_of_the_writer_with_two_writers, .setup = setup,
       .check = told_once, .bounds = {2, 0, 0})
 MODEL(rwlock.death_of_the_writer_while_others_spin, .setup = setup,
       .threads = {write_and_die, write_after_a_death}, .check = told_once,
-      .spin = 2, .bounds = {2, 1, 0})
+      .spin = 2)
 static void write_twice_after_a_death(void)
 {
     write_after_a_death();
@@ -533,9 +532,9 @@ static void fork_and_write(void)
 }
 
 MODEL(rwlock.fork, .setup = setup,
-      .threads = {write_once, write_once, fork_and_write}, .bounds = {2, 0, 0})
+      .threads = {write_once, write_once, fork_and_write})
 MODEL(rwlock.fork_while_one_spins, .setup = setup,
       .threads = {write_once, write_once, fork_and_write}, .spin = 2,
       .bounds = {2, 0, 0})
 MODEL(rwlock.fork_while_one_downgrades, .setup = setup,
-      .threads = {write_once, fork_and_write}, .bounds = {3, 1, 0})
+      .threads = {write_once, fork_and_write})

@@ -43,7 +43,7 @@ MODEL(self.births_of_two, .setup = setup, .threads = {be_born, be_born},
       .check = all_differ, .births = true)
 MODEL(self.births_of_three, .setup = setup,
       .threads = {be_born, be_born, be_born}, .check = all_differ,
-      .births = true, .bounds = {2, 0, 0})
+      .births = true)
 
 /* A name that was seen is that of a living thread until it dies, and of nobody
  * after that. */
@@ -98,7 +98,7 @@ static void ask_where_twice(void)
 MODEL(self.cpu_is_not_read_after_death, .setup = setup,
       .threads = {die_at_once, ask_where_twice})
 MODEL(self.cpu_is_not_read_after_death_by_two, .setup = setup,
-      .threads = {die_at_once, ask_where, ask_where}, .bounds = {2, 1, 0})
+      .threads = {die_at_once, ask_where, ask_where})
 
 static void is_here(void)
 {
@@ -168,8 +168,7 @@ static void announce_and_free(void)
 MODEL(self.object_is_valid_while_burying, .setup = setup,
       .threads = {die_at_once, announce_and_free})
 MODEL(self.two_bury_at_once, .setup = setup,
-      .threads = {die_at_once, announce_and_free, die_at_once},
-      .bounds = {2, 1, 0})
+      .threads = {die_at_once, announce_and_free, die_at_once})
 
 /* The same of one for whom the table of records had to grow. */
 static void setup_crowded(void)

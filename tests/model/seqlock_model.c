@@ -67,11 +67,11 @@ static void check(void)
 }
 
 MODEL(seqlock.read_against_write, .setup = setup,
-      .threads = {write_words, read_words}, .check = check, .bounds = {3, 3, 0})
+      .threads = {write_words, read_words}, .check = check)
 MODEL(seqlock.read_against_two_writes, .setup = setup,
       .threads = {write_twice, read_twice}, .check = check, .bounds = {3, 2, 0})
 MODEL(seqlock.two_write, .setup = setup, .threads = {write_words, write_words},
-      .check = check, .bounds = {3, 3, 0})
+      .check = check)
 MODEL(seqlock.read_against_two_who_write, .setup = setup,
       .threads = {write_words, write_words, read_words}, .check = check,
       .bounds = {2, 2, 0})

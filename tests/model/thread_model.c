@@ -240,7 +240,7 @@ static void start_two_and_join(void)
 }
 
 MODEL(thread.that_join_each_other, .setup = setup_cycle,
-      .threads = {start_two_and_join}, .bounds = {1, 1, 1})
+      .threads = {start_two_and_join}, .bounds = {1, 1, 1}, .sampled = true)
 
 static void start_together(void)
 {
@@ -252,7 +252,7 @@ static void start_together(void)
 }
 
 MODEL(thread.started_together, .setup = setup, .threads = {start_together},
-      .bounds = {1, 1, 1})
+      .bounds = {2, 0, 0})
 
 static void join_any(void)
 {
@@ -267,7 +267,7 @@ static void join_any(void)
 }
 
 MODEL(thread.any_of_two, .setup = setup, .threads = {join_any},
-      .bounds = {1, 1, 1})
+      .bounds = {2, 0, 0})
 
 static int leave(void *arg)
 {
@@ -303,7 +303,7 @@ static void start_and_ask(void)
 
 MODEL(thread.id_asked_for, .setup = setup, .threads = {start_and_ask})
 MODEL(thread.id_asked_for_by_two, .setup = setup,
-      .threads = {start_and_ask, ask_id})
+      .threads = {start_and_ask, ask_id}, .bounds = {2, 0, 0})
 
 /* ---- starts that fail ------------------------------------------------------------ */
 
@@ -381,7 +381,7 @@ static void start_none_together(void)
 }
 
 MODEL(thread.refused_together, .setup = setup_one_refused,
-      .threads = {start_none_together}, .bounds = {1, 1, 1})
+      .threads = {start_none_together}, .bounds = {1, 1, 1}, .sampled = true)
 
 /* ---- what is told of failures --------------------------------------------------- */
 
@@ -447,9 +447,9 @@ static void start_again(void)
 MODEL(cache.used_again, .setup = setup_cached, .threads = {start_again},
       .bounds = {2, 1, 0})
 MODEL(cache.used_again_by_one_that_spins, .setup = setup_cached,
-      .threads = {start_again}, .spin = 1, .bounds = {1, 1, 1})
+      .threads = {start_again}, .spin = 1, .bounds = {2, 0, 0})
 MODEL(cache.idle, .setup = setup_cached, .threads = {start_again},
-      .bounds = {1, 0, 2})
+      .bounds = {2, 0, 0})
 
 /* Two that end, one place. */
 static void end_two(void)
@@ -465,7 +465,7 @@ static void end_two(void)
 }
 
 MODEL(cache.one_place_for_two, .setup = setup_cached, .threads = {end_two},
-      .bounds = {1, 0, 1})
+      .bounds = {2, 0, 0})
 
 /* One parked, two that want one. */
 static void start_2(void)
@@ -493,13 +493,15 @@ static void start_two_in_turn(void)
 }
 
 MODEL(cache.one_for_two, .setup = setup_cached,
-      .threads = {start_two_in_turn, start_2}, .bounds = {1, 1, 1})
+      .threads = {start_two_in_turn, start_2}, .bounds = {1, 1, 1},
+      .sampled = true)
 MODEL(cache.one_for_two_who_wait, .setup = setup_cached,
-      .threads = {start_two_in_turn, start_2_and_join}, .bounds = {1, 0, 1})
+      .threads = {start_two_in_turn, start_2_and_join}, .bounds = {1, 0, 1},
+      .sampled = true)
 
 /* It is switched off while one parks. */
 MODEL(cache.switched_off, .setup = setup_cached,
-      .threads = {start_and_join, end_parked, end_parked})
+      .threads = {start_and_join, end_parked, end_parked}, .bounds = {2, 0, 0})
 
 static int run_detached(void *arg)
 {
@@ -523,7 +525,7 @@ static void start_detached(void)
 }
 
 MODEL(cache.detached, .setup = setup_cached, .threads = {start_detached},
-      .bounds = {1, 1, 1})
+      .bounds = {2, 0, 0})
 
 /* Who asks for the id of one that runs on a parked thread. */
 static void start_again_and_be_asked(void)
@@ -551,8 +553,8 @@ static void ask_id_1_early(void)
 }
 
 MODEL(cache.id_asked_for, .setup = setup_cached,
-      .threads = {start_again_and_be_asked, ask_id_1}, .bounds = {1, 1, 0},
-      .no_stray = true)
+      .threads = {start_again_and_be_asked, ask_id_1}, .no_stray = true,
+      .bounds = {2, 0, 0})
 MODEL(cache.id_asked_for_early, .setup = setup_cached,
       .threads = {start_again_and_be_asked, ask_id_1_early},
       .bounds = {1, 1, 0}, .no_stray = true)
@@ -576,7 +578,7 @@ static void start_twice_and_be_asked(void)
 MODEL(cache.id_asked_for_by_two, .setup = setup_cached,
       .threads = {start_twice_and_be_asked, ask_id_1_while_started,
                   ask_id_1_while_started},
-      .bounds = {2, 0, 0}, .no_stray = true)
+      .no_stray = true, .bounds = {2, 0, 0}, .sampled = true)
 
 /* One with a stack of another size is of no use. */
 static void change_the_stack_size(void)
@@ -673,7 +675,7 @@ static void check_places(void)
 MODEL(cache.put_and_take, .setup = setup_places, .threads = {put_two, take_two},
       .check = check_places, .bounds = {3, 1, 1})
 MODEL(cache.put_by_two, .setup = setup_places, .threads = {put_two, put_third},
-      .check = check_places, .bounds = {3, 1, 1})
+      .check = check_places)
 MODEL(cache.put_by_two_and_taken, .setup = setup_places,
       .threads = {put_two, put_third, take}, .check = check_places)
 MODEL(cache.taken_by_itself, .setup = setup_places,
@@ -756,10 +758,9 @@ static void set_event(void)
 }
 
 MODEL(stop.or_what_it_waits_for, .setup = setup_wait,
-      .threads = {start_and_stop, set_event}, .bounds = {1, 1, 1})
+      .threads = {start_and_stop, set_event})
 MODEL(stop.or_what_it_waits_for_without_waitv, .setup = setup_wait,
-      .threads = {start_and_stop, set_event}, .waitv = MODEL_WAITV_MISSES,
-      .bounds = {1, 1, 1})
+      .threads = {start_and_stop, set_event}, .waitv = MODEL_WAITV_MISSES)
 
 /* Sleepers on one of several channels cannot listen at the same time. */
 static int wait_for_lock(void *arg)
@@ -888,8 +889,8 @@ static void stop_0(void)
 }
 
 MODEL(stop.of_the_one_before, .setup = setup_next,
-      .threads = {run_one_after_the_other, stop_0}, .bounds = {2, 1, 0},
-      .no_stray = true)
+      .threads = {run_one_after_the_other, stop_0}, .no_stray = true,
+      .bounds = {2, 0, 0})
 
 /* ... nor touch a carrier that is gone. */
 static void setup_full(int (*fn)(void *arg))
@@ -997,8 +998,7 @@ MODEL(registry.read_while_one_goes, .setup = setup_list,
 MODEL(registry.read_while_two_go, .setup = setup_list,
       .threads = {add_two_and_remove, look_at_all})
 MODEL(registry.read_by_two, .setup = setup_list,
-      .threads = {add_and_remove, look_at_all, look_at_all},
-      .bounds = {2, 0, 0})
+      .threads = {add_and_remove, look_at_all, look_at_all})
 MODEL(registry.changed_by_two, .setup = setup_list,
       .threads = {add_and_remove, add_and_remove, look_at_all},
       .bounds = {2, 0, 0})

@@ -97,9 +97,9 @@ static void start_and_join(void)
 }
 
 MODEL(timer.fires, .setup = setup, .threads = {start_and_join},
-      .services = true)
+      .services = true, .bounds = {2, 1, 0})
 MODEL(timer.joined_by_two, .setup = setup, .threads = {start_and_join, join_0},
-      .services = true)
+      .services = true, .sampled = true)
 
 /* The join is the end of its memory. */
 static void start_and_free(void)
@@ -110,7 +110,7 @@ static void start_and_free(void)
 }
 
 MODEL(timer.freed_when_joined, .setup = setup, .threads = {start_and_free},
-      .services = true)
+      .services = true, .bounds = {2, 1, 0})
 
 static void start_and_wait(void)
 {
@@ -125,7 +125,7 @@ static void start_and_wait(void)
 }
 
 MODEL(timer.joined_by_a_deadline, .setup = setup, .threads = {start_and_wait},
-      .services = true)
+      .services = true, .bounds = {2, 1, 0})
 
 static void start_and_wait_in_a_set(void)
 {
@@ -142,10 +142,10 @@ static void start_and_wait_in_a_set(void)
 }
 
 MODEL(timer.in_a_wait_set, .setup = setup, .threads = {start_and_wait_in_a_set},
-      .services = true)
+      .services = true, .bounds = {2, 1, 0})
 MODEL(timer.in_a_wait_set_without_waitv, .setup = setup,
       .threads = {start_and_wait_in_a_set}, .services = true,
-      .waitv = MODEL_WAITV_MISSES)
+      .waitv = MODEL_WAITV_MISSES, .bounds = {2, 1, 0})
 
 /* Two of two threads: one thread serves both. */
 static void start_and_join_1(void)
@@ -157,7 +157,7 @@ static void start_and_join_1(void)
 
 MODEL(timer.of_two_threads, .setup = setup,
       .threads = {start_and_join, start_and_join_1}, .services = true,
-      .bounds = {1, 1, 1})
+      .bounds = {1, 1, 1}, .sampled = true)
 
 /* The later one first: the earlier one must not wait for it. */
 static void start_late_and_soon(void)
@@ -171,7 +171,7 @@ static void start_late_and_soon(void)
 }
 
 MODEL(timer.before_a_later_one, .setup = setup,
-      .threads = {start_late_and_soon}, .services = true)
+      .threads = {start_late_and_soon}, .services = true, .bounds = {2, 1, 0})
 
 /* ---- cancelling ------------------------------------------------------------------ */
 
@@ -210,7 +210,7 @@ static void start_and_cancel(void)
 MODEL(timer.cancelled, .setup = setup, .threads = {start_and_cancel},
       .services = true)
 MODEL(timer.cancelled_by_another, .setup = setup,
-      .threads = {start_and_see, cancel}, .services = true)
+      .threads = {start_and_see, cancel}, .services = true, .bounds = {2, 0, 0})
 
 /* After it the memory may go, whatever the outcome. */
 static void cancel_and_free(void)
@@ -228,7 +228,7 @@ static void cancel_and_free(void)
 }
 
 MODEL(timer.cancelled_and_freed, .setup = setup, .threads = {cancel_and_free},
-      .services = true, .bounds = {3, 1, 1})
+      .services = true)
 
 static void cancel_wait(void)
 {
@@ -241,7 +241,7 @@ static void cancel_wait(void)
 
 MODEL(timer.cancelled_by_two, .setup = setup,
       .threads = {start_and_see, cancel_wait, cancel_wait}, .services = true,
-      .bounds = {1, 1, 1})
+      .bounds = {1, 1, 1}, .sampled = true)
 
 static void cancel_wait_briefly(void)
 {
@@ -294,7 +294,7 @@ static void restart(void)
 }
 
 MODEL(timer.restarted, .setup = setup_again, .threads = {restart},
-      .services = true)
+      .services = true, .bounds = {2, 1, 0})
 
 /* Against its end, by another. */
 static void restart_begun(void)
@@ -323,7 +323,7 @@ static void restart_and_join(void)
 
 MODEL(timer.restarted_by_another, .setup = setup_again,
       .threads = {start_and_join_all, restart_and_join}, .check = check_called,
-      .services = true)
+      .services = true, .sampled = true)
 
 /* By itself. */
 static void call_and_restart(pawl_timer *t, void *context)
@@ -349,7 +349,7 @@ static void join_the_second(void)
 }
 
 MODEL(timer.restarted_by_itself, .setup = setup_itself,
-      .threads = {join_the_second}, .services = true)
+      .threads = {join_the_second}, .services = true, .bounds = {2, 1, 0})
 
 /* It comes to rest in its own function, which frees it. */
 static void call_and_free(pawl_timer *t, void *context)
@@ -404,7 +404,7 @@ static void join_the_cancelled(void)
 }
 
 MODEL(timer.twice, .setup = setup_twice, .threads = {join_the_cancelled},
-      .services = true)
+      .services = true, .bounds = {2, 1, 0})
 
 static void cancel_every(void)
 {
@@ -424,7 +424,7 @@ static void join_every(void)
 
 MODEL(timer.every_cancelled_by_another, .setup = setup_again,
       .threads = {join_every, cancel_every}, .services = true,
-      .bounds = {1, 1, 1})
+      .bounds = {2, 0, 0})
 
 /* ---- the end of the program, and of a process ------------------------------------- */
 
@@ -436,7 +436,7 @@ static void start_and_end(void)
 }
 
 MODEL(exit.awaits_a_timer, .setup = setup, .threads = {start_and_end},
-      .services = true, .ends = true)
+      .services = true, .ends = true, .bounds = {2, 0, 0})
 
 /* Of two threads, which have their timers apart. */
 static void start_1(void)
@@ -467,7 +467,8 @@ static void start_a_daemon_and_end(void)
 }
 
 MODEL(exit.awaits_no_daemon_timer, .setup = setup,
-      .threads = {start_a_daemon_and_end}, .services = true, .ends = true)
+      .threads = {start_a_daemon_and_end}, .services = true, .ends = true,
+      .bounds = {2, 0, 0})
 
 /* A thread that a timer starts is awaited like others. */
 static int run(void *arg)
@@ -501,7 +502,7 @@ static void start_and_end_with_a_thread(void)
 
 MODEL(exit.awaits_what_a_timer_starts, .setup = setup_thread,
       .threads = {start_and_end_with_a_thread}, .services = true, .ends = true,
-      .bounds = {2, 1, 0})
+      .bounds = {2, 1, 0}, .sampled = true)
 
 /* The child of a fork has none of what its parent had started, and is told so, but
  * may destroy nothing: the wheel is its parent's. */
@@ -520,4 +521,4 @@ static void ask_in_the_child(void)
 }
 
 MODEL(timer.in_a_child, .setup = setup, .threads = {ask_in_the_child},
-      .services = true, .births = true)
+      .services = true, .births = true, .bounds = {2, 1, 0})
