@@ -523,9 +523,10 @@ static PAWL_COLD bool take_census(const struct contender *c)
         as = without_dead(seen, &n, &channels);
         if (as == seen)
             return false;
-        /* acq_rel: the readers that this admits synchronise with the writer that
-         * died, or with the release before it, which this continues. */
-        if (!pawl_cas64_acq_rel(&c->rw->word_, &seen, as))
+        /* release: the next holders synchronise with the one that died, by the
+         * answer that it is dead, and with the releases before, which this
+         * continues. */
+        if (!pawl_cas64_release(&c->rw->word_, &seen, as))
             continue;
         pawl_futex_wake(pawl_low_half(&c->rw->word_), PAWL_WAKE_ALL, true,
                         PAWL_CHANNEL_ANY);
@@ -616,11 +617,11 @@ static bool inherit_there(const struct contender *c, uint64_t word)
         return false;
     if (!noted)
         take_note(note, note_of(c->table, c->rw));
-    /* acq_rel: releases the note; what the dead one did is ordered by the answer
-     * that it is dead. */
-    won = pawl_cas64_acq_rel(&c->rw->word_, &seen, as);
+    /* release: the note.  What the dead one did is ordered by the answer that it is
+     * dead. */
+    won = pawl_cas64_release(&c->rw->word_, &seen, as);
     if (won) {
-        pawl_store_release(&c->rw->writer_, c->id); /* release: before the note */
+        sign(c->rw, c->id);
         pawl_participant_buried(c->table, dead);
     }
     if (!noted)
