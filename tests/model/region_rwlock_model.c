@@ -15,6 +15,7 @@ static struct {
     int n;                         /* guarded by rw */
     int done;                      /* how often n was changed */
     int told;                      /* how often -EOWNERDEAD was */
+    pawl_u32 tried;                /* an attempt has been made */
     bool writes[MODEL_THREADS];    /* holds it for writing, for certain */
     bool may_write[MODEL_THREADS]; /* wants to */
 } s;
@@ -346,6 +347,27 @@ MODEL(region_rwlock.attempt_beside_a_waiting_reader, .setup = setup_written,
 MODEL(region_rwlock.attempt_beside_a_waiting_writer, .setup = setup_read,
       .threads = {end_reading, write_once, try_to_read}, .check = check,
       .bounds = {1, 2, 0})
+
+/* During the census of an attempt one goes, and another comes in its place: the word
+ * is the same. */
+static void read_during_the_attempt(void)
+{
+    int err = pawl_rwlock_read_lock(&s.rw);
+
+    while (pawl_load_acquire(&s.tried) == 0)
+        model_yield();
+    end_read(err);
+}
+
+static void try_to_write_once(void)
+{
+    try_to_write();
+    pawl_store_release(&s.tried, 1);
+}
+
+MODEL(region_rwlock.attempt_while_one_goes_and_one_comes, .setup = setup_read,
+      .threads = {end_reading, read_during_the_attempt, try_to_write_once},
+      .check = check, .bounds = {2, 1, 0})
 
 /* Only the dead keep it out. */
 static void read_at_once(void)

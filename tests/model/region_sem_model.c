@@ -175,18 +175,37 @@ MODEL(region_sem.large_request, .setup = setup_1,
 MODEL(region_sem.claim, .setup = setup_1, .threads = {use_twice, use},
       .check = check, .bounds = {2, 0, 3}, .no_stray = true)
 
+static void take_until(pawl_deadline until)
+{
+    if (pawl_sem_acquire_until(&s.sem, until) == 0)
+        s.wants[model_self()] = s.has[model_self()] = 1;
+}
+
 /* It looks for the dead after 50 ms, and gives up. */
 static void take_in_vain(void)
 {
-    pawl_deadline until = model_late() + 60 * 1000000;
-
-    if (pawl_sem_acquire_until(&s.sem, until) == 0)
-        s.wants[model_self()] = s.has[model_self()] = 1;
+    take_until(model_late() + 60 * 1000000);
 }
 
 MODEL(region_sem.census_leaves_the_living_alone, .setup = setup_0,
       .threads = {take_1, take_in_vain, give_2}, .check = check,
       .bounds = {0, 2, 2}, .no_stray = true)
+
+/* Somebody died with a claim, counted, and nobody has found that out. */
+static void setup_claimed_by_the_dead(void)
+{
+    begin(2);
+    s.sem.word_.v_ |= UINT64_C(1) << 32 | UINT64_C(1) << 31;
+}
+
+static void try_to_take(void)
+{
+    take_until(0);
+}
+
+MODEL(region_sem.attempt_ends_the_claim_of_the_dead,
+      .setup = setup_claimed_by_the_dead, .threads = {take_1, try_to_take},
+      .check = check)
 
 /* -- Deaths: who sleeps looks every 50 ms --------------------------------------------- */
 
