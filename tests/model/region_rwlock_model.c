@@ -412,6 +412,19 @@ MODEL(region_rwlock.dead_waiter_keeps_no_attempt_out, .setup = setup_read,
       .threads = {keep_reading, die_waiting, read_at_once}, .check = no_check,
       .bounds = {1, 0, 0})
 
+/* A writer has died while it waited, counted: nobody watches it, and nothing tells
+ * those whom it holds back but an attempt. */
+static void setup_awaited_by_the_dead(void)
+{
+    setup();
+    s.rw.word_.v_ = UINT64_C(1) << 46;
+}
+
+MODEL(region_rwlock.attempt_lets_those_in_that_the_dead_hold_back,
+      .setup = setup_awaited_by_the_dead,
+      .threads = {read_once, read_once, try_to_read}, .check = check,
+      .bounds = {2, 0, 0})
+
 /* -- Nobody repairs it ------------------------------------------------------------------ */
 
 static void do_not_repair(int err)
