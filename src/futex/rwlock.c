@@ -440,15 +440,16 @@ struct census {
     uint64_t waiting;
     uint64_t writers;
     bool starves;
-    uint64_t sum; /* of all notes: another one if any has changed */
+    uint64_t sum; /* of all notes, of other locks and of none too: another one if
+                     any has changed, so also if one was there in between */
 };
 
 static void count_one(struct census *n, uint64_t note, uint64_t lock,
                       uint64_t phase)
 {
+    n->sum = (n->sum ^ note) * UINT64_C(0x100000001b3);
     if (!is_note_of(note, lock))
         return;
-    n->sum = (n->sum ^ note) * UINT64_C(0x100000001b3);
     if ((note & NOTE_WAITING) != 0 && (note & (NOTE_TURN - 2)) == phase)
         n->waiting++;
     else
@@ -469,10 +470,10 @@ static struct census count_living(const struct contender *c, uint64_t phase)
         n.sum = (n.sum ^ i) * UINT64_C(0x100000001b3);
         /* acquire: pairs with take_note, as the one below. */
         wants = pawl_load64_acquire(&note[PAWL_NOTE_MARK]);
+        n.sum = (n.sum ^ wants) * UINT64_C(0x100000001b3);
         if (is_note_of(wants, lock)) {
             n.writers++;
             n.starves = n.starves || (wants & NOTE_STARVES) != 0;
-            n.sum = (n.sum ^ wants) * UINT64_C(0x100000001b3);
         }
         for (int k = 0; k < PAWL_READS; k++)
             /* acquire: pairs with take_note. */
@@ -503,8 +504,9 @@ static uint64_t without_dead(uint64_t word, const struct census *n,
     return tidied(word);
 }
 
-/* Correct the counts by a census (I8).  Two looks find the same notes: so these were
- * all there were between them, when the word was loaded.  Whoever was counted then
+/* Correct the counts by a census (I8).  Two looks find the same notes, free ones and
+ * those of other locks included, which have another turn if they were ours in between:
+ * so these were all there were between them, when the word was loaded.  Whoever was counted then
  * is among them; so the word, if it is the same at the end, counts at most as many
  * that live.  Returns whether it has changed. */
 static PAWL_COLD bool take_census(const struct contender *c)

@@ -256,7 +256,8 @@ static void note_wait(const struct taker *t, bool claims)
 /* Who has notes about a semaphore, and lives. */
 struct census {
     uint64_t waiters;
-    uint64_t sum; /* of all notes: another one if any has changed */
+    uint64_t sum; /* of all notes, of other semaphores and of none too: another one
+                     if any has changed, so also if one was there in between */
     bool claimed;
 };
 
@@ -269,13 +270,12 @@ static struct census count_living(const struct pawl_participants *t,
         const pawl_u64 *at = &t->slot[i].note[PAWL_NOTE_PERMITS];
         uint64_t note = pawl_load64_acquire(at); /* acquire: with take_note */
 
+        n.sum = (n.sum ^ note) * UINT64_C(0x100000001b3);
         if (note >> NOTE_SHIFT != note_of(t, s) >> NOTE_SHIFT ||
             pawl_participant_in(t, i) == 0)
             continue;
         n.waiters++;
         n.claimed = n.claimed || (note & NOTE_CLAIMS) != 0;
-        n.sum = ((n.sum ^ i) * UINT64_C(0x100000001b3) ^ note) *
-                UINT64_C(0x100000001b3);
     }
     return n;
 }
@@ -291,9 +291,9 @@ static uint64_t without_dead(uint64_t word, const struct census *n)
     return word;
 }
 
-/* Take out what the dead have left.  Two looks find the same notes: so these were all
- * there were between them, when the word was loaded, and whoever was counted in it
- * is among them. */
+/* Take out what the dead have left.  Two looks find the same notes, also those of none
+ * and of other semaphores: so these were all there were between them, when the word was
+ * loaded, and whoever was counted in it is among them. */
 static PAWL_COLD void take_census(const struct pawl_participants *t,
                                   pawl_sem *s)
 {

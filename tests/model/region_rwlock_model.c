@@ -369,6 +369,18 @@ MODEL(region_rwlock.attempt_while_one_goes_and_one_comes, .setup = setup_read,
       .threads = {end_reading, read_during_the_attempt, try_to_write_once},
       .check = check, .bounds = {2, 1, 0})
 
+/* One comes and goes between the two looks of a census. */
+static void end_reading_and_read(void)
+{
+    end_reading();
+    read_once();
+}
+
+MODEL(region_rwlock.attempt_while_one_comes_and_goes, .setup = setup_read,
+      .threads = {end_reading_and_read, read_during_the_attempt,
+                  try_to_write_once},
+      .check = check, .bounds = {2, 1, 0})
+
 /* Only the dead keep it out. */
 static void read_at_once(void)
 {

@@ -187,9 +187,25 @@ static void take_in_vain(void)
     take_until(model_late() + 60 * 1000000);
 }
 
+static void take_soon(void)
+{
+    take_until(model_soon());
+}
+
+static void take_in_vain_and_give(void)
+{
+    take_in_vain();
+    give_2();
+}
+
 MODEL(region_sem.census_leaves_the_living_alone, .setup = setup_0,
       .threads = {take_1, take_in_vain, give_2}, .check = check,
       .bounds = {0, 2, 2}, .no_stray = true)
+
+/* One goes during a census, and another comes in its place: the word is the same. */
+MODEL(region_sem.census_while_one_goes_and_one_comes, .setup = setup_0,
+      .threads = {take_soon, take_1, take_in_vain_and_give}, .check = check,
+      .bounds = {1, 1, 2}, .no_stray = true)
 
 /* Somebody died with a claim, counted, and nobody has found that out. */
 static void setup_claimed_by_the_dead(void)
