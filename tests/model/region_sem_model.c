@@ -205,7 +205,7 @@ MODEL(region_sem.census_leaves_the_living_alone, .setup = setup_0,
 /* One goes during a census, and another comes in its place: the word is the same. */
 MODEL(region_sem.census_while_one_goes_and_one_comes, .setup = setup_0,
       .threads = {take_soon, take_1, take_in_vain_and_give}, .check = check,
-      .bounds = {1, 1, 2}, .no_stray = true)
+      .bounds = {1, 1, 2}, .no_stray = true, .sampled = true)
 
 /* Somebody died with a claim, counted, and nobody has found that out. */
 static void setup_claimed_by_the_dead(void)
