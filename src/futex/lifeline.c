@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -48,6 +49,8 @@ _Static_assert(sizeof(struct pawl_slot) == 512, "the layout is fixed");
 #define LOOK_AGAIN_MS 50
 /* The same where the kernel cannot watch a lifeline beside the word. */
 #define LOOK_OFTEN_MS 2
+/* How often one yields to another's census. */
+#define CENSUS_YIELDS 8
 
 _Thread_local struct pawl_participant_self pawl_participant_self_;
 
@@ -226,6 +229,35 @@ int pawl_participant_sleep(const struct pawl_watch *watch, size_t n,
                               watch[0].shared, PAWL_CHANNEL_ANY);
     return err == -ETIMEDOUT && end != until && !pawl_self_.interrupted ? -EINTR
                                                                         : err;
+}
+
+static pawl_u32 *census_of(struct pawl_participants *t, const void *object)
+{
+    return &t->census[((uintptr_t)object - (uintptr_t)t) / 16 % PAWL_CENSUSES];
+}
+
+bool pawl_census_begin(struct pawl_participants *t, uint32_t me,
+                       const void *object)
+{
+    pawl_u32 *who = census_of(t, object);
+
+    for (int i = 0; i < CENSUS_YIELDS; i++) {
+        uint32_t seen = pawl_load_relaxed(who); /* relaxed: the CAS decides */
+
+        /* acquire: pairs with pawl_census_end, and with the look at the lifeline of
+         * one that died: our look at the count is behind its correction. */
+        if ((seen == 0 || !pawl_participant_alive(t, seen)) &&
+            pawl_cas_acquire(who, &seen, me))
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
+void pawl_census_end(struct pawl_participants *t, const void *object)
+{
+    /* release: pairs with pawl_census_begin. */
+    pawl_store_release(census_of(t, object), 0);
 }
 
 /* The list of robust mutexes that libc keeps for the calling thread.  Of it only

@@ -83,9 +83,13 @@ struct pawl_slot {
     pawl_u64 note[PAWL_NOTES];
 } __attribute__((aligned(2 * PAWL_CACHE_LINE)));
 
+/* Objects share a word that says who takes a census. */
+enum { PAWL_CENSUSES = 16 };
+
 struct pawl_participants {
     uint32_t slots;  /* constant */
     pawl_u32 cursor; /* where the last search began: a hint */
+    pawl_u32 census[PAWL_CENSUSES]; /* id of who takes one, 0: nobody */
     struct pawl_slot slot[];
 };
 
@@ -200,6 +204,17 @@ bool pawl_participant_bury(struct pawl_participants *t, uint32_t id);
  */
 int pawl_participant_sleep(const struct pawl_watch *watch, size_t n,
                            pawl_deadline until);
+
+/* Who corrects a count by what the notes of the living say, does so alone: else it
+ * could act on the count as it was before another had corrected it.  The caller, whose
+ * id is `me`, is the one until pawl_census_end, or until it dies.
+ *
+ * Returns    whether it is; if not, another is, after some yields too, for this object
+ *            or for one that shares its word.
+ */
+bool pawl_census_begin(struct pawl_participants *t, uint32_t me,
+                       const void *object);
+void pawl_census_end(struct pawl_participants *t, const void *object);
 
 /* The caller is about to sleep on the word of a lock, or has.  If it is killed in
  * between, having been woken, the kernel wakes one more, provided that bits 0 to 29

@@ -105,6 +105,9 @@
 /* A writer that has slept so long is handed the lock. */
 #define STARVING_AFTER_NS 1000000
 
+/* How often one looks at all notes to find them unchanged. */
+#define LOOKS 8
+
 /* -- Reading and making words -------------------------------------------------- */
 
 static bool is_shared(const pawl_rwlock *rw)
@@ -504,14 +507,15 @@ static uint64_t without_dead(uint64_t word, const struct census *n,
     return tidied(word);
 }
 
-/* Correct the counts by a census (I8).  Two looks find the same notes, free ones and
- * those of other locks included, which have another turn if they were ours in between:
- * so these were all there were between them, when the word was loaded.  Whoever was counted then
- * is among them; so the word, if it is the same at the end, counts at most as many
- * that live.  Returns whether it has changed. */
-static PAWL_COLD bool take_census(const struct contender *c)
+/* Correct the counts, alone.  Two looks find the same notes, free ones and those of
+ * other locks included, which have another turn if they were ours in between: so these
+ * were all there were between them, when the word was loaded, and whoever was counted
+ * then is among them.  As nobody else takes out what the dead have left, the word, if
+ * it is the same at the end, counts no more that live.  Returns whether it has
+ * changed. */
+static bool correct(const struct contender *c)
 {
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < LOOKS; i++) {
         /* acquire: pairs with the CAS of those who are counted, for their notes. */
         uint64_t phase = note_of_phase(pawl_load64_acquire(&c->rw->word_));
         struct census first = count_living(c, phase);
@@ -534,7 +538,20 @@ static PAWL_COLD bool take_census(const struct contender *c)
                         PAWL_CHANNEL_ANY);
         return true;
     }
-    return true;
+    return false; /* too much comes and goes: later */
+}
+
+/* Correct the counts by a census (I8), unless another is at it.  Returns whether they
+ * have changed. */
+static PAWL_COLD bool take_census(const struct contender *c)
+{
+    bool corrected;
+
+    if (!pawl_census_begin(c->table, c->id, c->rw))
+        return false;
+    corrected = correct(c);
+    pawl_census_end(c->table, c->rw);
+    return corrected;
 }
 
 /* The lifelines that a sleeper watches besides the word. */

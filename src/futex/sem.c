@@ -68,6 +68,9 @@
 /* A waiter that has slept so long claims what comes in. */
 #define STARVING_AFTER_NS 1000000
 
+/* How often one looks at all notes to find them unchanged. */
+#define LOOKS 8
+
 static bool is_shared(const pawl_sem *s)
 {
     return (s->mode_ & PAWL_SHARED) != 0;
@@ -184,6 +187,7 @@ struct taker {
     pawl_sem *sem;
     struct pawl_participants *table; /* of the region; NULL: it is in none */
     pawl_u64 *note;                  /* ours there */
+    uint32_t id;                     /* and by which others know us there */
     uint64_t permits;
     pawl_deadline since; /* when it first fell asleep */
     pawl_deadline look;  /* when it looks for the dead */
@@ -291,13 +295,12 @@ static uint64_t without_dead(uint64_t word, const struct census *n)
     return word;
 }
 
-/* Take out what the dead have left.  Two looks find the same notes, also those of none
- * and of other semaphores: so these were all there were between them, when the word was
- * loaded, and whoever was counted in it is among them. */
-static PAWL_COLD void take_census(const struct pawl_participants *t,
-                                  pawl_sem *s)
+/* Take out what the dead have left, alone.  Two looks find the same notes, also those
+ * of none and of other semaphores: so these were all there were between them, when the
+ * word was loaded, and whoever was counted in it is among them. */
+static void correct(const struct pawl_participants *t, pawl_sem *s)
 {
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < LOOKS; i++) {
         struct census first = count_living(t, s);
         /* acquire: pairs with the CAS of those who are counted, for their notes. */
         uint64_t seen = pawl_load64_acquire(&s->word_);
@@ -317,15 +320,27 @@ static PAWL_COLD void take_census(const struct pawl_participants *t,
     }
 }
 
+/* Correct the count, unless another is at it.  Who has no slot, by which others would
+ * see it die, does not keep them out; it may take out one that lives. */
+static PAWL_COLD void take_census(const struct taker *t)
+{
+    bool alone = t->note != NULL;
+
+    if (alone && !pawl_census_begin(t->table, t->id, t->sem))
+        return;
+    correct(t->table, t->sem);
+    if (alone)
+        pawl_census_end(t->table, t->sem);
+}
+
 /* Find out where we are, and take a slot there: who gets none waits unnoted, and
  * may not be counted. */
 static void introduce(struct taker *t)
 {
-    uint32_t me;
-
-    if (t->shared && pawl_realm_join(t->sem, &t->table, &me) == 0 &&
+    if (t->shared && pawl_realm_join(t->sem, &t->table, &t->id) == 0 &&
         t->table != NULL)
-        t->note = &t->table->slot[me & PAWL_SLOT_MASK].note[PAWL_NOTE_PERMITS];
+        t->note =
+            &t->table->slot[t->id & PAWL_SLOT_MASK].note[PAWL_NOTE_PERMITS];
     if (t->table != NULL)
         t->look = pawl_after_ms(PAWL_DOZE_MS);
 }
@@ -335,7 +350,7 @@ static void look_for_dead(struct taker *t)
 {
     if (t->table == NULL || pawl_now() < t->look)
         return;
-    take_census(t->table, t->sem);
+    take_census(t);
     t->look = pawl_after_ms(PAWL_DOZE_MS);
 }
 
@@ -445,7 +460,7 @@ static int give_up(struct taker *t, uint64_t seen)
             return 0;
         if (!looked && is_held_back(t, seen)) {
             looked = true;
-            take_census(t->table, t->sem);
+            take_census(t);
             /* relaxed: a hint, as above. */
             seen = pawl_load64_relaxed(&t->sem->word_);
             continue;

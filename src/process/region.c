@@ -40,7 +40,7 @@
 
 /* Number of the layout; another number for each change of anything that lies in
  * a region. */
-#define LAYOUT 2
+#define LAYOUT 3
 
 _Static_assert(sizeof(struct pawl_region_header) <= PAWL_REGION_PAGE,
                "the header has a page");

@@ -437,6 +437,78 @@ MODEL(region_rwlock.attempt_lets_those_in_that_the_dead_hold_back,
       .threads = {read_once, read_once, try_to_read}, .check = check,
       .bounds = {2, 0, 0})
 
+/* A reader died, counted.  Two attempts look for the dead at the same time, and another
+ * reader comes in between: that one is not taken for the dead one. */
+static void setup_read_by_the_dead(void)
+{
+    setup();
+    s.rw.word_.v_ = UINT64_C(1) << 32;
+}
+
+MODEL(region_rwlock.two_attempts_take_one_dead_reader_out,
+      .setup = setup_read_by_the_dead,
+      .threads = {try_to_write, try_to_write, read_once}, .check = check,
+      .bounds = {2, 0, 0})
+
+/* Who dies in the middle of it keeps no other from correcting the counts. */
+static void try_to_write_and_die(void)
+{
+    s.may_write[0] = true;
+    model_mortal(true);
+    try_to_write();
+    model_kill();
+}
+
+static void try_to_write_after_the_death(void)
+{
+    model_region_await_death(0);
+    s.may_write[1] = true;
+    work(pawl_rwlock_try_write_lock(&s.rw));
+}
+
+MODEL(region_rwlock.death_of_one_that_takes_a_dead_reader_out,
+      .setup = setup_read_by_the_dead,
+      .threads = {try_to_write_and_die, try_to_write_after_the_death},
+      .check = check)
+
+/* The section of those who correct counts, by itself. */
+static void correct(bool dies)
+{
+    struct pawl_participants *t = (struct pawl_participants *)s.table_;
+    uint32_t me = (uint32_t)pawl_participants_join(t);
+
+    while (!pawl_census_begin(t, me, &s.rw))
+        model_yield();
+    model_section(&s.n);
+    if (dies)
+        model_kill();
+    pawl_census_end(t, &s.rw);
+    s.done++;
+}
+
+static void correct_once(void)
+{
+    correct(false);
+}
+
+static void correct_and_die(void)
+{
+    correct(true);
+}
+
+static void check_corrected(void)
+{
+    CHECK(s.n == 3);
+    CHECK(s.done == 3 - model_region_died(0));
+}
+
+MODEL(region_rwlock.one_corrects_at_a_time, .setup = setup,
+      .threads = {correct_once, correct_once, correct_once},
+      .check = check_corrected)
+MODEL(region_rwlock.one_corrects_after_the_other_has_died, .setup = setup,
+      .threads = {correct_and_die, correct_once, correct_once},
+      .check = check_corrected)
+
 /* -- Nobody repairs it ------------------------------------------------------------------ */
 
 static void do_not_repair(int err)

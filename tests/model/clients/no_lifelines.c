@@ -71,6 +71,22 @@ bool pawl_participant_bury(struct pawl_participants *t, uint32_t id)
     abort();
 }
 
+bool pawl_census_begin(struct pawl_participants *t, uint32_t me,
+                       const void *object)
+{
+    (void)t;
+    (void)me;
+    (void)object;
+    abort();
+}
+
+void pawl_census_end(struct pawl_participants *t, const void *object)
+{
+    (void)t;
+    (void)object;
+    abort();
+}
+
 int pawl_participant_sleep(const struct pawl_watch *watch, size_t n,
                            pawl_deadline until)
 {
