@@ -32,6 +32,7 @@ struct history_queue {
     int64_t (*put_many)(void *queue, const uint64_t *values, size_t n);
     int64_t (*get_many)(void *queue, uint64_t *values, size_t n);
     void (*end)(void *queue); /* NULL: it owns nothing */
+    int producers; /* so many members put and the others get; 0: see below */
 };
 
 enum { HISTORY_BATCH = 20 }; /* at most */
@@ -114,16 +115,25 @@ TEAM_INLINE int history_queue_batch_(struct history_rig *rig, int member,
     return (int)(done < n ? done + 1 : done);
 }
 
-/* A third put, a third get, the others do both at random; half of them, where
- * there are such, in batches. */
+/* A third put, a third get, the others do both at random. */
+TEAM_INLINE bool history_queue_puts_(struct member *me)
+{
+    struct history_rig *rig = me->rig;
+
+    if (rig->queue->producers > 0)
+        return me->index < rig->queue->producers;
+    return me->index % 3 == 0 ||
+           (me->index % 3 == 2 && test_rand_below(&me->random, 2) == 0);
+}
+
+/* Half of them, where there are such, in batches. */
 TEAM_INLINE void history_queue_member_(struct member *me)
 {
     struct history_rig *rig = me->rig;
     uint64_t next = 1;
 
     for (int i = 0; i < rig->operations; i++) {
-        bool put = me->index % 3 == 0 ||
-                   (me->index % 3 == 2 && test_rand_below(&me->random, 2) == 0);
+        bool put = history_queue_puts_(me);
         int left = rig->operations - i;
         int err;
 
