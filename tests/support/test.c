@@ -423,6 +423,10 @@ static bool is_asleep(pid_t tid, bool for_good)
     bool is_for_good;
     char line[256];
 
+    /* First: one that was woken on another CPU, which has not taken note of it yet,
+     * still stands in its system call and is in no run queue. */
+    if (thread_state(tid) != 'S')
+        return false;
     if (read_proc(tid, "syscall", line, sizeof line))
         return is_futex_wait(line, &is_for_good) && (is_for_good || !for_good);
 

@@ -11,6 +11,7 @@
 
 #include <linux/futex.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,6 +264,42 @@ TEST(harness.until_asleep_sees_who_was_stopped_and_continued)
     CHECK_EQ(*word, 0);
     wake(word);
     test_wait_child(child);
+}
+
+struct beds {
+    int go[2];
+    _Atomic int passed;
+    int rounds;
+};
+
+static void sleep_on_both(void *arg)
+{
+    struct beds *b = arg;
+
+    for (int i = 0; i < b->rounds; i++) {
+        sleep_on(&b->go[0]);
+        __atomic_store_n(&b->go[0], 0, __ATOMIC_RELAXED);
+        atomic_fetch_add(&b->passed, 1);
+        sleep_on(&b->go[1]);
+        __atomic_store_n(&b->go[1], 0, __ATOMIC_RELAXED);
+    }
+}
+
+/* Its CPU, if that idles, hears of it some time later. */
+TEST(harness.until_asleep_is_not_deceived_by_who_was_woken)
+{
+    struct beds b = {.rounds = test_iterations(300)};
+    struct test_thread *t = test_thread(sleep_on_both, &b);
+
+    for (int i = 0; i < b.rounds; i++) {
+        test_until_asleep(test_tid(t));
+        CHECK_EQ(atomic_load(&b.passed), i);
+        wake(&b.go[0]);
+        test_until_asleep(test_tid(t));
+        CHECK_EQ(atomic_load(&b.passed), i + 1);
+        wake(&b.go[1]);
+    }
+    test_join(t);
 }
 
 static void nap_and_sleep(void *arg)
