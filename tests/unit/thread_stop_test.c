@@ -58,13 +58,19 @@ TEST(thread_stop.request_is_seen_by_that_thread_and_by_no_later_one)
     CHECK(pawl_thread_stop_requested());
 }
 
-static int wait_in_set(void *event)
+struct in_set {
+    pawl_event event;
+    _Atomic int tried;
+};
+
+static int wait_in_set(void *arg)
 {
-    pawl_wait_item items[] = {PAWL_WAIT_EVENT((pawl_event *)event),
-                              PAWL_WAIT_STOP()};
+    struct in_set *s = arg;
+    pawl_wait_item items[] = {PAWL_WAIT_EVENT(&s->event), PAWL_WAIT_STOP()};
     size_t which = 9;
 
     CHECK_ERR(pawl_wait_try_any(items, 2, &which), -EAGAIN);
+    atomic_store(&s->tried, 1);
     CHECK_OK(pawl_wait_any(items, 2, &which));
     return (int)which;
 }
@@ -72,15 +78,17 @@ static int wait_in_set(void *event)
 TEST(thread_stop.request_ends_a_wait_set)
 {
     for (int i = 0; i < 2; i++) {
-        pawl_event e = PAWL_EVENT_INIT;
+        struct in_set s = {.event = PAWL_EVENT_INIT};
         pawl_thread t;
         int status;
 
-        CHECK_OK(pawl_thread_init(&t, wait_in_set, &e, NULL));
+        CHECK_OK(pawl_thread_init(&t, wait_in_set, &s, NULL));
         CHECK_OK(pawl_thread_start(&t));
+        while (atomic_load(&s.tried) == 0) /* it may sleep before that, too */
+            sched_yield();
         test_until_asleep((pid_t)pawl_thread_native_id(&t));
         if (i == 0)
-            pawl_event_set(&e);
+            pawl_event_set(&s.event);
         else
             CHECK_OK(pawl_thread_request_stop(&t));
         CHECK_OK(pawl_thread_join(&t, &status));
