@@ -173,33 +173,45 @@ static bool is_asleep(pid_t pid)
 /* How long somebody is waited for, and what it has done meanwhile. */
 struct patience {
     pid_t pid;
+    int64_t most; /* ms, awake or asleep */
     int64_t cpu_at_start;
-    int64_t cpu;          /* at the last look */
-    int64_t asleep_since; /* 0: it was not, at the last look */
+    int64_t cpu;    /* when it fell asleep */
+    int64_t asleep; /* ms, since then */
+    int64_t looked; /* the last time */
 };
 
-static struct patience patience_with(pid_t pid)
+static struct patience patience_with(const struct sweep_case *c, pid_t pid)
 {
     int64_t cpu = cpu_ms(pid);
 
-    return (struct patience){.pid = pid, .cpu_at_start = cpu, .cpu = cpu};
+    return (struct patience){
+        .pid = pid,
+        .most = c->patience != 0 ? c->patience : SWEEP_PATIENCE_MS,
+        .cpu_at_start = cpu,
+        .cpu = cpu,
+        .looked = now_ms()};
 }
 
-/* Measured in what it does, not in time, so that a busy machine is no reason. */
+/* Measured in what it does, not in time, so that a busy machine is no reason.  Nor is
+ * one that stands still: no look counts for more than it would last otherwise.  Who
+ * gets up now and then, and lies down again, has slept. */
 static bool is_stuck(struct patience *p)
 {
+    enum { LOOK_MS = 100 };
     int64_t cpu = cpu_ms(p->pid);
+    int64_t now = now_ms();
+    int64_t passed = now - p->looked;
 
-    if (cpu - p->cpu_at_start > SWEEP_CPU_MS)
+    p->looked = now;
+    if (cpu - p->cpu_at_start > p->most)
         return true;
-    if (cpu != p->cpu || !all_sleep(p->pid)) {
+    if (cpu - p->cpu > p->most / 100 || !all_sleep(p->pid)) {
         p->cpu = cpu;
-        p->asleep_since = 0;
+        p->asleep = 0;
         return false;
     }
-    if (p->asleep_since == 0)
-        p->asleep_since = now_ms();
-    return now_ms() - p->asleep_since > SWEEP_SLEEP_MS;
+    p->asleep += passed < LOOK_MS ? passed : LOOK_MS;
+    return p->asleep > p->most;
 }
 
 /* ---- the others -------------------------------------------------------- */
@@ -289,7 +301,7 @@ static enum outcome tell_others(struct sweeping *s, enum order order)
     if (write(o->orders[1], &byte, 1) != 1)
         return WRONG; /* a thread of theirs has failed meanwhile */
     if (poll(&reply, 1, 50) == 0) {
-        p = patience_with(o->pid);
+        p = patience_with(s->c, o->pid);
         while (poll(&reply, 1, 50) == 0) {
             if (is_stuck(&p))
                 return STUCK;
@@ -336,7 +348,7 @@ static void notice(struct victim *v, int status)
 
 /* Wait until the victim stops, ends or falls asleep; if it sleeps already, until
  * it leaves that sleep.  False if it gets stuck. */
-static bool await(struct victim *v)
+static bool await(const struct sweeping *s, struct victim *v)
 {
     static const struct timespec moment = {0, 2000000};
     struct patience p = {0};
@@ -360,7 +372,7 @@ static bool await(struct victim *v)
             return true;
         }
         if (p.pid == 0)
-            p = patience_with(v->pid);
+            p = patience_with(s->c, v->pid);
         else if (is_stuck(&p))
             return false;
     }
@@ -392,7 +404,7 @@ static void step(struct sweeping *s, struct victim *v)
 {
     if (v->stopped)
         resume(v, PTRACE_SINGLESTEP);
-    if (!await(v))
+    if (!await(s, v))
         test_fail(__FILE__, __LINE__, "%s: the victim is stuck in one step%s",
                   s->c->name, v->asleep ? ", asleep" : "");
     check_alive(s, v);
@@ -407,7 +419,7 @@ static void victim_begin(struct sweeping *s, struct victim *v, sweep_fn fn,
     atomic_store(stage, BEFORE);
     v->pid = test_spawn_child(be_victim, &start);
     do {
-        if (!await(v))
+        if (!await(s, v))
             test_fail(__FILE__, __LINE__, "%s: the victim does not begin",
                       s->c->name);
     } while (v->asleep); /* in what it does first */
@@ -542,7 +554,7 @@ static bool run_to(struct sweeping *s, struct victim *v, uintptr_t pc)
             return false;
         if (v->stopped)
             resume(v, PTRACE_SYSCALL); /* so that each sleep has an end */
-        if (!await(v))
+        if (!await(s, v))
             test_fail(__FILE__, __LINE__, "%s: the victim is stuck",
                       s->c->name);
         check_alive(s, v);
@@ -628,7 +640,7 @@ static enum outcome victim_thaw(struct sweeping *s, struct victim *v)
     while (!v->ended) {
         if (v->stopped)
             resume(v, PTRACE_CONT);
-        if (!await(v))
+        if (!await(s, v))
             return STUCK;
         if (v->asleep)
             wake(s, v); /* if it can; perhaps somebody else does */
@@ -1033,6 +1045,7 @@ struct sweep_report sweep_run(const struct sweep_case *c, enum sweep_mode mode)
     int64_t began = now_ms();
     sigset_t child;
 
+    TEST_TIMEOUT(300); /* each sweep has a limit of its own, and a test has several */
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL); /* for await() */
@@ -1092,6 +1105,7 @@ void sweep_known_gap(const struct sweep_case *c, enum sweep_mode mode,
     /* Its bad points take their time. */
     if (c->budget == 0)
         some.budget = SWEEP_BUDGET / 2;
+    some.patience = SWEEP_PATIENCE_BAD_MS;
     r = sweep_run(&some, mode);
     if (only_lists())
         return;

@@ -37,6 +37,7 @@ static const struct sweep_case spinlock = {
     .size = sizeof(struct spinlock),
     .victim = spin_and_add,
     .others = spin_and_add,
+    .patience = SWEEP_PATIENCE_BAD_MS,
 };
 
 TEST(sweep.finds_that_a_spinlock_stops_the_others)
