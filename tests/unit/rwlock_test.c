@@ -647,14 +647,19 @@ static void allow_hold_ups(int flags)
     CHECK_EQ(sigaction(SIGUSR2, &action, NULL), 0);
 }
 
-static void begin_hold_up(struct puppet *p)
+static void hold_up_now(struct puppet *p)
 {
-    puppet_until_asleep(p);
     atomic_store(&is_held_up, 0);
     atomic_store(&may_run_on, 0);
     CHECK_EQ(syscall(SYS_tgkill, getpid(), test_tid(p->thread), SIGUSR2), 0);
     while (atomic_load(&is_held_up) == 0)
         sched_yield();
+}
+
+static void begin_hold_up(struct puppet *p)
+{
+    puppet_until_asleep(p);
+    hold_up_now(p);
 }
 
 static void end_hold_up(void)
@@ -695,7 +700,6 @@ TEST(rwlock.admitted_reader_may_run_many_phases_later)
 
     if (test_under_tsan())
         TEST_SKIP("ThreadSanitizer delays signal handlers");
-    TEST_TIMEOUT(20);
     allow_hold_ups(0);
     puppet_begin(&late);
     puppet_begin(&r);
@@ -720,6 +724,27 @@ TEST(rwlock.admitted_reader_may_run_many_phases_later)
     puppet_end(&w);
 }
 
+/* A writer waits for `ms`, and a reader behind it, which is held up.  False: the writer
+ * has given up before that; both are gone. */
+static bool holds_up_behind(pawl_rwlock *rw, struct puppet *w, int ms,
+                            struct puppet *late)
+{
+    puppet_do(w, write_lock, rw, pawl_after_ms(ms));
+    while (!puppet_has_result(w) && pawl_rwlock_try_read_lock(rw) == 0)
+        CHECK_OK(pawl_rwlock_read_unlock(rw));
+    puppet_do(late, read_lock, rw, PAWL_FOREVER);
+    while (!puppet_has_result(w) && !test_is_asleep(test_tid(late->thread)))
+        sched_yield();
+    hold_up_now(late);
+    if (!puppet_has_result(w))
+        return true;
+    end_hold_up();
+    CHECK_ERR(puppet_result(w), -ETIMEDOUT);
+    CHECK_OK(puppet_result(late));
+    CHECK_OK(puppet_call(late, read_unlock, rw));
+    return false;
+}
+
 /* A reader may be admitted between its look at the word and its sleep.  Then it
  * must not fall asleep, though the word looks much the same: another writer
  * waits, and another reader behind that.  (The kernel repeats the sleep after a
@@ -728,7 +753,6 @@ TEST(rwlock.admitted_reader_does_not_fall_asleep)
 {
     if (test_under_tsan())
         TEST_SKIP("ThreadSanitizer delays signal handlers");
-    TEST_TIMEOUT(30);
     allow_hold_ups(SA_RESTART);
     for (unsigned flags = PAWL_LOCAL; flags <= PAWL_SHARED; flags++) {
         pawl_rwlock rw = PAWL_RWLOCK_INIT_FLAGS(flags);
@@ -740,12 +764,8 @@ TEST(rwlock.admitted_reader_does_not_fall_asleep)
         puppet_begin(&r);
         puppets_begin(w, 2);
         CHECK_OK(pawl_rwlock_read_lock(&rw));
-        /* It must not give up before the reader is held up. */
-        puppet_do(&w[0], write_lock, &rw, pawl_after_ms(1000));
-        while (pawl_rwlock_try_read_lock(&rw) == 0)
-            CHECK_OK(pawl_rwlock_read_unlock(&rw));
-        puppet_do(&late, read_lock, &rw, PAWL_FOREVER);
-        begin_hold_up(&late);
+        for (int ms = 50; !holds_up_behind(&rw, &w[0], ms, &late);)
+            ms *= 2;
         CHECK_ERR(puppet_result(&w[0]), -ETIMEDOUT); /* admits it */
         CHECK_EQ(pawl_rwlock_readers(&rw), 2);
         puppet_do(&w[1], write_lock, &rw, PAWL_FOREVER);
