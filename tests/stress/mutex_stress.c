@@ -216,7 +216,7 @@ TEST(mutex.nobody_starves_behind_those_who_never_let_go)
 
 /* ---- a crowd (I1, I3, I4 of mutex.c) ------------------------------------- */
 
-enum { IN_CROWD = 32, STALL_S = 20 };
+enum { IN_CROWD = 32, STALL_S = 60 };
 
 struct crowded {
     struct guarded g;
@@ -302,7 +302,7 @@ TEST(mutex.a_crowd_never_stalls)
 {
     static const uint32_t timed_of_8[] = {0, 4, 8};
 
-    TEST_TIMEOUT(120);
+    TEST_TIMEOUT(300);
     for (int k = 0; k < KINDS; k++) {
         for (int t = 0; t < 3; t++) {
             struct crowded *c = test_shared_alloc(sizeof *c);

@@ -52,8 +52,9 @@
 /* Define a test.  The name says what must hold; dots and underscores. */
 #define TEST(name) TEST_AT_(#name, __LINE__)
 
-/* Give the running test so many seconds from now instead of 60 from its start.
- * Multiplied under a sanitizer and by PAWL_TEST_SLOW and PAWL_TEST_LONG. */
+/* Give the running test so many seconds from now instead of 60 from its start, on a
+ * machine that has nothing else to do; any has four times as long.  Multiplied under
+ * a sanitizer and by PAWL_TEST_SLOW and PAWL_TEST_LONG. */
 #define TEST_TIMEOUT(seconds) test_timeout_(seconds)
 
 /* End the test here, neither passed nor failed. */

@@ -491,7 +491,6 @@ static void laps_behind(enum pawl_ring_format format)
 
 TEST(ring.stale_hints_are_repaired)
 {
-    TEST_TIMEOUT(20);
     both(positions_behind);
     both(laps_behind);
 }
