@@ -68,7 +68,7 @@ TEST(spsc_shared.killed_producer_is_succeeded)
     CHECK_OK(pawl_spsc_init(&p.q, p.q, MEMORY, CAPACITY, sizeof(uint64_t)));
     for (int i = 0; i < deaths; i++) {
         pid_t child = test_spawn_child(push_forever, &p);
-        uint64_t until = next + 1 + test_rand_below(&random, 500);
+        uint64_t until = next + 1 + test_rand_below(&random, 100);
         bool again = true;
         uint64_t v;
 
