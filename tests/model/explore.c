@@ -9,7 +9,8 @@
  *                                     one schedule again, with its trace
  *
  *     --runs N        random and PCT schedules, each (default 1000000) ...
- *     --sampling N    ... and the time for each of the two (default 0.1)
+ *     --sampling N    ... and the time for each of the two (default 0.1; half of
+ *                     that after all schedules with two preemptions or more)
  *     --seconds N     time for the exhaustive exploration of one (default: all that
  *                     it takes, and a failure if it takes 20 million schedules)
  *     --bounds P,S,E  its bounds: preemptions, stale loads, events
@@ -48,7 +49,8 @@
 
 #define TRAIL 65536
 #define OUTCOMES 64
-#define SECONDS 1   /* of processor time, if nothing else is said */
+#define SECONDS 1   /* of processor time, if nothing else is said ... */
+#define SAMPLED 0.3 /* ... and a scenario does not claim to be exhausted */
 #define SOON 100000 /* schedules */
 #define HANGS 5     /* seconds without an end of a schedule */
 #define MANY UINT64_C(20000000)
@@ -526,6 +528,27 @@ static void set_bounds(const struct model_scenario *s)
     X.bounds[MODEL_DEATH] = MODEL_THREADS;
 }
 
+/* In the default run; random and PCT schedules come after those. */
+static bool all_within_two(const struct model_scenario *s)
+{
+    return must_end(s) && !options.deeper && X.bounds[MODEL_PREEMPTION] >= 2;
+}
+
+/* The processor time that a strategy may take. */
+static double time_for(const struct model_scenario *s, enum strategy strategy)
+{
+    double time = SECONDS;
+
+    if (strategy != DFS)
+        time = options.sampling / (all_within_two(s) ? 2 : 1);
+    else if (options.seconds != 0)
+        time = options.seconds;
+    else if (s->sampled && s->must_fail == NULL && !options.deeper &&
+             !options.compare)
+        time = SAMPLED;
+    return time * (double)options.scale;
+}
+
 struct progress {
     uint64_t runs;
     bool exhausted;
@@ -562,11 +585,8 @@ static struct progress explore(const struct model_scenario *s,
 {
     struct progress p = {0};
     bool is_counted = strategy == DFS && must_end(s);
-    double time = strategy != DFS        ? options.sampling
-                  : options.seconds != 0 ? options.seconds
-                                         : SECONDS;
     uint64_t tries = 0;
-    double end = seconds_now() + time * (double)options.scale;
+    double end = seconds_now() + time_for(s, strategy);
 
     X.strategy = strategy;
     X.cut = false;

@@ -943,10 +943,11 @@ static long budget_of(const struct sweep_case *c)
 /* What is left, of so many points, takes longer than the time that is. */
 static bool is_late(const struct sweeping *s, long left)
 {
+    int64_t most = s->c->ms != 0 ? s->c->ms : SWEEP_MS;
     int64_t spent = now_ms() - s->ready;
 
     return s->report.points >= 8 &&
-           left * spent > (SWEEP_MS - spent) * s->report.points;
+           left * spent > (most - spent) * s->report.points;
 }
 
 static void sweep_one(struct sweeping *s, uint64_t *random)
@@ -1106,6 +1107,8 @@ void sweep_known_gap(const struct sweep_case *c, enum sweep_mode mode,
     if (c->budget == 0)
         some.budget = SWEEP_BUDGET / 2;
     some.patience = SWEEP_PATIENCE_BAD_MS;
+    if (c->ms == 0)
+        some.ms = SWEEP_GAP_MS;
     r = sweep_run(&some, mode);
     if (only_lists())
         return;
