@@ -5,20 +5,12 @@
  * key and may need a page for the table of threads, and the first wait reads
  * how many CPUs there are, through libc's files.  None of these may fail an
  * operation.
- *
- * This program has its own malloc, calloc, realloc and mmap, which refuse what
- * they are told to refuse.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <pawl/barrier.h>
 #include <pawl/cond.h>
@@ -32,80 +24,7 @@
 #include <pawl/sem.h>
 
 #include "crowd.h"
-
-/* ---- allocations ------------------------------------------------------------ */
-
-static atomic_long asked; /* how often, since the test began to count */
-static atomic_long refuse_from = -1;
-static atomic_long refuse_to = -1;
-static atomic_bool counting;
-static atomic_bool refuses_maps; /* whatever the others say */
-static atomic_long refused_maps;
-
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
-    !defined(__SANITIZE_THREAD__)
-#    define CAN_REFUSE 1
-
-static bool is_refused(void)
-{
-    long n;
-
-    if (!atomic_load(&counting))
-        return false;
-    n = atomic_fetch_add(&asked, 1);
-    return n >= atomic_load(&refuse_from) && n < atomic_load(&refuse_to);
-}
-
-/* glibc's own. */
-void *__libc_malloc(size_t size);           // NOLINT
-void *__libc_calloc(size_t n, size_t size); // NOLINT
-void *__libc_realloc(void *p, size_t size); // NOLINT
-
-void *malloc(size_t size)
-{
-    if (is_refused()) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    if (is_refused()) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return __libc_calloc(n, size);
-}
-
-void *realloc(void *p, size_t size)
-{
-    if (is_refused()) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return __libc_realloc(p, size);
-}
-
-void *mmap(void *at, size_t size, int protection, int flags, int fd,
-           off_t offset)
-{
-    if (atomic_load(&refuses_maps)) {
-        atomic_fetch_add(&refused_maps, 1);
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-    if (is_refused()) {
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-    return (void *)syscall(SYS_mmap, at, size, protection, flags, fd, offset);
-}
-
-#else
-#    define CAN_REFUSE 0
-#endif
+#include "exhausted.h"
 
 /* ---- a scene for many threads ------------------------------------------------- */
 
@@ -210,54 +129,21 @@ static void play(struct scene *s, void (*shortage)(void))
 
 /* ---- the n-th allocation fails --------------------------------------------------- */
 
-static void begin_counting(void)
-{
-    atomic_store(&asked, 0);
-    atomic_store(&counting, true);
-}
-
-struct run {
-    long from;
-    long to;
-    atomic_long asked; /* in all */
-};
-
 static void play_refused(void *arg)
 {
-    struct run *r = arg;
     struct scene s = {.count = 0};
 
-    atomic_store(&refuse_from, r->from);
-    atomic_store(&refuse_to, r->to);
-    play(&s, begin_counting);
-    atomic_store(&counting, false);
-    atomic_store(&r->asked, atomic_load(&asked));
-}
-
-static long play_in_child(struct run *r, long from, long to)
-{
-    r->from = from;
-    r->to = to;
-    test_wait_child(test_spawn_child(play_refused, r));
-    return atomic_load(&r->asked);
+    (void)arg;
+    play(&s, exhausted_begins);
+    exhausted_end();
 }
 
 /* Each alone, and all from there on. */
 TEST(memory.any_allocation_may_fail)
 {
-    struct run *r = test_shared_alloc(sizeof *r);
-    long n;
-
     TEST_TIMEOUT(120);
-    if (!CAN_REFUSE)
-        TEST_SKIP("the sanitizer has its own malloc");
-    n = play_in_child(r, -1, -1);
-    test_note("%ld allocations", n);
-    CHECK(n > 2); /* else nothing is tested here */
-    for (long i = 0; i < n; i++) {
-        play_in_child(r, i, i + 1);
-        play_in_child(r, i, 1000000);
-    }
+    exhausted_of(EXHAUSTED_MEMORY | EXHAUSTED_MAPS);
+    exhausted_each(play_refused, NULL, 3);
 }
 
 /* ---- no memory at all --------------------------------------------------------------- */
@@ -276,7 +162,7 @@ TEST(memory.may_be_full)
 {
     struct scene s = {.count = 0};
 
-    if (!CAN_REFUSE)
+    if (!EXHAUSTED_WORKS)
         TEST_SKIP("the sanitizer needs memory itself");
     play(&s, use_up_memory);
 }
@@ -311,13 +197,15 @@ TEST(memory.for_the_table_of_threads_may_be_refused)
     static pthread_t threads[MANY];
     static struct many m;
     pthread_attr_t attributes;
+    long refusals;
 
-    if (!CAN_REFUSE)
+    if (!EXHAUSTED_WORKS)
         TEST_SKIP("the sanitizer has its own malloc");
     CHECK_OK(pawl_latch_init(&m.all, MANY, 0));
     CHECK_EQ(pthread_attr_init(&attributes), 0);
     CHECK_EQ(pthread_attr_setstacksize(&attributes, MANY_STACK), 0);
-    atomic_store(&refuses_maps, true);
+    exhausted_of(EXHAUSTED_MAPS);
+    exhausted_after(0);
     CHECK_OK(pawl_mutex_lock(&m.mutex));
     for (int i = 0; i < MANY; i++)
         CHECK_EQ(pthread_create(&threads[i], &attributes, be_one_of_many, &m),
@@ -326,6 +214,7 @@ TEST(memory.for_the_table_of_threads_may_be_refused)
     for (int i = 0; i < MANY; i++)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
     CHECK_EQ(m.count, MANY);
-    test_note("%ld refusals", atomic_load(&refused_maps));
-    CHECK(atomic_load(&refused_maps) > 0);
+    refusals = exhausted_end();
+    test_note("%ld refusals", refusals);
+    CHECK(refusals > 0);
 }

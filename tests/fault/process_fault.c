@@ -3,16 +3,11 @@
  * process_fault.c - starting processes without memory: each allocation in the
  * parent is refused in turn.  Either it starts all the same, or says so and can be
  * started later; nothing is left.
- *
- * This program has its own malloc, calloc and realloc.
  */
 #include <pthread.h>
-#include <stdatomic.h>
 
+#include "exhausted.h"
 #include "process_cases.h"
-
-static atomic_long asked;
-static atomic_long refused = -1; /* the number of the one to refuse */
 
 static int entry_seven(const pawl_process_call *call)
 {
@@ -25,54 +20,9 @@ void test_main_begins(int argc, char **argv)
     pawl_process_main(argc, argv);
 }
 
-#ifdef __has_feature /* clang */
-#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#        define SANITIZED 1
-#    endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define SANITIZED 1
-#endif
-
-#if defined(__GLIBC__) && !defined(SANITIZED)
-static const bool can_refuse = true;
-
-static bool is_refused(void)
-{
-    if (atomic_load(&refused) < 0 ||
-        atomic_fetch_add(&asked, 1) != atomic_load(&refused))
-        return false;
-    errno = ENOMEM;
-    return true;
-}
-
-/* glibc's own. */
-void *__libc_malloc(size_t size);           // NOLINT
-void *__libc_calloc(size_t n, size_t size); // NOLINT
-void *__libc_realloc(void *p, size_t size); // NOLINT
-
-void *malloc(size_t size)
-{
-    return is_refused() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return is_refused() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *p, size_t size)
-{
-    return is_refused() ? NULL : __libc_realloc(p, size);
-}
-
-#else
-static const bool can_refuse; /* the allocator is the sanitizer's */
-#endif
-
 static void refuse_nothing(void)
 {
-    atomic_store(&refused, -1);
+    exhausted_end();
 }
 
 /* Refuse the n-th allocation of one life of a process.  False: there was none. */
@@ -84,13 +34,11 @@ static bool live_without(long n, enum pawl_start_method method)
     int err;
     int code;
 
-    atomic_store(&asked, 0);
-    atomic_store(&refused, n);
+    exhausted_between(n, n + 1);
     err = pawl_process_create_entry(&p, "seven", "1234567", 7, &options);
     if (err == 0)
         err = pawl_process_start(p);
-    refusing = atomic_load(&asked) > n;
-    refuse_nothing();
+    refusing = exhausted_end() > n;
     if (err != 0) {
         CHECK_ERR(err, -ENOMEM);
         CHECK(refusing);
@@ -121,7 +69,7 @@ static void live_without_each(void *method)
 
 TEST(process_fault.each_allocation_may_fail)
 {
-    if (!can_refuse)
+    if (!EXHAUSTED_WORKS)
         TEST_SKIP("the allocator is not glibc's");
     FOR_EACH_METHOD(method)
     {

@@ -3,18 +3,12 @@
  * region_fault.c - regions, what lies in them, and connections, when the process or the
  * system has no memory left: each request is refused once, and all from there on.  What
  * fails says so, leaves nothing behind, and goes another time (H-11, D-14, N-02).
- *
- * This program has its own malloc, calloc, realloc, mmap, memfd_create, ftruncate and
- * fallocate, which refuse what they are told to refuse.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <pawl/error.h>
@@ -24,82 +18,11 @@
 #include <pawl/region.h>
 #include <pawl/shared_queue.h>
 
-#include "test.h"
-
-static atomic_long asked;
-static atomic_long refuse_from = -1;
-static atomic_long refuse_to = -1;
-
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
-    !defined(__SANITIZE_THREAD__)
-#    define CAN_REFUSE 1
-
-static bool is_refused(int err)
-{
-    long n = atomic_fetch_add(&asked, 1);
-
-    if (n < atomic_load(&refuse_from) || n >= atomic_load(&refuse_to))
-        return false;
-    errno = err;
-    return true;
-}
-
-/* glibc's own. */
-void *__libc_malloc(size_t size);           // NOLINT
-void *__libc_calloc(size_t n, size_t size); // NOLINT
-void *__libc_realloc(void *p, size_t size); // NOLINT
-
-void *malloc(size_t size)
-{
-    return is_refused(ENOMEM) ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return is_refused(ENOMEM) ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *p, size_t size)
-{
-    return is_refused(ENOMEM) ? NULL : __libc_realloc(p, size);
-}
-
-void *mmap(void *at, size_t size, int protection, int flags, int fd,
-           off_t offset)
-{
-    if (is_refused(ENOMEM))
-        return MAP_FAILED;
-    return (void *)syscall(SYS_mmap, at, size, protection, flags, fd, offset);
-}
-
-int memfd_create(const char *name, unsigned flags)
-{
-    return is_refused(EMFILE) ? -1
-                              : (int)syscall(SYS_memfd_create, name, flags);
-}
-
-/* The disk, or what is memory of files, is full. */
-int ftruncate(int fd, off_t bytes)
-{
-    return is_refused(ENOSPC) ? -1 : (int)syscall(SYS_ftruncate, fd, bytes);
-}
-
-int fallocate(int fd, int mode, off_t from, off_t bytes)
-{
-    return is_refused(ENOSPC)
-               ? -1
-               : (int)syscall(SYS_fallocate, fd, mode, from, bytes);
-}
-
-#else
-#    define CAN_REFUSE 0
-#endif
+#include "exhausted.h"
 
 enum { LONG = 20000, CAPACITY = 4 };
 
 struct run {
-    long from, to;
-    atomic_long asked;
     bool named; /* the region */
     char name[64];
 };
@@ -211,13 +134,10 @@ static void use_all(void *arg)
     struct run *r = arg;
     int files = open_files();
 
-    atomic_store(&asked, 0);
-    atomic_store(&refuse_from, r->from);
-    atomic_store(&refuse_to, r->to);
+    exhausted_begins();
     use_region(r, true);
     use_pipe(true);
-    atomic_store(&r->asked, atomic_load(&asked));
-    atomic_store(&refuse_to, 0);
+    exhausted_end();
     CHECK_EQ(open_files(), files);
     if (r->named)
         CHECK_ERR(pawl_region_unlink(r->name), -ENOENT);
@@ -226,31 +146,14 @@ static void use_all(void *arg)
     CHECK_EQ(open_files(), files);
 }
 
-static long use_in_child(struct run *r, long from, long to)
-{
-    r->from = from;
-    r->to = to;
-    test_wait_child(test_spawn_child(use_all, r));
-    return atomic_load(&r->asked);
-}
-
 static void refuse_each(bool named)
 {
-    struct run *r = test_shared_alloc(sizeof *r);
-    long n;
+    struct run r = {.named = named};
 
-    if (!CAN_REFUSE)
-        TEST_SKIP("the sanitizer has its own malloc");
-    r->named = named;
-    snprintf(r->name, sizeof r->name, "pawl-fault-%d", (int)getpid());
-    (void)pawl_region_unlink(r->name);
-    n = use_in_child(r, -1, -1);
-    test_note("%ld requests", n);
-    CHECK(n > 8); /* else nothing is tested here */
-    for (long i = 0; i < n; i++) {
-        use_in_child(r, i, i + 1);
-        use_in_child(r, i, 1000000);
-    }
+    snprintf(r.name, sizeof r.name, "pawl-fault-%d", (int)getpid());
+    (void)pawl_region_unlink(r.name);
+    exhausted_of(EXHAUSTED_MEMORY | EXHAUSTED_MAPS | EXHAUSTED_FILES);
+    exhausted_each(use_all, &r, 9);
 }
 
 /* */

@@ -2,14 +2,10 @@
  *
  * thread_fault.c - threads, timers, values of threads, unbounded queues and the
  * thread pool without memory, and without new threads: each one is refused once,
- * and all from there on.  This program has its own malloc, calloc, realloc,
- * aligned_alloc and pthread_create, which refuse what they are told to refuse.
+ * and all from there on.
  */
-#include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include <pawl/error.h>
 #include <pawl/local.h>
@@ -18,91 +14,7 @@
 #include <pawl/thread.h>
 #include <pawl/timer.h>
 
-#include "test.h"
-
-static atomic_long asked;
-static atomic_long refuse_from = -1;
-static atomic_long refuse_to = -1;
-static atomic_bool refuses_threads; /* instead of memory */
-
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
-    !defined(__SANITIZE_THREAD__)
-#    define CAN_REFUSE 1
-
-static bool is_refused(bool thread)
-{
-    long n;
-
-    if (thread != atomic_load(&refuses_threads))
-        return false;
-    n = atomic_fetch_add(&asked, 1);
-    if (n < atomic_load(&refuse_from) || n >= atomic_load(&refuse_to))
-        return false;
-    if (!thread)
-        errno = ENOMEM;
-    return true;
-}
-
-/* glibc's own. */
-void *__libc_malloc(size_t size);                 // NOLINT
-void *__libc_calloc(size_t n, size_t size);       // NOLINT
-void *__libc_realloc(void *block, size_t size);   // NOLINT
-void *__libc_memalign(size_t align, size_t size); // NOLINT
-
-void *malloc(size_t size)
-{
-    return is_refused(false) ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return is_refused(false) ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *block, size_t size)
-{
-    return is_refused(false) ? NULL : __libc_realloc(block, size);
-}
-
-void *aligned_alloc(size_t align, size_t size)
-{
-    return is_refused(false) ? NULL : __libc_memalign(align, size);
-}
-
-int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                   void *(*start)(void *), void *arg)
-{
-    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-
-    if (is_refused(true))
-        return EAGAIN;
-    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
-    return real(thread, attr, start, arg);
-}
-
-#else
-#    define CAN_REFUSE 0
-#endif
-
-struct run {
-    long from, to;
-    bool threads;
-    atomic_long asked;
-};
-
-static void begin(const struct run *r)
-{
-    atomic_store(&refuses_threads, r->threads);
-    atomic_store(&asked, 0);
-    atomic_store(&refuse_from, r->from);
-    atomic_store(&refuse_to, r->to);
-}
-
-static void end(struct run *r)
-{
-    atomic_store(&r->asked, atomic_load(&asked));
-    atomic_store(&refuse_to, 0);
-}
+#include "exhausted.h"
 
 static _Atomic int ran;
 
@@ -131,14 +43,14 @@ static int may_fail(int err)
 /* What is refused has not happened; what is accepted comes to its end. */
 static void use_a_pool(void *arg)
 {
-    struct run *r = arg;
     pawl_pool *pool = NULL;
     pawl_map *map = NULL;
     pawl_task t[4];
     pawl_task *heap = NULL;
     int accepted = 0;
 
-    begin(r);
+    (void)arg;
+    exhausted_begins();
     if (may_fail(pawl_pool_create(
             &pool, &(pawl_pool_options){.max_workers = 3, .prestart = 1}))) {
         for (int i = 0; i < 4; i++) {
@@ -158,7 +70,7 @@ static void use_a_pool(void *arg)
         CHECK_OK(pawl_pool_end(pool));
     }
     CHECK_EQ(atomic_load(&ran), accepted);
-    end(r);
+    exhausted_end();
 }
 
 static int run_thread(void *arg)
@@ -218,12 +130,12 @@ static void fill_queue(enum pawl_queue_kind kind)
 
 static void use_threads(void *arg)
 {
-    struct run *r = arg;
     static pawl_local local; /* used until the last thread has ended */
     pawl_timer timer = PAWL_TIMER_INIT(run_timer, NULL);
     int accepted;
 
-    begin(r);
+    (void)arg;
+    exhausted_begins();
     accepted = start_threads(&local);
     if (may_fail(pawl_timer_start(&timer, 0))) {
         accepted++;
@@ -233,52 +145,28 @@ static void use_threads(void *arg)
     fill_queue(PAWL_QUEUE_LIFO);
     fill_queue(PAWL_QUEUE_PRIORITY);
     CHECK_EQ(atomic_load(&ran), accepted);
-    end(r);
-}
-
-static long use_in_child(void (*use)(void *arg), struct run *r, long from,
-                         long to)
-{
-    r->from = from;
-    r->to = to;
-    test_wait_child(test_spawn_child(use, r));
-    return atomic_load(&r->asked);
-}
-
-/* Each alone, and all from there on. */
-static void refuse_each(void (*use)(void *arg), bool threads, long least)
-{
-    struct run *r = test_shared_alloc(sizeof *r);
-    long n;
-
-    if (!CAN_REFUSE)
-        TEST_SKIP("the sanitizer has its own malloc");
-    r->threads = threads;
-    n = use_in_child(use, r, -1, -1);
-    CHECK(n >= least); /* else nothing is tested here */
-    for (long i = 0; i < n + 2; i++) {
-        use_in_child(use, r, i, i + 1);
-        use_in_child(use, r, i, 1000000);
-    }
+    exhausted_end();
 }
 
 /* */
 TEST(pool_fault.any_allocation_may_fail)
 {
-    refuse_each(use_a_pool, false, 5);
+    exhausted_each(use_a_pool, NULL, 5);
 }
 
 TEST(pool_fault.any_thread_may_fail)
 {
-    refuse_each(use_a_pool, true, 1);
+    exhausted_of(EXHAUSTED_THREADS);
+    exhausted_each(use_a_pool, NULL, 1);
 }
 
 TEST(thread_fault.any_allocation_may_fail)
 {
-    refuse_each(use_threads, false, 5);
+    exhausted_each(use_threads, NULL, 5);
 }
 
 TEST(thread_fault.any_thread_may_fail)
 {
-    refuse_each(use_threads, true, 3);
+    exhausted_of(EXHAUSTED_THREADS);
+    exhausted_each(use_threads, NULL, 3);
 }
