@@ -233,3 +233,48 @@ THREAD(pair_swap, const struct pawl_pair_value seen = {0, 0};
 THREAD(pair_read, s.r[0] = (unsigned)pawl_load64_acquire(&s.pair.first);
        s.r[1] = (unsigned)pawl_load64_relaxed(&s.pair.second);)
 LITMUS(halves_of_a_pair, two_registers, "00 01 11", pair_swap, pair_read)
+
+/* -- The order of seq_cst operations is free: that of execution is one of many ---- */
+
+#define FREELY(name, observe, list, ...)                                       \
+    MODEL(litmus.name, .setup = setup, .threads = {__VA_ARGS__},               \
+          .check = observe, .outcomes = list, .free_seq = true, UNLIMITED)
+
+FREELY(freely_sb, two_registers, "01 10 11", sb_x_seq, sb_y_seq)
+FREELY(freely_sb_swap, two_registers, "01 10 11", sb_x_swap_seq, sb_y_swap_seq)
+FREELY(freely_sb_half, two_registers, "00 01 10 11", sb_x_seq,
+       sb_y_swap_acq_rel)
+FREELY(freely_sb_via_store, two_registers, "00 01 10 11", sb_via_x_store,
+       sb_via_y_store)
+FREELY(freely_mp, two_registers, "00 01 11", mp_put_seq, mp_get_seq)
+FREELY(freely_iriw, four_registers,
+       "0000 0001 0010 0011 0100 0101 0110 0111 1000 1001 1011 1100 1101 1110 "
+       "1111",
+       iriw_x_seq, iriw_y_seq, iriw_xy_seq, iriw_yx_seq)
+FREELY(freely_w22, final_xy, "12 21 22", w22_a_seq, w22_b_seq)
+FREELY(freely_r, final_y, "01 11 12", r_a_seq, r_b_seq)
+
+/* What comes later in a thread, and is relaxed, may be seen before it. */
+THREAD(early_put, pawl_store_seq(&s.x, 1); pawl_store_relaxed(&s.y, 1);)
+THREAD(early_put_release, pawl_store_seq(&s.x, 1); pawl_store_release(&s.y, 1);)
+THREAD(early_get, s.r[0] = pawl_load_acquire(&s.y);
+       s.r[1] = pawl_load_seq(&s.x);)
+LITMUS(seen_before_a_seq_store, two_registers, "00 01 11", early_put, early_get)
+FREELY(freely_seen_before_a_seq_store, two_registers, "00 01 10 11", early_put,
+       early_get)
+FREELY(freely_seen_after_a_seq_store, two_registers, "00 01 11",
+       early_put_release, early_get)
+
+/* Z6.U: 24 executions, as the counter of clients/litmus.c finds; the outcomes tell them
+ * apart. */
+THREAD(z6u_a, pawl_store_seq(&s.x, 1); pawl_store_release(&s.y, 1);)
+THREAD(z6u_b, s.r[0] = pawl_add_seq(&s.y, 4); s.r[1] = pawl_load_relaxed(&s.y);)
+THREAD(z6u_c, pawl_store_seq(&s.y, 3); s.r[2] = pawl_load_seq(&s.x);)
+static void z6u(void)
+{
+    model_observe("%u%u%u%u", s.r[0], s.r[1], s.r[2], s.y.v_);
+}
+FREELY(freely_z6u, z6u,
+       "0101 0103 0111 0113 0301 0303 0311 0313 0401 0403 0411 0413 "
+       "1303 1313 1503 1505 1513 1515 3101 3111 3701 3707 3711 3717",
+       z6u_a, z6u_b, z6u_c)

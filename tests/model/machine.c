@@ -16,7 +16,8 @@
  * seq_cst: besides being acquire and release, such a load is not of a store
  * older than the newest seq_cst store of its location, and such a store is
  * newer than that one.  That orders seq_cst operations among each other and
- * nothing else: it is no fence.
+ * nothing else: it is no fence.  It orders them as they are executed, which C11
+ * does not ask for; see .free_seq and "The order of seq_cst operations".
  *
  * Not modelled: a load that sees a store which comes later in the order of
  * execution (load buffering).  See docs/verification.md.
@@ -61,7 +62,8 @@
 #define FDS 4
 #define FIRST_FD 100
 #define FIRST_TID 1000
-#define SEATS 4 /* of a thread at rings */
+#define SEATS 4    /* of a thread at rings */
+#define STRONG 256 /* seq_cst operations of a run whose order is free */
 
 /* Of a long run only so many steps at both ends are printed. */
 #define TRACED 200
@@ -90,11 +92,22 @@ struct location {
     const void *word;
     uint8_t size;
     uint8_t count;
-    uint32_t strong; /* stamp of the newest seq_cst store */
-    uint32_t used[MODEL_THREADS]; /* when each has accessed it last */
+    uint32_t strong;                /* stamp of the newest seq_cst store */
+    uint32_t used[MODEL_THREADS];   /* when each has accessed it last */
     uint32_t stored[MODEL_THREADS]; /* ... and stored to it */
-    struct model_cell *cells[2]; /* of plain accesses, for each four bytes */
+    struct model_cell *cells[2];    /* of plain accesses, for each four bytes */
     struct message history[HISTORY];
+};
+
+/* A seq_cst operation, in a scenario where their order is free. */
+struct strong {
+    const struct location *location;
+    uint32_t stamp; /* of what it has read, or stored */
+    uint32_t
+        clock; /* of its thread: who knows more knows what comes after it */
+    uint8_t thread;
+    bool writes;
+    uint64_t before[STRONG / 64]; /* bits: those that come before it */
 };
 
 struct region {
@@ -128,8 +141,8 @@ struct thread {
     struct view view;
     enum state state;
     bool given_up; /* joined or detached */
-    bool late; /* has a deadline later than the alarms of the library */
-    bool killed; /* while it slept */
+    bool late;     /* has a deadline later than the alarms of the library */
+    bool killed;   /* while it slept */
     /* While it sleeps. */
     const void *futex;
     const struct waitv_entry *watch; /* instead, if it waits for several */
@@ -185,7 +198,7 @@ static struct machine {
     uint32_t asleep; /* bits: in the kernel */
     uint32_t
         leaving; /* bits: woken on one of several, in the queues of others */
-    uint32_t mortal; /* bits: may be killed */
+    uint32_t mortal;   /* bits: may be killed */
     uint32_t yielding; /* bits: want another to change something first */
     uint32_t width;    /* entries of a view in use */
     uint32_t widest;   /* ... in the run before */
@@ -205,10 +218,13 @@ static struct machine {
     struct view rcu_begun; /* what writers knew as they began to wait */
     struct view rcu_left;  /* what readers knew as they left */
     uint32_t stores;
+    uint32_t strong_used;
+    struct strong strong[STRONG];
+    uint64_t strong_before[STRONG / 64]; /* the next one */
     uint32_t held;      /* bits: nothing has changed for what these do next */
     uint32_t refreshed; /* bits: only stores of others to the word of it have */
-    bool skipping;         /* steps in the trace */
-    bool exploring;        /* threads run: otherwise memory is plain */
+    bool skipping;      /* steps in the trace */
+    bool exploring;     /* threads run: otherwise memory is plain */
 } M;
 
 bool model_tracing;
@@ -986,12 +1002,107 @@ static uint32_t seen_before(struct location *l, uint32_t n)
     return bits;
 }
 
+/* -- The order of seq_cst operations ------------------------------------------------
+ *
+ * There is one order of them all.  One is before another if it is so by what C++20
+ * calls *strongly happens before*: in the same thread, or if something after the
+ * one happens before something before the other; or by *coherence*: it has read, or
+ * stored, what is older in the order of their location, or has stored what the other
+ * has read.  All this together has no cycle, and that is all that is asked for.  So
+ * one that is executed late may come early, if no thread can know better. */
+
+static bool is_in(const uint64_t *bits, uint32_t i)
+{
+    return (bits[i / 64] >> i % 64 & 1) != 0;
+}
+
+/* One of them, and all before it. */
+static void add_with_past(uint64_t *bits, uint32_t i)
+{
+    for (uint32_t k = 0; k < STRONG / 64; k++)
+        bits[k] |= M.strong[i].before[k];
+    bits[i / 64] |= UINT64_C(1) << i % 64;
+}
+
+/* What comes before the caller's next one, wherever that is. */
+static void strong_past(void)
+{
+    memset(M.strong_before, 0, sizeof M.strong_before);
+    for (uint32_t i = 0; i < M.strong_used; i++) {
+        const struct strong *s = &M.strong[i];
+
+        if (s->thread == M.current || s->clock <= ME->view.at[s->thread])
+            add_with_past(M.strong_before, i);
+    }
+}
+
+/* The newest stamp that one of these has read or stored: the caller's may not be of
+ * an older one. */
+static uint32_t strong_stamp(const struct location *l)
+{
+    uint32_t stamp = 0;
+
+    for (uint32_t i = 0; i < M.strong_used; i++) {
+        const struct strong *s = &M.strong[i];
+
+        if (s->location == l && s->stamp > stamp && is_in(M.strong_before, i))
+            stamp = s->stamp;
+    }
+    return stamp;
+}
+
+/* The caller has done it. */
+static void note_strong(const struct location *l, uint32_t stamp, bool writes)
+{
+    uint64_t after[STRONG / 64] = {0};
+    uint32_t me = M.strong_used;
+    struct strong *s = &M.strong[me];
+
+    if (!M.scenario->free_seq)
+        return;
+    if (me == STRONG)
+        model_fail("machine: too many seq_cst operations");
+    for (uint32_t i = 0; i < me; i++) {
+        const struct strong *other = &M.strong[i];
+
+        if (other->location != l)
+            continue;
+        if (other->stamp > stamp)
+            after[i / 64] |= UINT64_C(1) << i % 64;
+        else if (other->stamp < stamp || (other->writes && !writes))
+            add_with_past(M.strong_before, i);
+    }
+    *s = (struct strong){.location = l,
+                         .stamp = stamp,
+                         .clock = ME->view.at[M.current],
+                         .thread = (uint8_t)M.current,
+                         .writes = writes};
+    memcpy(s->before, M.strong_before, sizeof s->before);
+    M.strong_used++;
+    add_with_past(M.strong_before, me); /* of a second word at once */
+    for (uint32_t i = 0; i < me; i++) {
+        bool follows = is_in(after, i);
+
+        for (uint32_t k = 0; k < STRONG / 64; k++)
+            follows |= (M.strong[i].before[k] & after[k]) != 0;
+        if (follows)
+            add_with_past(M.strong[i].before, me);
+    }
+}
+
 /* The oldest stamp that the caller may read. */
 static uint32_t oldest_for(const struct location *l, enum model_order order)
 {
     uint32_t oldest = *seen_by(ME, l);
+    uint32_t strong = l->strong;
 
-    return order == MODEL_SEQ && l->strong > oldest ? l->strong : oldest;
+    if (order != MODEL_SEQ)
+        return oldest;
+    if (M.scenario->free_seq) {
+        strong_past();
+        strong = strong_stamp(l);
+    }
+    return strong > oldest ? strong : oldest;
 }
 
 static void read_message(struct location *l, const struct message *m,
@@ -1053,6 +1164,8 @@ static void write_message(struct location *l, struct message *m,
         m->carried = carry(passed_on);
         ME->view.at[me]++; /* what comes next is not released */
     }
+    if (order == MODEL_SEQ)
+        note_strong(l, m->stamp, true);
     if (m == newest(l))
         write_memory(l->word, l->size, value);
 }
@@ -1125,6 +1238,8 @@ model_value model_load(const void *word, struct model_part part,
     m = newest(l) -
         choose_message(first, refreshed ? seen_before(l, first) : 0);
     read_message(l, m, order);
+    if (order == MODEL_SEQ)
+        note_strong(l, m->stamp, false);
     trace_read(what, l, m, part_of(m->value, part));
     return part_of(m->value, part);
 }
@@ -1268,6 +1383,8 @@ bool model_cas(void *word, struct model_part part, model_value *seen,
     if (part_of(old, part) != *seen) {
         note_access(l, READ);
         read_message(l, &l->history[i], failing);
+        if (failing == MODEL_SEQ)
+            note_strong(l, l->history[i].stamp, false);
         trace_read(what, l, &l->history[i], part_of(old, part));
         *seen = part_of(old, part);
         return false;
@@ -1311,6 +1428,7 @@ bool model_cas_pair(void *first, void *second, const model_value seen[2],
     }
     for (int i = 0; i < 2; i++)
         note_access(l[i], WRITE);
+    strong_past();
     for (int i = 0; i < 2; i++) {
         newest(l[i])->followed = true;
         read_message(l[i], newest(l[i]), MODEL_ACQUIRE);
@@ -1331,6 +1449,8 @@ bool model_cas_pair(void *first, void *second, const model_value seen[2],
         carried_at(carried)->at[MODEL_THREADS + (l[i] - M.locations)] =
             m[i]->stamp;
     ME->view.at[M.current]++; /* what comes next is not released */
+    for (int i = 0; i < 2; i++)
+        note_strong(l[i], m[i]->stamp, true);
     return true;
 }
 
@@ -2219,6 +2339,7 @@ static void begin(const struct model_scenario *scenario)
     M.steps = 0;
     M.yielding = M.asleep = M.leaving = M.mortal = 0;
     M.stores = M.held = M.refreshed = 0;
+    M.strong_used = 0;
     M.fds_used = 0;
     M.creations = M.refusals = 0;
     M.rcu_readers = 0;

@@ -75,6 +75,8 @@ struct model_scenario {
     bool births;           /* threads have no ids before they need them */
     bool services;         /* threads that the library makes need not end */
     bool ends;             /* the program: a thread calls pawl_exit_run */
+    bool free_seq;         /* seq_cst operations are in any order that C++20 allows,
+                              not in that of execution */
     bool no_stray;         /* no wakes and signals without reason */
     bool looks;            /* that sleeps end after 50 ms is needed */
     bool weak_only;        /* must_fail: cannot be found without stale loads */

@@ -630,6 +630,80 @@ MODEL(ring_runs.full_is_in_one_order, .setup = one_left_and_full,
       .threads = {take_run_a_put_b, get_b_put_a}, .check = not_both,
       .bounds = {2, 2, 0})
 
+/* ---- hints ------------------------------------------------------------------
+ *
+ * What a hint tells must be known before the slots are looked at, or a slot that is
+ * found as it was answers for what has changed since.  Nothing but the orders of the
+ * hints keeps it so where seq_cst operations need not be ordered as executed. */
+
+static void get_put(void)
+{
+    CHECK_OK(get(0));
+    CHECK_OK(put(0, 4 * model_self()));
+}
+
+static void full_of(enum pawl_ring_format format)
+{
+    begin_as(format, format == PAWL_RING_SWAP ? PARTICIPANTS : 0, 2, 0);
+    s.checking = 1;
+    CHECK_OK(put(0, 12));
+    CHECK_OK(put(0, 13));
+    s.checking = 0;
+}
+
+static void full_of_blocks(void)
+{
+    full_of(PAWL_RING_SWAP);
+}
+
+static void full_of_values(void)
+{
+    full_of(PAWL_RING_VALUE);
+}
+
+MODEL(ring_hints.own_push_is_found, .setup = two, .threads = {put_get, put_get},
+      .check = whole, .free_seq = true)
+MODEL(ring_hints.own_place_is_found, .setup = full_of_blocks,
+      .threads = {get_put, get_put}, .check = whole, .free_seq = true)
+MODEL(ring_hints.own_value_is_found, .setup = two_values,
+      .threads = {put_get, put_get}, .check = whole, .free_seq = true)
+MODEL(ring_hints.own_place_for_a_value_is_found, .setup = full_of_values,
+      .threads = {get_put, get_put}, .check = whole, .free_seq = true)
+
+/* Who finds a ring empty, for another took its last element, sees what that one has
+ * put into the other ring before; also if a third one has found the end for him. */
+static void one_in_a(void)
+{
+    two();
+    s.checking = 1;
+    CHECK_OK(put(0, 12));
+    s.checking = 0;
+}
+
+static void put_b_take_a(void)
+{
+    CHECK_OK(put(1, 0));
+    s.empties[0] = get(0) == 0;
+}
+
+static void find_both_empty(void)
+{
+    s.empties[1] = get(0) == -EAGAIN && get(1) == -EAGAIN;
+}
+
+MODEL(ring_hints.end_found_by_another, .setup = one_in_a,
+      .threads = {put_b_take_a, get_any, find_both_empty}, .check = not_both,
+      .free_seq = true)
+
+/* What is inside is no more than fits, whichever hint is newer. */
+static void look_at_size(void)
+{
+    CHECK(pawl_ring_size(s.r[0]) <= pawl_ring_capacity(s.r[0]));
+}
+
+MODEL(ring_hints.size, .setup = two, .threads = {put_get, look_at_size},
+      .check = whole, .free_seq = true, .bounds = {1, 3, 0})
+
 /* ---- made by one, found by another ------------------------------------------ */
 
 static void make_and_put(void)
