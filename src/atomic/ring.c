@@ -586,10 +586,9 @@ PAWL_NOINLINE static bool put_left_out(pawl_ring *r, uint64_t at,
 }
 
 enum use {
-    IDLE,      /* kept by its owner, who is outside */
-    KEPT,      /* kept by its owner, who is inside or has a loan */
-    PASSING,   /* for one operation or loan, then free */
-    TAKES = 4, /* beside these: what is in its hand, or comes, is a task */
+    IDLE,    /* kept by its owner, who is outside */
+    KEPT,    /* kept by its owner, who is inside or has a loan */
+    PASSING, /* for one operation or loan, then free */
 };
 
 static inline uint64_t hand(uint64_t own, uint32_t taking)
@@ -1374,7 +1373,7 @@ int pawl_ring_leave(pawl_ring *r)
 
         /* relaxed: only the caller writes its own id, and its own use. */
         if (pawl_load64_relaxed(&c->owner) != id ||
-            (pawl_load_relaxed(&c->use) & ~(uint32_t)TAKES) == PASSING)
+            pawl_load_relaxed(&c->use) == PASSING)
             continue;
         /* relaxed: as above. */
         err = pawl_load_relaxed(&c->use) == IDLE ? 0 : -EBUSY;
@@ -1503,7 +1502,7 @@ int pawl_ring_recover(pawl_ring *r, pawl_ring_death_fn is_dead, void *context)
 
 /* ---- tasks --------------------------------------------------------------- *
  *
- * The word of a block is 0 while it is spare.  So of a record that TAKES and is
+ * The word of a block is 0 while it is spare.  So of a record that takes and is
  * quiet, the word of its block says whether it has taken: no mark has to be made
  * between the swap and the death. */
 
@@ -1512,11 +1511,21 @@ static pawl_u64 *word_of(const pawl_ring *r, const record *c)
     return block_at(r, own_block(c));
 }
 
-static void set_use(record *c, uint32_t use)
+/* What comes into its hand now is a task. */
+static void begin_to_take(record *c)
 {
-    /* release: to the ring's swaps and to those who recover: whether it takes is
-     * noted before it does. */
-    pawl_store_release(&c->use, use);
+    /* relaxed: the swap that takes it releases this, or the end of the life of the
+     * thread. */
+    pawl_store_relaxed(&c->takes, 1);
+}
+
+/* There is none any more.  Nothing else writes this word: who finds it so has seen
+ * the end of each task that was there. */
+static void end_taking(record *c)
+{
+    /* seq_cst: pairs with has_task: who looks next for those who wait for it sees
+     * them, or they see this. */
+    pawl_store_seq(&c->takes, 0);
 }
 
 /* Whether there is a task in that hand; or one may come, if its owner lives. */
@@ -1524,14 +1533,14 @@ static bool has_task(const pawl_ring *r, const record *c)
 {
     uint64_t seen;
 
-    /* acquire: pairs with set_use. */
-    if ((pawl_load_acquire(&c->use) & TAKES) == 0)
+    /* seq_cst: pairs with end_taking. */
+    if (pawl_load_seq(&c->takes) == 0)
         return false;
-    /* acquire: keeps the next look behind it. */
-    seen = pawl_load64_acquire(&c->hand);
-    /* seq_cst: pairs with finish. */
+    /* relaxed: no older than what the caller has seen taken from the ring. */
+    seen = pawl_load64_relaxed(&c->hand);
+    /* acquire: pairs with finish. */
     return taking_of(seen) != PAWL_RING_NONE ||
-           pawl_load64_seq((pawl_u64 *)block_at(r, own_of(seen))) != 0;
+           pawl_load64_acquire((pawl_u64 *)block_at(r, own_of(seen))) != 0;
 }
 
 static void lend_task(const pawl_ring *r, pawl_ring_loan *loan, const record *c)
@@ -1548,11 +1557,10 @@ int pawl_ring_take(pawl_ring *r, pawl_ring_loan *loan)
     if (c == NULL)
         return -ENOMEM;
     pawl_tsan_acquire(r); /* its block was another's */
-    /* relaxed: our own. */
-    set_use(c, pawl_load_relaxed(&c->use) | TAKES);
+    begin_to_take(c);
     start_at_head(&w, r);
     if (!take_block(r, c, &w)) {
-        set_use(c, pawl_load_relaxed(&c->use) & ~(uint32_t)TAKES);
+        end_taking(c);
         leave(c);
         return (int)w.err;
     }
@@ -1572,7 +1580,7 @@ int pawl_ring_adopt(pawl_ring *r, pawl_ring_loan *loan)
         if (pawl_load64_relaxed(&c->owner) != seen ||
             !pawl_cas64_acquire(&c->owner, &seen, pawl_ring_identity()))
             continue;
-        set_use(c, PASSING | TAKES);
+        pawl_store_relaxed(&c->use, PASSING); /* relaxed: our own */
         pawl_tsan_acquire(r);
         lend_task(r, loan, c);
         return 0;
@@ -1609,11 +1617,9 @@ void pawl_ring_finish(pawl_ring *r, pawl_ring_loan *loan)
 {
     record *c = record_at(r, loan->record_);
 
-    /* seq_cst: pairs with has_task: what was done before is visible then, and who
-     * looks next for those who wait for it sees them, or they see this. */
-    pawl_store64_seq(word_of(r, c), 0);
-    /* relaxed: our own. */
-    set_use(c, pawl_load_relaxed(&c->use) & ~(uint32_t)TAKES);
+    /* release: pairs with has_task: what was done before is visible then. */
+    pawl_store64_release(word_of(r, c), 0);
+    end_taking(c);
     end_loan(r, loan);
 }
 
@@ -1621,6 +1627,7 @@ static void settle_done(pawl_ring *r, record *c)
 {
     /* release: as in finish. */
     pawl_store64_release(word_of(r, c), 0);
+    end_taking(c);
     set_free(c);
 }
 
@@ -1772,6 +1779,7 @@ int pawl_ring_init_as(enum pawl_ring_format format, pawl_ring **ring,
         pawl_store64_relaxed(&c->hand,
                              hand(r->slot_blocks + i, PAWL_RING_NONE));
         pawl_store_relaxed(&c->use, IDLE);
+        pawl_store_relaxed(&c->takes, 0); /* relaxed: as above */
     }
     /* release: pairs with attach. */
     pawl_store_release(&r->magic, PAWL_RING_MAGIC);

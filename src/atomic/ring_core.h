@@ -67,7 +67,7 @@ enum pawl_ring_format {
 };
 
 #define PAWL_RING_MAGIC UINT32_C(0x70726e67) /* "prng" */
-#define PAWL_RING_LAYOUT UINT32_C(2)
+#define PAWL_RING_LAYOUT UINT32_C(3)
 
 /* All but the hints are constant after init. */
 struct pawl_ring {
@@ -114,10 +114,10 @@ struct pawl_ring {
  * own: exactly one of the two is in its hand, and only it knows which. */
 struct pawl_ring_record {
     pawl_u64 owner;
-    pawl_u64 hand; /* written by the owner only */
-    pawl_u32 use;  /* by the owner only: enum use of ring.c */
-    uint32_t unused;
-    pawl_u64 task; /* the position it was taken from; by the owner only */
+    pawl_u64 hand;  /* written by the owner only */
+    pawl_u32 use;   /* by the owner only: enum use of ring.c */
+    pawl_u32 takes; /* by the owner only: 1: its block is, or will be, a task */
+    pawl_u64 task;  /* the position it was taken from; by the owner only */
 } __attribute__((aligned(PAWL_CACHE_LINE)));
 
 #define PAWL_RING_ANONYMOUS (UINT64_C(1) << 62)
