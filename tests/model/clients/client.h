@@ -221,7 +221,8 @@ void pawl_lock_forget_name(const void *lock)
     (void)lock;
 }
 
-/* Without conditions nothing is deferred. */
+#ifndef CLIENT_CONDITIONS
+/* Nothing is deferred. */
 bool pawl_cond_wake_deferred(const struct pawl_deferred_wake *d, bool shared)
 {
     (void)d;
@@ -229,6 +230,7 @@ bool pawl_cond_wake_deferred(const struct pawl_deferred_wake *d, bool shared)
     assert(false && "nothing is deferred");
     return false;
 }
+#endif
 
 pawl_deadline pawl_now(void)
 {

@@ -16,6 +16,11 @@ struct pawl_spin {
     uint32_t patience;
 };
 
+static inline uint32_t pawl_spin_cpus(void)
+{
+    return 1;
+}
+
 static inline bool pawl_spin_begins(struct pawl_spin *s,
                                     enum pawl_spin_kind kind)
 {
