@@ -28,7 +28,16 @@
  *
  * LOCKED guards the list of callbacks and the outcome for a few instructions; who
  * finds it so spins or, QUEUED, sleeps.  The fork count tells a holder that a
- * fork has left behind.  LISTED: there are callbacks.  While nobody waits, a set is two locked instructions.
+ * fork has left behind.  LISTED: there are callbacks.  While nobody waits, a set is
+ * two locked instructions.
+ *
+ *    31             8    7     6      5        4         3   2   1     0
+ *   +----------------+------+------+-----+----------+----------+-------+
+ *   |    attempt     |      | STOP |     | SLEEPERS |          | state |   shared
+ *   +----------------+------+------+-----+----------+----------+-------+
+ *
+ * Between processes nothing is locked, for who has a lock may be killed.  Each set is
+ * an attempt with a number, 0: there was none; only the last one counts.
  *
  * Memory      The step that makes a future done is the last time that set and
  *   cancel touch it, or the callbacks: so it may be freed by who knows that it is
@@ -51,16 +60,21 @@ PAWL_BEGIN_DECLS
 typedef struct pawl_future {
     pawl_u32 word_;
     uint32_t mode_; /* constant after init */
-    void *value_;
-    struct pawl_future_callback *first_; /* of a ring */
-    int status_;
-    uint32_t links_; /* how many at its beginning are no callbacks */
+    union {
+        struct {
+            void *value_;
+            struct pawl_future_callback *first_; /* of a ring */
+            int status_;
+            uint32_t links_; /* how many at its beginning are no callbacks */
+        } local_;
+        pawl_u64 shared_[3]; /* the outcome: see future.c */
+    } u_;
 } pawl_future;
 
 #define PAWL_FUTURE_INIT PAWL_FUTURE_INIT_FLAGS(0)
 /* The same with PAWL_SHARED as a flag. */
 #define PAWL_FUTURE_INIT_FLAGS(flags)                                          \
-    {{0}, PAWL_CAST_(uint32_t, flags), NULL, NULL, 0, 0}
+    {{0}, PAWL_CAST_(uint32_t, flags), {{NULL, NULL, 0, 0}}}
 
 /* Of mode_: the first member of a pawl_task. */
 #define PAWL_FUTURE_TASK_ 0x100u
@@ -75,7 +89,9 @@ enum pawl_future_state {
 };
 
 /* Make *f a pending future.  Between processes, the value is a number, and there
- * are no callbacks; a process that is killed inside a set leaves it undone.
+ * are no callbacks.  A process that is killed or stopped inside a function of this
+ * header, in a region or elsewhere, has called it or has not, and keeps nobody:
+ * another one may set the future then, and who waits waits for that.
  *
  * Returns    0;  -EINVAL unknown flags.
  */
@@ -89,6 +105,8 @@ PAWL_API int pawl_future_init(pawl_future *f, unsigned flags);
  *            begun, or is finished.
  * Order      acquire: sees what came before the future was handed over.
  * Progress   lock-free, but while LOCKED; so are the functions down to result.
+ *            Between processes lock-free, but set, which is obstruction-free: of two
+ *            that set it at the same time the later one goes first.
  * Contexts   not in signal handlers, which goes for all of this header but the
  *            queries.
  */
@@ -101,7 +119,8 @@ PAWL_API PAWL_NODISCARD int pawl_future_begin(pawl_future *f);
  * Returns    0;  -EALREADY it is finished, or cancelled: unchanged;  -EPERM it is
  *            that of a pawl_task: its pool sets it.
  * Order      release: pairs with the acquire of every wait and query.
- * Cost       two locked instructions, and one system call if somebody sleeps.
+ * Cost       two locked instructions, between processes five, and one system call
+ *            if somebody sleeps.
  */
 PAWL_API int pawl_future_set(pawl_future *f, int status, void *value);
 

@@ -88,10 +88,10 @@ static inline bool pawl_future_is_shared(const pawl_future *f)
     return (f->mode_ & PAWL_SHARED) != 0;
 }
 
-/* Of a future that is done.  Who was cancelled has not failed. */
+/* Of a local future that is done.  Who was cancelled has not failed. */
 static inline bool pawl_future_has_failed(const pawl_future *f)
 {
-    return !pawl_future_is_cancelled(f) && f->status_ != 0;
+    return !pawl_future_is_cancelled(f) && f->u_.local_.status_ != 0;
 }
 
 #endif /* PAWL_THREAD_FUTURE_CORE_H */

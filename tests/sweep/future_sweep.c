@@ -20,6 +20,7 @@ struct scene {
     pawl_sem sem;
     pawl_mutex mutex;
     volatile bool returned;
+    volatile bool won;
 };
 
 /* ---- futures ------------------------------------------------------------------------ */
@@ -47,11 +48,33 @@ static void future_begin(void *object)
     s->returned = true;
 }
 
+/* With both halves. */
+static void *value_for(int status)
+{
+    return (void *)(uintptr_t)(UINT64_C(0x100000001) * (unsigned)status);
+}
+
+static int set_to(struct scene *s, int status)
+{
+    return pawl_future_set(&s->future, status, value_for(status));
+}
+
 static void future_set(void *object)
 {
     struct scene *s = object;
 
-    CHECK_OK(pawl_future_set(&s->future, 7, NULL));
+    CHECK_OK(set_to(s, 7));
+    s->returned = true;
+}
+
+/* Unless others are first. */
+static void future_try_to_set(void *object)
+{
+    struct scene *s = object;
+    int err = set_to(s, 8);
+
+    CHECK(err == 0 || err == -EALREADY);
+    s->won = err == 0;
     s->returned = true;
 }
 
@@ -74,10 +97,12 @@ static void future_ask_to_stop(void *object)
 static void future_wait(void *object)
 {
     struct scene *s = object;
+    void *value;
     int status;
 
-    CHECK_OK(pawl_future_result_until(&s->future, &status, NULL, soon()));
+    CHECK_OK(pawl_future_result_until(&s->future, &status, &value, soon()));
     CHECK_EQ(status, 7);
+    CHECK(value == value_for(7));
 }
 
 /* What only looks never waits; what it says is of one moment. */
@@ -85,13 +110,15 @@ static void future_look(struct scene *s)
 {
     enum pawl_future_state state = pawl_future_state(&s->future);
     bool done = state >= PAWL_FUTURE_CANCELLED;
+    void *value;
     int status;
-    int err = pawl_future_try_result(&s->future, &status, NULL);
+    int err = pawl_future_try_result(&s->future, &status, &value);
 
     CHECK_ERR(err, state == PAWL_FUTURE_FINISHED    ? 0
                    : state == PAWL_FUTURE_CANCELLED ? -ECANCELED
                                                     : -EAGAIN);
-    CHECK(err != 0 || status == 7);
+    CHECK(err != 0 || status == 7 || status == 8);
+    CHECK(err != 0 || value == value_for(status));
     CHECK_EQ(pawl_future_is_done(&s->future), done);
     (void)pawl_future_stop_requested(&s->future);
 }
@@ -146,23 +173,69 @@ static void future_is_set(void *object)
 
     future_look(s);
     CHECK_EQ(pawl_future_state(&s->future), PAWL_FUTURE_FINISHED);
-    CHECK_ERR(pawl_future_set(&s->future, 8, NULL), -EALREADY);
+    CHECK_ERR(set_to(s, 8), -EALREADY);
 }
 
-static void future_look_and_be_set(void *object)
+/* Beside who sets it too. */
+static void future_be_set(void *object)
+{
+    struct scene *s = object;
+    int status;
+    int err;
+
+    future_look(s);
+    err = set_to(s, 7);
+    CHECK(err == -EALREADY || (err == 0 && !s->won));
+    future_is_set(object);
+    CHECK_OK(pawl_future_try_result(&s->future, &status, NULL));
+    CHECK_EQ(status, err == 0 ? 7 : 8);
+}
+
+static void future_was_set_by_one(void *object)
+{
+    struct scene *s = object;
+    int status;
+
+    future_is_set(object);
+    CHECK_OK(pawl_future_try_result(&s->future, &status, NULL));
+    CHECK_EQ(status, s->won ? 8 : 7);
+}
+
+static void future_be_cancelled(void *object)
 {
     struct scene *s = object;
     int err;
 
     future_look(s);
-    err = pawl_future_set(&s->future, 7, NULL);
-    CHECK(err == -EALREADY || (err == 0 && !s->returned));
-    future_is_set(object);
+    err = pawl_future_cancel(&s->future);
+    CHECK(err == -EALREADY || (err == 0 && !s->won));
+    CHECK_EQ(pawl_future_is_cancelled(&s->future), err == 0);
+    future_look(s);
+}
+
+static void future_was_set_or_cancelled(void *object)
+{
+    struct scene *s = object;
+
+    future_look(s);
+    CHECK_EQ(pawl_future_is_cancelled(&s->future), !s->won);
+}
+
+static void set_it(void *object)
+{
+    (void)set_to(object, 7);
 }
 
 static void one_waits(void *object)
 {
     sleeper_start(future_wait, object);
+}
+
+static void future_set_and_join(void *object)
+{
+    set_it(object);
+    future_is_set(object);
+    sleeper_join();
 }
 
 /* What is set wakes who waits, whether the waker lives or not. */
@@ -184,61 +257,53 @@ static void future_is_cancelled(void *object)
     future_look(s);
 }
 
-static void set_it(void *object)
-{
-    struct scene *s = object;
-
-    (void)pawl_future_set(&s->future, 7, NULL);
-}
-
 static void nothing(void *object)
 {
     (void)object;
 }
 
-#define FUTURE(text, how, why, ...)                                            \
+#define FUTURE(text, how, ...)                                                 \
     {                                                                          \
         {.name = text,                                                         \
          .size = sizeof(struct scene),                                         \
          .warm = take_ids,                                                     \
          __VA_ARGS__},                                                         \
-            how, why                                                           \
+            how, NULL                                                          \
     }
 
-static const char still_locked[] =
-    "a process that dies while it sets or cancels a future keeps it locked";
-
-/* A bad point takes 300 ms. */
-enum { GAP_BUDGET = 1000 };
-
 static const struct swept futures[] = {
-    FUTURE("future begin", KILLED | FROZEN, NULL, .prepare = future_make,
+    FUTURE("future begin", KILLED | FROZEN, .prepare = future_make,
            .victim = future_begin, .others = future_use_begun),
-    FUTURE("future request_stop", ALL_WAYS, NULL,
+    FUTURE("future request_stop", ALL_WAYS, .prepare = future_make_running,
+           .victim = future_ask_to_stop, .others = future_only_look,
+           .after = future_use_running),
+    FUTURE("future request_stop; set by others", KILLED | FROZEN,
            .prepare = future_make_running, .victim = future_ask_to_stop,
-           .others = future_only_look, .after = future_use_running),
-    FUTURE("future request_stop; set by others", KILLED, still_locked,
-           .prepare = future_make_running, .victim = future_ask_to_stop,
-           .others = future_use_running, .budget = GAP_BUDGET),
-    FUTURE("future cancel", ALL_WAYS, NULL, .prepare = future_make,
+           .others = future_use_running),
+    FUTURE("future cancel", ALL_WAYS, .prepare = future_make,
            .victim = future_cancel, .others = future_only_look,
            .after = future_is_cancelled),
-    FUTURE("future cancel; used by others", KILLED, still_locked,
+    FUTURE("future cancel; used by others", KILLED | FROZEN,
            .prepare = future_make, .victim = future_cancel,
-           .others = future_use_cancelled, .budget = GAP_BUDGET),
-    FUTURE("future set", ALL_WAYS, NULL, .prepare = future_make_running,
+           .others = future_use_cancelled),
+    FUTURE("future set", ALL_WAYS, .prepare = future_make_running,
            .victim = future_set, .others = future_only_look,
            .after = future_is_set),
-    FUTURE("future set; set by others", KILLED, still_locked,
-           .prepare = future_make_running, .victim = future_set,
-           .others = future_look_and_be_set, .budget = GAP_BUDGET),
-    FUTURE("future set, one waits", KILLED, NULL,
+    FUTURE("future set; set by others", ALL_WAYS,
+           .prepare = future_make_running, .victim = future_try_to_set,
+           .others = future_be_set, .after = future_was_set_by_one),
+    FUTURE("future set; cancelled by others", ALL_WAYS, .prepare = future_make,
+           .victim = future_try_to_set, .others = future_be_cancelled,
+           .after = future_was_set_or_cancelled),
+    FUTURE("future set, one waits", KILLED, .prepare = future_make_running,
+           .armed = one_waits, .victim = future_set,
+           .others = future_join_if_set, .leftovers = true),
+    FUTURE("future set, one waits; set by others", KILLED,
            .prepare = future_make_running, .armed = one_waits,
-           .victim = future_set, .others = future_join_if_set,
-           .leftovers = true),
-    FUTURE("future result, waiting", ALL_WAYS, NULL,
-           .prepare = future_make_running, .victim = future_wait,
-           .asleep = set_it, .others = future_only_look, .after = nothing),
+           .victim = future_set, .others = future_set_and_join),
+    FUTURE("future result, waiting", ALL_WAYS, .prepare = future_make_running,
+           .victim = future_wait, .asleep = set_it, .others = future_only_look,
+           .after = nothing),
 };
 
 TEST(future.survives_sweeps)

@@ -172,7 +172,7 @@ TEST(future_window.end_releases_who_queues_for_the_lock)
     CHECK(!is_done(lock(&f)));
     for (int i = 0; i < CHANGES; i++)
         visitor_start_asleep(&v[i], changes[i], nothing, &f);
-    f.status_ = 6;
+    f.u_.local_.status_ = 6;
     finish(&f, PAWL_FUTURE_FINISHED);
     for (int i = 0; i < CHANGES; i++)
         CHECK_ERR(visitor_passes(&v[i]), want[i]);
@@ -450,4 +450,83 @@ TEST(future_window.wait_for_all_is_one_wake)
         CHECK_OK(pawl_future_set(&s.f[i], -EIO, NULL));
     }
     CHECK_EQ(visitor_passes(&waiter), 1);
+}
+
+/* ---- between processes ------------------------------------------------------ */
+
+/* The first steps of a set, whose process is killed or slow then; its number. */
+static uint32_t set_halfway(pawl_future *f, int parts)
+{
+    uint32_t seen = word_of(f);
+    uint32_t mine = (seen & ATTEMPT) + (UINT32_C(1) << ATTEMPT_SHIFT);
+
+    CHECK(pawl_cas_relaxed(&f->word_, &seen, (seen & ~ATTEMPT) | mine));
+    for (int i = 0; i < parts; i++)
+        CHECK(write_part(f, mine, i, 77));
+    return mine;
+}
+
+enum { PARTS = 3 };
+
+static void is_whole(pawl_future *f)
+{
+    void *value = NULL;
+    int status = 0;
+
+    CHECK_OK(pawl_future_try_result(f, &status, &value));
+    CHECK_EQ(status, -6);
+    CHECK(value == (void *)(uintptr_t)UINT64_C(0x500000004));
+}
+
+/* F-08, R-09: who comes next sets it, and what the slow one still writes counts for
+ * nothing, before the end and after. */
+TEST(future_window.what_is_set_halfway_keeps_nobody)
+{
+    for (int parts = 0; parts <= PARTS; parts++) {
+        pawl_future f = PAWL_FUTURE_INIT_FLAGS(PAWL_SHARED);
+        uint32_t slow = set_halfway(&f, parts);
+        struct visitor waiter;
+
+        CHECK_OK(pawl_future_begin(&f));
+        CHECK_OK(pawl_future_request_stop(&f));
+        CHECK(pawl_future_stop_requested(&f));
+        CHECK_ERR(pawl_future_try_result(&f, NULL, NULL), -EAGAIN);
+        visitor_start_asleep(&waiter, result, nothing, &f);
+        set_halfway(&f, 1);
+        CHECK(!write_part(&f, slow, 0, 77));
+        CHECK_OK(
+            pawl_future_set(&f, -6, (void *)(uintptr_t)UINT64_C(0x500000004)));
+        CHECK_ERR(visitor_passes(&waiter), -6);
+        for (int i = 0; i < PARTS; i++)
+            CHECK(!write_part(&f, slow, i, 77));
+        CHECK_ERR(pawl_future_set(&f, 1, NULL), -EALREADY);
+        is_whole(&f);
+    }
+}
+
+TEST(future_window.what_is_set_halfway_can_be_cancelled)
+{
+    for (int parts = 0; parts <= PARTS; parts++) {
+        pawl_future f = PAWL_FUTURE_INIT_FLAGS(PAWL_SHARED);
+
+        set_halfway(&f, parts);
+        CHECK_OK(parts % 2 != 0 ? pawl_future_cancel(&f)
+                                : pawl_future_request_stop(&f));
+        CHECK(pawl_future_is_cancelled(&f));
+        CHECK_ERR(pawl_future_set(&f, 1, NULL), -EALREADY);
+    }
+}
+
+/* The number of an attempt is never 0, which is that of none, and of one that is
+ * done. */
+TEST(future_window.numbers_of_attempts_go_round)
+{
+    pawl_future f = PAWL_FUTURE_INIT_FLAGS(PAWL_SHARED);
+
+    pawl_store_relaxed(&f.word_, ATTEMPT | PAWL_FUTURE_RUNNING);
+    CHECK_OK(pawl_future_set(&f, -6, (void *)(uintptr_t)UINT64_C(0x500000004)));
+    is_whole(&f);
+    for (int i = 0; i < PARTS; i++)
+        CHECK_EQ(pawl_load64_relaxed(&f.u_.shared_[i]) >> 32,
+                 UINT32_C(1) << ATTEMPT_SHIFT);
 }
