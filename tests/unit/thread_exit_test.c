@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -190,6 +191,126 @@ static void has_daemons(void *arg)
 TEST(thread_exit.daemons_vanish)
 {
     program(has_daemons, NULL, 0, "m");
+}
+
+/* Where daemons wait as the program ends, each for what never comes. */
+enum { PLACES = 18 };
+
+static struct {
+    pawl_mutex mutex, own;
+    pawl_rmutex rmutex;
+    pawl_rwlock rwlock;
+    pawl_cond cond;
+    pawl_sem sem;
+    pawl_event event;
+    pawl_latch latch;
+    pawl_barrier barrier;
+    pawl_once once;
+    pawl_future future;
+    pawl_queue *empty, *full;
+    pawl_deque *deque;
+    pawl_thread threads[PLACES];
+} at = {
+    .sem = PAWL_SEM_INIT(0),
+    .latch = PAWL_LATCH_INIT(1),
+    .barrier = PAWL_BARRIER_INIT(2),
+};
+
+static int never_ends(void *arg)
+{
+    (void)arg;
+    return pawl_event_wait(&at.event);
+}
+
+static int wait_at(int place)
+{
+    uint64_t item = 0;
+    pawl_wait_item items[] = {PAWL_WAIT_EVENT(&at.event),
+                              PAWL_WAIT_READABLE(at.empty)};
+
+    switch (place) {
+    case 0:
+        return pawl_mutex_lock(&at.mutex);
+    case 1:
+        return pawl_rmutex_lock(&at.rmutex);
+    case 2:
+        return pawl_rwlock_read_lock(&at.rwlock);
+    case 3:
+        return pawl_rwlock_write_lock(&at.rwlock);
+    case 4:
+        CHECK_OK(pawl_mutex_lock(&at.own));
+        return pawl_cond_wait(&at.cond, &at.own);
+    case 5:
+        return pawl_sem_acquire(&at.sem);
+    case 6:
+        return pawl_event_wait(&at.event);
+    case 7:
+        return pawl_latch_wait(&at.latch);
+    case 8:
+        return pawl_barrier_wait(&at.barrier);
+    case 9:
+    case 10:
+        return pawl_once_run(&at.once, never_ends, NULL);
+    case 11:
+        return pawl_future_result(&at.future, NULL, NULL);
+    case 12:
+        return pawl_queue_get(at.empty, &item);
+    case 13:
+        return pawl_queue_put(at.full, &item);
+    case 14:
+        return pawl_queue_join(at.full);
+    case 15:
+        return pawl_deque_pop_front(at.deque, &item);
+    case 16:
+        return pawl_wait_any(items, 2, NULL);
+    default:
+        return pawl_thread_join(&at.threads[0], NULL);
+    }
+}
+
+static _Atomic pid_t waiting[PLACES];
+
+static int wait_for_ever(void *place)
+{
+    int i = (int)(intptr_t)place;
+
+    atomic_store(&waiting[i], (pid_t)syscall(SYS_gettid));
+    wait_at(i);
+    note('d');
+    return 0;
+}
+
+static void has_daemons_everywhere(void *arg)
+{
+    const pawl_queue_options q = {.capacity = 1,
+                                  .element_size = sizeof(uint64_t)};
+    uint64_t item = 1;
+
+    (void)arg;
+    CHECK_OK(pawl_future_init(&at.future, 0));
+    CHECK_OK(pawl_queue_create(&at.empty, &q));
+    CHECK_OK(pawl_queue_create(&at.full, &q));
+    CHECK_OK(pawl_queue_put(at.full, &item));
+    CHECK_OK(pawl_deque_create(
+        &at.deque, &(pawl_deque_options){.capacity = 1,
+                                         .element_size = sizeof item}));
+    CHECK_OK(pawl_mutex_lock(&at.mutex));
+    CHECK_OK(pawl_rmutex_lock(&at.rmutex));
+    CHECK_OK(pawl_rwlock_write_lock(&at.rwlock));
+    for (int i = 0; i < PLACES; i++)
+        begin(&at.threads[i], wait_for_ever, (void *)(intptr_t)i, true);
+    for (int i = 0; i < PLACES; i++) {
+        while (atomic_load(&waiting[i]) == 0)
+            sched_yield();
+        test_until_asleep(atomic_load(&waiting[i]));
+    }
+    note('m');
+}
+
+/* T-31, W-25: wherever they wait; and main has locks as it returns. */
+TEST(thread_exit.daemons_vanish_wherever_they_wait)
+{
+    program(has_daemons_everywhere, NULL, 0, "m");
 }
 
 /* -- exit from a thread ------------------------------------------------------------ */
