@@ -72,7 +72,7 @@ TEST(mutex.one_process_at_a_time)
     }
 }
 
-/* ---- who owns it (L-05, L-06) ------------------------------------------- */
+/* ---- who owns it (L-05, L-06, W-30) --------------------------------------- */
 
 struct owned {
     pawl_mutex mutex;

@@ -62,6 +62,7 @@ static void close_inherited(void *arg)
     pawl_region_free(arg);
 }
 
+/* H-16, W-26: the end of one does not take it from another. */
 TEST(region_shared.closing_in_a_child_leaves_the_parents)
 {
     pawl_region *r;

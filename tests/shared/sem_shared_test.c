@@ -117,7 +117,7 @@ static void over_release(void *object, int me)
     }
 }
 
-/* S-09: racing releases of several processes stay within the bound. */
+/* S-09, W-29: racing releases of several processes stay within the bound. */
 TEST(sem.the_bound_holds_between_processes)
 {
     struct family f;

@@ -248,6 +248,7 @@ static void get_nothing(void *arg)
     CHECK_ERR((int)pawl_shared_queue_get(s->q, record, SIZE), -ESHUTDOWN);
 }
 
+/* Q-12, W-37: by a third process. */
 TEST(shared_queue_shared.shutdown_wakes_all_processes)
 {
     struct scene *s = make(PAWL_TASKS_NONE, 4);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * no_system_call_test.c - R-14, H-04: what needs nobody else makes no system call, also
- * if it is shared: there is nothing of it in the kernel.
+ * no_system_call_test.c - R-14, H-04, W-55: what needs nobody else makes no system
+ * call, also if it is shared: there is nothing of it in the kernel.
  *
  * A filter kills the process at the first one.  A second thread is there, so that
  * nothing takes the short way of a process that has but one.

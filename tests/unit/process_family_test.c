@@ -420,7 +420,7 @@ TEST(process_family.parent_may_be_process_one)
     test_wait_child(test_spawn_child(have_process_one, NULL));
 }
 
-/* W-22, K-08: the descendants get the signal, too. */
+/* W-22, W-41, K-08: the descendants get the signal, too. */
 TEST(process_family.group_is_signalled_as_a_whole)
 {
     FOR_EACH_METHOD(method)

@@ -343,7 +343,7 @@ static bool is_pidfd(int fd)
     return readlink(path, is, sizeof is - 1) > 0 && strstr(is, "pidfd") != NULL;
 }
 
-/* P-12, W-43: the sentinel and the join are exact, though a grandchild lives that
+/* P-12, W-40, W-43: the sentinel and the join are exact, though a grandchild lives that
  * has all descriptors. */
 TEST(process.sentinel_tells_the_end_of_the_process_itself)
 {

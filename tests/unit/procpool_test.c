@@ -1631,7 +1631,7 @@ static void submit_it(void *arg)
     s->err = pawl_procpool_submit(s->pool, &s->task);
 }
 
-/* try, until, for ever; a close releases who waits. */
+/* X-01, W-47: try, until, for ever; a close releases who waits. */
 TEST(procpool.capacity_holds_submitters_back)
 {
     struct scene *s = scene_make();

@@ -295,7 +295,7 @@ static int wait_event(void *arg)
     return pawl_event_wait(&event);
 }
 
-/* In the very thread that waits. */
+/* R-19, W-04: in the very thread that waits. */
 TEST(signal.a_handler_releases_the_thread_it_interrupts)
 {
     skip_under_tsan();
