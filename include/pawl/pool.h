@@ -131,7 +131,8 @@ typedef struct pawl_pool_options {
                          results, futures, a map) runs others meanwhile */
     bool pins;         /* each worker to a CPU of its own, in turn */
     int64_t idle_ns;   /* after so long without work a worker ends, but for the
-                         last one; 0: none does */
+                         last one; 0: none does.  From then on, finaliser included,
+                         it is none of max_workers */
     size_t stack_size; /* 0: the default of threads */
     enum pawl_pool_exit at_exit;
 } pawl_pool_options;

@@ -81,13 +81,21 @@ static int usual_workers(void)
     return (int)(n < MOST_BY_DEFAULT ? n : MOST_BY_DEFAULT);
 }
 
+static void destroy_worker(struct pawl_worker *w)
+{
+    pawl_wsdeque_free(w->deque);
+    free(w);
+}
+
 static void destroy(pawl_pool *p)
 {
-    for (uint32_t i = 0; i < pawl_pool_places(p); i++) {
-        struct pawl_worker *w = pawl_worker_at(p, i);
+    struct pawl_worker *next;
 
-        pawl_wsdeque_free(w->deque);
-        free(w);
+    for (uint32_t i = 0; i < pawl_pool_places(p); i++)
+        destroy_worker(pawl_worker_at(p, i));
+    for (struct pawl_worker *w = p->placeless; w != NULL; w = next) {
+        next = w->next;
+        destroy_worker(w);
     }
     free(p);
 }
@@ -212,8 +220,16 @@ int pawl_pool_try_drain(pawl_pool *pool)
     return as_try(pawl_pool_drain_until(pool, 0));
 }
 
+static int join_worker(struct pawl_worker *w, pawl_deadline until)
+{
+    int err = pawl_thread_join_until(&w->thread, until, NULL);
+
+    return err == -ESRCH ? 0 : err; /* never started */
+}
+
 static int join_threads(pawl_pool *p, pawl_deadline until)
 {
+    struct pawl_worker *w;
     uint32_t places;
     int err = 0;
 
@@ -221,13 +237,12 @@ static int join_threads(pawl_pool *p, pawl_deadline until)
      * so far.  No other is started, for the pool has ended. */
     pawl_pool_lock(&p->beds);
     places = pawl_pool_places(p);
+    w = p->placeless;
     pawl_mutex_unlock(&p->beds);
-    for (uint32_t i = 0; i < places && err == 0; i++) {
-        err =
-            pawl_thread_join_until(&pawl_worker_at(p, i)->thread, until, NULL);
-        if (err == -ESRCH) /* never started */
-            err = 0;
-    }
+    for (uint32_t i = 0; i < places && err == 0; i++)
+        err = join_worker(pawl_worker_at(p, i), until);
+    for (; w != NULL && err == 0; w = w->next)
+        err = join_worker(w, until);
     return err;
 }
 

@@ -87,7 +87,8 @@ struct pawl_worker {
     pawl_wsdeque *deque;      /* of tasks that it has submitted; NULL: none */
     pawl_u64 pushes;          /* into the deque: see pawl_line_has_work */
     pawl_u32 word;            /* of its sleep: see pool_work.c */
-    struct pawl_worker *next; /* in the list of sleepers, under `beds` */
+    struct pawl_worker *next; /* in the list of sleepers, or of those that have
+                                 lost their place; under `beds` */
     struct pawl_worker **link;
     bool is_asleep; /* in that list */
     bool is_there;  /* under `beds`: counted as a worker */
@@ -117,7 +118,8 @@ struct pawl_pool {
     pawl_u32 state __attribute__((aligned(2 * PAWL_CACHE_LINE)));
     pawl_mutex beds;              /* for what follows */
     struct pawl_worker *sleepers; /* who fell asleep last comes first */
-    pawl_u32 places;              /* of worker[] that have ever been used */
+    struct pawl_worker *placeless; /* retired, and another has their place */
+    pawl_u32 places;               /* of worker[] that have ever been used */
     pawl_u64 worker[]; /* struct pawl_worker *, or 0; freed with the pool */
 } __attribute__((aligned(2 * PAWL_CACHE_LINE)));
 
@@ -138,13 +140,13 @@ static inline pawl_task *pawl_task_at(uint64_t word)
 
 static inline struct pawl_worker *pawl_worker_at(const pawl_pool *p, uint32_t i)
 {
-    /* relaxed: published by `places`, which the caller has read. */
-    return (struct pawl_worker *)(uintptr_t)pawl_load64_relaxed(&p->worker[i]);
+    /* acquire: pairs with the release in give_place. */
+    return (struct pawl_worker *)(uintptr_t)pawl_load64_acquire(&p->worker[i]);
 }
 
 static inline uint32_t pawl_pool_places(const pawl_pool *p)
 {
-    /* acquire: pairs with the release in place_for, pool_work.c. */
+    /* acquire: pairs with the release in give_place, pool_work.c. */
     return pawl_load_acquire(&p->places);
 }
 

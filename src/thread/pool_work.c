@@ -447,25 +447,63 @@ static struct pawl_worker *make_worker(pawl_pool *p)
     return w;
 }
 
-/* Under `beds`: a worker without a thread, and its number.  NULL: no memory, or
- * those who have retired have not come to their end. */
+/* The thread of one that has retired may take long to come to its end. */
+static bool is_free(const struct pawl_worker *w)
+{
+    return !w->is_there && !pawl_thread_is_alive(&w->thread);
+}
+
+/* Under `beds`, as is the rest: out of those that have no place, else a new one. */
+static struct pawl_worker *find_placeless(pawl_pool *p)
+{
+    struct pawl_worker **link = &p->placeless;
+    struct pawl_worker *w;
+
+    while (*link != NULL && !is_free(*link))
+        link = &(*link)->next;
+    w = *link;
+    if (w == NULL)
+        return make_worker(p);
+    *link = w->next;
+    return w;
+}
+
+static void give_place(pawl_pool *p, uint32_t number, struct pawl_worker *w)
+{
+    if (number < pawl_pool_places(p)) {
+        struct pawl_worker *before = pawl_worker_at(p, number);
+
+        before->next = p->placeless;
+        p->placeless = before;
+    }
+    /* release: pairs with the acquire in pawl_worker_at. */
+    pawl_store64_release(&p->worker[number], (uintptr_t)w);
+    if (number == pawl_pool_places(p))
+        /* release: pairs with the acquire in pawl_pool_places. */
+        pawl_store_release(&p->places, number + 1);
+}
+
+/* A worker without a thread, and its number: there are fewer than there may be.  One
+ * that has retired, and has not come to its end, makes way.  NULL: no memory. */
 static struct pawl_worker *place_for(pawl_pool *p, uint32_t *number)
 {
     uint32_t places = pawl_pool_places(p);
     struct pawl_worker *w;
 
-    for (*number = 0; *number < places; ++*number) {
-        w = pawl_worker_at(p, *number);
-        if (!w->is_there && pawl_thread_is_alive(&w->thread) == false)
+    for (uint32_t i = *number = 0; i < places; i++) {
+        w = pawl_worker_at(p, i);
+        if (is_free(w)) {
+            *number = i;
             return w;
+        }
+        if (!w->is_there)
+            *number = i;
     }
-    w = places < (uint32_t)p->options.max_workers ? make_worker(p) : NULL;
-    if (w != NULL) {
-        /* relaxed: published by the next one. */
-        pawl_store64_relaxed(&p->worker[places], (uintptr_t)w);
-        /* release: pairs with the acquire in pawl_pool_places. */
-        pawl_store_release(&p->places, places + 1);
-    }
+    if (places < (uint32_t)p->options.max_workers)
+        *number = places;
+    w = find_placeless(p);
+    if (w != NULL)
+        give_place(p, *number, w);
     return w;
 }
 

@@ -916,6 +916,55 @@ TEST(pool.idle_workers_end)
     CHECK_EQ(atomic_load(&r.ended), atomic_load(&r.begun));
 }
 
+struct slow_end {
+    _Atomic int there;
+    pawl_event go;
+};
+
+static void end_slowly(void *arg)
+{
+    struct slow_end *s = arg;
+
+    atomic_fetch_add(&s->there, 1);
+    pawl_event_wait(&s->go);
+}
+
+/* X-06, X-10: those that end, idle, may take their time: others are started in their
+ * place. */
+TEST(pool.workers_that_end_keep_no_place)
+{
+    enum { ENDING = 5 };
+    struct slow_end end = {.go = PAWL_EVENT_INIT};
+    pawl_pool *pool = make(&(pawl_pool_options){.max_workers = 2,
+                                                .idle_ns = 1000000,
+                                                .finalise = end_slowly,
+                                                .context = &end});
+    struct plug busy;
+    struct plug plug;
+
+    plug_in(pool, &busy);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 1; i <= ENDING; i++) {
+            plug_in(pool, &plug);
+            CHECK_EQ(pawl_pool_workers(pool), 2);
+            pull(&plug);
+            while (atomic_load(&end.there) < i)
+                sched_yield();
+            CHECK_EQ(pawl_pool_workers(pool), 1);
+        }
+        pawl_event_set(&end.go); /* all at once */
+        plug_in(pool, &plug);
+        pull(&plug);
+        while (atomic_load(&end.there) < ENDING + 1)
+            sched_yield();
+        pawl_event_clear(&end.go);
+        atomic_store(&end.there, 0);
+    }
+    pawl_event_set(&end.go);
+    pull(&busy);
+    CHECK_OK(pawl_pool_end(pool));
+}
+
 static int count_cpus(pawl_task *t, void *arg)
 {
     cpu_set_t set;
