@@ -1046,6 +1046,11 @@ MODEL(exit.awaits_what_is_started_meanwhile, .setup = setup_chain,
       .threads = {start_two_and_end}, .services = true, .ends = true,
       .bounds = {1, 1, 0}, .regressions = passed_by)
 
+/* What has begun before a change that was seen is seen. */
+MODEL(exit.awaits_what_is_started_in_any_order, .setup = setup_chain,
+      .threads = {start_two_and_end}, .services = true, .ends = true,
+      .free_seq = true, .bounds = {1, 1, 0})
+
 /* Nobody waits for a daemon, and it does not go on. */
 static void start_a_daemon_and_end(void)
 {
