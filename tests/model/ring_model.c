@@ -630,6 +630,23 @@ MODEL(ring_runs.full_is_in_one_order, .setup = one_left_and_full,
       .threads = {take_run_a_put_b, get_b_put_a}, .check = not_both,
       .bounds = {2, 2, 0})
 
+/* The place that is free is that of a run's element, behind one that came alone. */
+static void left_out_and_full(void)
+{
+    two_values();
+    s.checking = 1;
+    CHECK(put_many(12, 2) == 2);
+    CHECK_OK(get(0));
+    CHECK_OK(put(0, 14));
+    CHECK_OK(put(1, 10));
+    CHECK_OK(put(1, 11));
+    s.checking = 0;
+}
+
+MODEL(ring_runs.left_out_is_in_one_order, .setup = left_out_and_full,
+      .threads = {take_run_a_put_b, get_b_put_a}, .check = not_both,
+      .bounds = {2, 2, 0})
+
 /* ---- hints ------------------------------------------------------------------
  *
  * What a hint tells must be known before the slots are looked at, or a slot that is
@@ -703,6 +720,20 @@ static void look_at_size(void)
 
 MODEL(ring_hints.size, .setup = two, .threads = {put_get, look_at_size},
       .check = whole, .free_seq = true, .bounds = {1, 3, 0})
+
+/* Runs and those that read them late, in any order. */
+MODEL(ring_hints.late_reader_of_a_block, .setup = run_of_one_left,
+      .threads = {put_both_twice, get_three, get_both}, .check = whole,
+      .free_seq = true, .bounds = {1, 2, 0})
+MODEL(ring_hints.empty_after_a_run, .setup = three_values,
+      .threads = {put_two_a_get_b, put_one_b_get_a}, .check = not_both,
+      .free_seq = true, .bounds = {2, 2, 0})
+MODEL(ring_hints.full_after_a_run, .setup = one_left_and_full,
+      .threads = {take_run_a_put_b, get_b_put_a}, .check = not_both,
+      .free_seq = true, .bounds = {2, 2, 0})
+MODEL(ring_hints.own_run_is_found, .setup = three_values,
+      .threads = {put_both_get_both, put_both_get_both}, .check = whole,
+      .free_seq = true, .bounds = {2, 2, 0})
 
 /* ---- made by one, found by another ------------------------------------------ */
 
