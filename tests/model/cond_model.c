@@ -117,19 +117,19 @@ MODEL(cond.two_waiters_two_notifies, .setup = setup,
       .bounds = {2, 0, 0})
 MODEL(cond.two_waiters_two_notifies_stray, .setup = setup,
       .threads = {take_item, take_item, make_two_items}, .check = nobody_waits,
-      .bounds = {1, 0, 1})
+      .bounds = {1, 0, 1}, .also = {2, 0, 0})
 MODEL(cond.two_waiters_two_notifies_of_one_section, .setup = setup,
       .threads = {take_item, take_item, make_two_items_by_two_notifies},
       .check = nobody_waits, .bounds = {2, 0, 0})
 MODEL(cond.two_waiters_two_notifiers, .setup = setup,
       .threads = {take_item, take_item, make_item, make_item},
-      .check = nobody_waits, .bounds = {1, 0, 0})
+      .check = nobody_waits, .bounds = {2, 0, 0})
 MODEL(cond.broadcast, .setup = setup,
       .threads = {take_item, take_item, make_two_items_at_once},
       .check = nobody_waits, .bounds = {2, 0, 0})
 MODEL(cond.broadcast_stray, .setup = setup,
       .threads = {take_item, take_item, make_two_items_at_once},
-      .check = nobody_waits, .bounds = {1, 0, 1})
+      .check = nobody_waits, .bounds = {1, 0, 1}, .also = {2, 0, 0})
 /* With no CPU at all, so to speak, a release wakes one and moves the other to
  * the queue of the mutex. */
 MODEL(cond.broadcast_moves_waiters, .setup = setup,
@@ -137,7 +137,7 @@ MODEL(cond.broadcast_moves_waiters, .setup = setup,
       .check = nobody_waits, .cpus = 1, .bounds = {2, 1, 0})
 MODEL(cond.broadcast_moves_waiters_stray, .setup = setup,
       .threads = {take_item, take_item, make_two_items_at_once},
-      .check = nobody_waits, .cpus = 1, .bounds = {1, 0, 1})
+      .check = nobody_waits, .cpus = 1, .bounds = {1, 0, 1}, .also = {2, 0, 0})
 MODEL(cond.broadcast_moves_waiters_of_another_process, .setup = setup_shared,
       .threads = {take_item, take_item, make_two_items_at_once},
       .check = nobody_waits, .cpus = 1, .bounds = {2, 1, 0})
@@ -221,19 +221,20 @@ MODEL(cond.deadline_against_notify_spinning, .setup = setup,
 MODEL(cond.deadline_against_notify_of_another_process, .setup = setup_shared,
       .threads = {wait_soon, notify_1}, .check = is_exact)
 MODEL(cond.deadline_against_notify_with_alarms, .setup = setup,
-      .threads = {wait_late, notify_1}, .check = is_exact, .bounds = {1, 0, 2})
+      .threads = {wait_late, notify_1}, .check = is_exact, .bounds = {1, 0, 2},
+      .also = {2, 0, 1})
 MODEL(cond.two_deadlines_against_one_notify, .setup = setup,
       .threads = {wait_soon, wait_soon, notify_1}, .check = is_exact,
-      .bounds = {1, 0, 1}, .no_stray = true)
+      .bounds = {1, 0, 1}, .also = {2, 0, 0}, .no_stray = true)
 MODEL(cond.two_deadlines_against_two_notifies, .setup = setup,
       .threads = {wait_soon, wait_soon, notify_1_and_1}, .check = is_exact,
-      .bounds = {1, 0, 1}, .no_stray = true)
+      .bounds = {1, 0, 1}, .also = {2, 0, 0}, .no_stray = true)
 MODEL(cond.two_deadlines_against_broadcast, .setup = setup,
       .threads = {wait_soon, wait_soon, notify_9}, .check = is_exact, .cpus = 1,
-      .bounds = {1, 0, 1}, .no_stray = true)
+      .bounds = {1, 0, 1}, .also = {2, 0, 0}, .no_stray = true)
 MODEL(cond.two_deadlines_between_processes, .setup = setup_shared,
       .threads = {wait_soon, wait_soon, notify_1_and_1}, .check = is_exact,
-      .bounds = {1, 0, 1}, .no_stray = true)
+      .bounds = {1, 0, 1}, .also = {2, 0, 0}, .no_stray = true)
 MODEL(cond.three_deadlines_against_two_notifies, .setup = setup,
       .threads = {wait_soon, wait_soon, wait_soon, notify_1_and_1},
       .check = is_exact, .no_stray = true, .bounds = {0, 0, 1}, .sampled = true)
@@ -276,7 +277,7 @@ static void notify_the_first_and_the_second(void)
 
 MODEL(cond.longest_waiting_first, .setup = setup,
       .threads = {wait_in_line, wait_in_line, notify_the_first_and_the_second},
-      .bounds = {1, 0, 0})
+      .bounds = {2, 0, 0})
 
 /* One that leaves the middle of the line renumbers who is behind it, who may
  * look at its ticket meanwhile. */
@@ -375,7 +376,8 @@ static void get_get(void)
 MODEL(cond.buffer, .setup = setup, .threads = {put_put, get_get},
       .check = nobody_waits, .bounds = {2, 0, 1})
 MODEL(cond.buffer_of_three, .setup = setup, .threads = {put_put, get, get},
-      .check = nobody_waits, .bounds = {1, 0, 1}, .no_stray = true)
+      .check = nobody_waits, .bounds = {1, 0, 1}, .also = {2, 0, 0},
+      .no_stray = true)
 
 /* Two wakes are deferred to one unlock: there is room for one. */
 static void wait_on(pawl_cond *c)

@@ -510,6 +510,14 @@ static bool must_end(const struct model_scenario *s)
            (!options.deeper || has_any(&s->long_bounds));
 }
 
+static void stay_within(const struct model_bounds *b)
+{
+    X.bounds[MODEL_PREEMPTION] = (uint8_t)b->preemptions;
+    X.bounds[MODEL_STALE] = (uint8_t)b->stale;
+    X.bounds[MODEL_EVENT] = (uint8_t)b->events;
+    X.bounds[MODEL_DEATH] = MODEL_THREADS;
+}
+
 static void set_bounds(const struct model_scenario *s)
 {
     struct model_bounds b = s->bounds;
@@ -522,10 +530,7 @@ static void set_bounds(const struct model_scenario *s)
         b = (struct model_bounds){2, 1, 1};
     if (options.deeper && !has_any(&s->long_bounds))
         b = (struct model_bounds){b.preemptions + 1, b.stale + 1, b.events + 1};
-    X.bounds[MODEL_PREEMPTION] = (uint8_t)b.preemptions;
-    X.bounds[MODEL_STALE] = (uint8_t)b.stale;
-    X.bounds[MODEL_EVENT] = (uint8_t)b.events;
-    X.bounds[MODEL_DEATH] = MODEL_THREADS;
+    stay_within(&b);
 }
 
 /* In the default run; random and PCT schedules come after those. */
@@ -579,12 +584,12 @@ static bool note_end(uint64_t end)
     return false;
 }
 
-/* By one strategy, until it fails or has done its share. */
-static struct progress explore(const struct model_scenario *s,
-                               enum strategy strategy)
+/* By one strategy, until it fails or has done its share: by the number of
+ * schedules, or by time. */
+static struct progress explore_for(const struct model_scenario *s,
+                                   enum strategy strategy, bool is_counted)
 {
     struct progress p = {0};
-    bool is_counted = strategy == DFS && must_end(s);
     uint64_t tries = 0;
     double end = seconds_now() + time_for(s, strategy);
 
@@ -630,6 +635,12 @@ static struct progress explore(const struct model_scenario *s,
     }
 }
 
+static struct progress explore(const struct model_scenario *s,
+                               enum strategy strategy)
+{
+    return explore_for(s, strategy, strategy == DFS && must_end(s));
+}
+
 /* Schedules that are left out come to no other ends than the others. */
 static void compare(const struct model_scenario *s)
 {
@@ -671,6 +682,24 @@ static struct progress explore_widely(const struct model_scenario *s)
     options.seconds = options.sampling;
     p = explore(s, DFS);
     options.seconds = seconds;
+    if (!p.failed)
+        set_bounds(s);
+    return p;
+}
+
+static bool has_second_bounds(const struct model_scenario *s)
+{
+    return has_any(&s->also) && options.seconds == 0 && !options.bounds_given &&
+           !options.full;
+}
+
+/* Within its other bounds, to their end. */
+static struct progress explore_also(const struct model_scenario *s)
+{
+    struct progress p;
+
+    stay_within(&s->also);
+    p = explore_for(s, DFS, true);
     if (!p.failed)
         set_bounds(s);
     return p;
@@ -728,6 +757,7 @@ static void must_pass(const struct model_scenario *s, const char *program)
 {
     double start = seconds_now();
     struct progress p[STRATEGIES] = {{0}};
+    struct progress also = {0};
     bool is_proved = false;
 
     observed_count = 0;
@@ -760,12 +790,17 @@ static void must_pass(const struct model_scenario *s, const char *program)
         } else if (strategy == DFS) {
             is_proved = p[DFS].exhausted && !p[DFS].cut;
         }
-        if (p[strategy].failed) {
+        if (strategy == DFS && !p[DFS].failed && !is_proved &&
+            has_second_bounds(s))
+            also = explore_also(s);
+        if (p[strategy].failed || also.failed) {
             report(s, program);
             failures++;
             return;
         }
-        if (strategy == DFS && must_end(s) && !p[DFS].exhausted) {
+        if (strategy == DFS && !is_proved &&
+            ((must_end(s) && !p[DFS].exhausted) ||
+             (has_second_bounds(s) && !also.exhausted))) {
             fail(s, "its schedules within the bounds do not end");
             return;
         }
@@ -777,19 +812,29 @@ static void must_pass(const struct model_scenario *s, const char *program)
             break;
     }
     proved += is_proved;
-    if (!is_proved && p[DFS].exhausted)
-        exhausted[X.bounds[MODEL_PREEMPTION] < 2 ? X.bounds[MODEL_PREEMPTION]
-                                                 : 2]++;
-    if (is_proved)
-        printf("%-34s dfs %llu = all; %.1f s\n", s->name,
-               (unsigned long long)p[DFS].runs, seconds_now() - start);
-    else
-        printf("%-34s dfs %llu %s %u,%u,%u; random %llu; pct %llu; %.1f s\n",
-               s->name, (unsigned long long)p[DFS].runs,
+    if (!is_proved && (p[DFS].exhausted || also.exhausted)) {
+        int most = p[DFS].exhausted ? X.bounds[MODEL_PREEMPTION] : 0;
+
+        if (also.exhausted && s->also.preemptions > most)
+            most = s->also.preemptions;
+        exhausted[most < 2 ? most : 2]++;
+    }
+    printf("%-34s dfs %llu ", s->name, (unsigned long long)p[DFS].runs);
+    if (is_proved) {
+        printf("= all");
+    } else {
+        printf("%s %u,%u,%u",
                p[DFS].exhausted ? "= all within" : "of those within",
                X.bounds[MODEL_PREEMPTION], X.bounds[MODEL_STALE],
-               X.bounds[MODEL_EVENT], (unsigned long long)p[RANDOM].runs,
-               (unsigned long long)p[PCT].runs, seconds_now() - start);
+               X.bounds[MODEL_EVENT]);
+        if (also.exhausted)
+            printf(", %llu = all within %d,%d,%d",
+                   (unsigned long long)also.runs, s->also.preemptions,
+                   s->also.stale, s->also.events);
+        printf("; random %llu; pct %llu", (unsigned long long)p[RANDOM].runs,
+               (unsigned long long)p[PCT].runs);
+    }
+    printf("; %.1f s\n", seconds_now() - start);
     fflush(stdout);
 }
 

@@ -85,7 +85,9 @@ struct model_scenario {
     struct model_bounds bounds;     /* within which it is exhausted, or fails;
                                        all zero: 2, 1, 1 */
     bool sampled;                   /* ... or not, for it takes too long */
-    struct model_bounds long_bounds; /* ... with --long; all zero: none */
+    struct model_bounds also;        /* within which it is exhausted as well: more
+                                        of one kind, less of another */
+    struct model_bounds long_bounds; /* with --long; all zero: none */
     const struct model_scenario *next;
 };
 

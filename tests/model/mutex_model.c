@@ -96,7 +96,8 @@ MODEL(mutex.three, .setup = setup, .threads = {add, add, add}, .check = added_3,
 MODEL(mutex.three_that_spin, .setup = setup, .threads = {add, add, add},
       .check = added_3, .spin = 2, .bounds = {2, 0, 0})
 MODEL(mutex.three_with_alarms, .setup = setup, .threads = {add, add, add},
-      .check = added_3, .bounds = {1, 0, 2}, .no_stray = true)
+      .check = added_3, .bounds = {1, 0, 2}, .also = {2, 0, 1},
+      .no_stray = true)
 MODEL(mutex.one_comes_twice, .setup = setup, .threads = {add_twice, add},
       .check = added_3)
 MODEL(mutex.one_comes_twice_with_alarms, .setup = setup,
@@ -173,7 +174,7 @@ MODEL(mutex.deadline_of_one_that_starves, .setup = setup,
       .bounds = {2, 0, 3}, .no_stray = true)
 MODEL(mutex.two_starve_and_one_gives_up, .setup = setup,
       .threads = {add, add, add_late}, .check = added_2_and_taken,
-      .bounds = {1, 0, 3}, .no_stray = true)
+      .bounds = {1, 0, 3}, .also = {2, 0, 1}, .no_stray = true)
 
 /* Nobody releases it, and then the deadline of one that waits passes. */
 static void keep(void)
@@ -201,7 +202,7 @@ static void is_kept(void)
 
 MODEL(mutex.deadlines_while_it_is_kept, .setup = setup,
       .threads = {keep, give_up, give_up}, .check = is_kept,
-      .bounds = {1, 0, 2}, .no_stray = true)
+      .bounds = {1, 0, 2}, .also = {2, 0, 1}, .no_stray = true)
 
 /* -- Errors ---------------------------------------------------------------------- */
 
@@ -366,7 +367,8 @@ MODEL(mutex.death_of_one_of_three, .setup = setup,
       .check = one_death_of_three, .bounds = {2, 0, 0})
 MODEL(mutex.death_of_one_that_takes_it_with_alarms, .setup = setup,
       .threads = {add_after_a_death, take_and_die, add_after_a_death},
-      .check = one_death_of_three, .bounds = {1, 0, 2}, .no_stray = true)
+      .check = one_death_of_three, .bounds = {1, 0, 2}, .also = {2, 0, 1},
+      .no_stray = true)
 
 static void two_deaths(void)
 {
@@ -407,7 +409,7 @@ MODEL(mutex.death_that_nobody_repairs, .setup = setup,
 MODEL(mutex.lost_lock_tells_all_who_sleep, .setup = setup,
       .threads = {take_and_die, take_and_give_up_repair,
                   take_and_give_up_repair, take_and_give_up_repair},
-      .check = lost_or_orphaned, .bounds = {1, 0, 0})
+      .check = lost_or_orphaned, .bounds = {2, 0, 0})
 
 /* The heir may free it, although the dead thread looks after sleepers. */
 static void inherit_and_free(void)
@@ -450,7 +452,7 @@ MODEL(mutex.fork_while_one_spins, .setup = setup,
       .threads = {add, add, fork_and_lock}, .spin = 2)
 MODEL(mutex.fork_while_one_starves, .setup = setup,
       .threads = {add_twice, add, fork_and_lock}, .bounds = {1, 0, 2},
-      .no_stray = true)
+      .also = {2, 0, 1}, .no_stray = true)
 
 static void lock_and_fork(void)
 {

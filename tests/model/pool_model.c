@@ -157,7 +157,8 @@ static void one_after_the_other(void)
 }
 
 MODEL(pool.one_after_the_other, .setup = setup_started,
-      .threads = {one_after_the_other}, .check = check, .bounds = {1, 1, 0})
+      .threads = {one_after_the_other}, .check = check, .bounds = {1, 1, 0},
+      .also = {2, 0, 0})
 
 /* ... without an end that would call it. */
 static void leave_one(void)
@@ -202,8 +203,8 @@ static void check_one_worker(void)
 }
 
 MODEL(pool.idle_one_first, .setup = setup_two_of_whom_one_is_started,
-      .threads = {leave_two_drained}, .check = check_one_worker, .services = true,
-      .bounds = {1, 1, 0})
+      .threads = {leave_two_drained}, .check = check_one_worker,
+      .services = true, .bounds = {1, 1, 0}, .also = {2, 0, 0})
 
 static void submit_1(void)
 {
@@ -277,7 +278,7 @@ static void submit_chain(void)
 }
 
 MODEL(pool.chain, .setup = setup_started, .threads = {submit_chain},
-      .check = check, .bounds = {1, 1, 0})
+      .check = check, .bounds = {1, 1, 0}, .also = {2, 0, 0})
 MODEL(pool.chain_for_two, .setup = setup_two_started, .threads = {submit_chain},
       .check = check, .bounds = {1, 0, 0})
 
@@ -334,7 +335,7 @@ static void submit_next(void)
 }
 
 MODEL(pool.drained, .setup = setup_started, .threads = {submit_next},
-      .check = check, .bounds = {1, 1, 0})
+      .check = check, .bounds = {1, 1, 0}, .also = {2, 0, 0})
 
 static void drain(void)
 {
@@ -343,7 +344,7 @@ static void drain(void)
 }
 
 MODEL(pool.drained_by_another, .setup = setup_started,
-      .threads = {submit_0_and_end, drain}, .check = check, .bounds = {1, 0, 0})
+      .threads = {submit_0_and_end, drain}, .check = check, .bounds = {2, 0, 0})
 
 /* ---- the end -------------------------------------------------------------------------- */
 
@@ -368,9 +369,9 @@ static void only_end(void)
 MODEL(pool.ended_idle, .setup = setup_started, .threads = {only_end},
       .check = check, .bounds = {2, 0, 0})
 MODEL(pool.ended_idle_with_two, .setup = setup_two_started,
-      .threads = {only_end}, .check = check, .bounds = {1, 0, 0})
+      .threads = {only_end}, .check = check, .bounds = {2, 0, 0})
 MODEL(pool.ended_by_two, .setup = setup_started,
-      .threads = {only_end, only_end}, .check = check, .bounds = {1, 0, 0})
+      .threads = {only_end, only_end}, .check = check, .bounds = {2, 0, 0})
 
 /* What comes too late is refused, the rest is run. */
 static void submit_or_be_refused(void)
@@ -394,10 +395,10 @@ static void end_and_await(void)
 
 MODEL(pool.ended_while_one_submits, .setup = setup_started,
       .threads = {end_and_await, submit_or_be_refused}, .check = check,
-      .bounds = {1, 0, 0})
+      .bounds = {2, 0, 0})
 MODEL(pool.ended_while_the_first_submits, .setup = setup_one,
       .threads = {end_and_await, submit_or_be_refused}, .check = check,
-      .bounds = {1, 1, 0})
+      .bounds = {1, 1, 0}, .also = {2, 0, 0})
 
 /* What has not begun is cancelled. */
 static void shut_down_and_cancel(void)
@@ -442,7 +443,7 @@ static void submit_and_settle(void)
 
 MODEL(pool.task_cancelled, .setup = setup_started,
       .threads = {submit_and_settle, cancel_0}, .check = check,
-      .bounds = {1, 0, 0})
+      .bounds = {2, 0, 0})
 
 /* ---- own tasks, stealing, helping ------------------------------------------------------- */
 
@@ -603,7 +604,7 @@ static void setup_help_by_two_started(void)
 }
 
 MODEL(pool.helps, .setup = setup_help, .threads = {submit_blocking},
-      .check = check, .bounds = {1, 1, 0})
+      .check = check, .bounds = {1, 1, 0}, .also = {2, 0, 0})
 MODEL(pool.helps_or_dozes, .setup = setup_help_by_two,
       .threads = {submit_blocking}, .check = check, .bounds = {1, 0, 0})
 MODEL(pool.helps_or_dozes_beside_one_that_sleeps,
@@ -645,7 +646,8 @@ static void submit_after(void)
 }
 
 MODEL(pool.runs_what_it_waits_for, .setup = setup_doze,
-      .threads = {submit_after}, .check = check, .bounds = {1, 1, 0})
+      .threads = {submit_after}, .check = check, .bounds = {1, 1, 0},
+      .also = {2, 0, 0})
 MODEL(pool.dozes_until_another_has_run_it, .setup = setup_doze_beside_another,
       .threads = {submit_after}, .check = check, .bounds = {1, 0, 0})
 
@@ -673,7 +675,8 @@ static void setup_doze_briefly_of_two(void)
 }
 
 MODEL(pool.dozes_until_a_deadline, .setup = setup_doze_briefly,
-      .threads = {submit_after}, .check = check, .bounds = {1, 0, 1})
+      .threads = {submit_after}, .check = check, .bounds = {1, 0, 1},
+      .also = {2, 0, 0})
 MODEL(pool.dozes_until_a_deadline_beside_another,
       .setup = setup_doze_briefly_of_two, .threads = {submit_after},
       .check = check, .bounds = {1, 0, 1}, .no_stray = true, .sampled = true)
@@ -686,12 +689,13 @@ static void setup_narrow(void)
 }
 
 MODEL(pool.room_for_one, .setup = setup_narrow, .threads = {submit_two},
-      .check = check, .bounds = {1, 1, 0})
+      .check = check, .bounds = {1, 1, 0}, .also = {2, 0, 0})
 MODEL(pool.room_of_what_is_cancelled, .setup = setup_narrow,
       .threads = {submit_and_settle, cancel_0}, .check = check,
-      .bounds = {1, 1, 0})
+      .bounds = {1, 1, 0}, .also = {2, 0, 0})
 MODEL(pool.room_of_what_the_end_cancels, .setup = setup_narrow,
-      .threads = {shut_down_and_cancel}, .check = check, .bounds = {1, 1, 0})
+      .threads = {shut_down_and_cancel}, .check = check, .bounds = {1, 1, 0},
+      .also = {2, 0, 0})
 
 static void setup_by_caller(void)
 {
@@ -702,7 +706,7 @@ static void setup_by_caller(void)
 }
 
 MODEL(pool.run_by_the_caller, .setup = setup_by_caller, .threads = {submit_two},
-      .check = check, .bounds = {1, 1, 0})
+      .check = check, .bounds = {1, 1, 0}, .also = {2, 0, 0})
 
 static void submit_while_it_ends(void)
 {
@@ -719,7 +723,7 @@ static void submit_while_it_ends(void)
 
 MODEL(pool.ended_while_one_waits_for_room, .setup = setup_narrow,
       .threads = {end_and_await, submit_while_it_ends}, .check = check,
-      .bounds = {1, 1, 0})
+      .bounds = {1, 1, 0}, .also = {2, 0, 0})
 
 /* Idle workers end, but for the last one. */
 static void setup_idle(void)
@@ -830,9 +834,9 @@ static void loop(void)
 }
 
 MODEL(pool.loop, .setup = setup_started, .threads = {loop}, .check = check,
-      .bounds = {1, 1, 0})
+      .bounds = {1, 1, 0}, .also = {2, 0, 0})
 MODEL(pool.loop_of_two, .setup = setup_two, .threads = {loop}, .check = check,
-      .bounds = {1, 0, 0})
+      .bounds = {2, 0, 0})
 
 /* Nobody begins after one has failed. */
 static int fail_at_1(size_t begin, size_t end, void *context)
@@ -856,7 +860,8 @@ static void loop_that_fails(void)
 }
 
 MODEL(pool.loop_that_fails, .setup = setup_started,
-      .threads = {loop_that_fails}, .check = check, .bounds = {1, 1, 0})
+      .threads = {loop_that_fails}, .check = check, .bounds = {1, 1, 0},
+      .also = {2, 0, 0})
 
 static int element(size_t index, void **value, void *context)
 {
@@ -886,7 +891,7 @@ static void map(void)
 }
 
 MODEL(pool.map, .setup = setup_started, .threads = {map}, .check = check,
-      .bounds = {1, 1, 0})
+      .bounds = {1, 1, 0}, .also = {2, 0, 0})
 
 static void map_in_part(void)
 {
@@ -899,7 +904,7 @@ static void map_in_part(void)
 }
 
 MODEL(pool.map_in_part, .setup = setup_started, .threads = {map_in_part},
-      .check = check, .bounds = {1, 1, 0})
+      .check = check, .bounds = {1, 1, 0}, .also = {2, 0, 0})
 
 /* ---- no thread to be had ------------------------------------------------------------------- */
 
@@ -913,8 +918,8 @@ static void create_in_vain(void)
 {
     pawl_pool *p;
 
-    CHECK_ERR(pawl_pool_create(&p, &(pawl_pool_options){.max_workers = 1,
-                                                        .prestart = 1}),
+    CHECK_ERR(pawl_pool_create(
+                  &p, &(pawl_pool_options){.max_workers = 1, .prestart = 1}),
               -EAGAIN);
     end_pool();
 }
@@ -1036,7 +1041,7 @@ static void setup_hand_that_searches(void)
 
 MODEL(pool.drained_by_the_last_of_two, .setup = setup_hand_that_searches,
       .threads = {drain_and_end, hand_0_works, hand_1_works},
-      .bounds = {1, 1, 0})
+      .bounds = {1, 1, 0}, .also = {2, 0, 0})
 
 /* The token that keeps a joiner waiting is given up. */
 static void setup_closed_and_searched(void)
@@ -1095,7 +1100,7 @@ static void hand_1_searches_and_runs_both(void)
 
 MODEL(pool.passed_on_to_one_who_goes_to_bed, .setup = setup_chain_in_line,
       .threads = {hand_0_runs_both, hand_1_searches_and_runs_both},
-      .bounds = {1, 1, 0})
+      .bounds = {1, 1, 0}, .also = {2, 0, 0})
 
 /* ... and whoever has taken the first one believes that its own deque is not
  * empty: the 64th look is at what is shared. */
@@ -1125,7 +1130,7 @@ static void setup_chain_and_own(void)
 
 MODEL(pool.passed_on_beside_own_ones, .setup = setup_chain_and_own,
       .threads = {hand_0_runs_both, hand_1_searches_and_runs_both},
-      .bounds = {1, 2, 0})
+      .bounds = {1, 2, 0}, .also = {2, 0, 0})
 
 /* What is not cancelled stays in line, and is run. */
 static void setup_cancelled_in_line(void)
@@ -1144,8 +1149,7 @@ static void settle_1_and_await_0(void)
     say_it_is_over();
 }
 
-MODEL(pool.settled_before_one_who_goes_to_bed,
-      .setup = setup_cancelled_in_line,
+MODEL(pool.settled_before_one_who_goes_to_bed, .setup = setup_cancelled_in_line,
       .threads = {settle_1_and_await_0, hand_0_works}, .bounds = {2, 1, 0})
 
 /* Without a wait for the result before. */
@@ -1230,7 +1234,8 @@ static void start_in_vain(void)
 }
 
 MODEL(pool.joined_when_one_is_refused, .setup = setup_closed_and_refused,
-      .threads = {end_pool, start_in_vain}, .check = check, .bounds = {1, 1, 0})
+      .threads = {end_pool, start_in_vain}, .check = check, .bounds = {1, 1, 0},
+      .also = {2, 0, 0})
 
 /* Who cannot start another one has kept one that is there from getting up. */
 static void setup_one_without_token_and_refused(void)
@@ -1267,8 +1272,7 @@ static void start_worker(void)
 
 MODEL(pool.drained_while_a_worker_comes,
       .setup = setup_hand_asleep_and_token_taken,
-      .threads = {drain_0, start_worker}, .services = true,
-      .bounds = {2, 0, 0})
+      .threads = {drain_0, start_worker}, .services = true, .bounds = {2, 0, 0})
 
 /* While what stands in line is looked through the worker goes. */
 static void setup_cancelled_in_line_at_the_end(void)
@@ -1299,7 +1303,7 @@ static void end_and_look(void)
 
 MODEL(pool.ended_before_the_first_submits, .setup = setup_one,
       .threads = {end_and_look, submit_or_be_refused}, .check = check,
-      .bounds = {1, 0, 0})
+      .bounds = {2, 0, 0})
 
 /* ---- the list of all pools ------------------------------------------------------------------ */
 

@@ -97,13 +97,13 @@ static void make_two(void)
 }
 
 MODEL(region_cond.one_waiter, .setup = setup, .threads = {take_item, make_item},
-      .check = check, .sampled = true)
+      .check = check, .sampled = true, .also = {2, 0, 0})
 MODEL(region_cond.one_waiter_that_spins, .setup = setup,
       .threads = {take_item, make_item}, .check = check, .spin = 2,
-      .bounds = {2, 0, 1}, .sampled = true)
+      .bounds = {2, 0, 1}, .also = {2, 0, 0}, .sampled = true)
 MODEL(region_cond.two_waiters, .setup = setup,
       .threads = {take_item, take_item, make_two}, .check = check,
-      .bounds = {1, 0, 1}, .sampled = true)
+      .bounds = {1, 0, 1}, .also = {2, 0, 0}, .sampled = true)
 
 /* -- Deaths: who sleeps looks every 50 ms --------------------------------------------- */
 
@@ -182,10 +182,10 @@ static void mortal_wait_soon(void)
 
 MODEL(region_cond.death_of_a_waiter, .setup = setup,
       .threads = {mortal_pass, open_for_all}, .check = check, .looks = true,
-      .sampled = true)
+      .sampled = true, .also = {2, 0, 0})
 MODEL(region_cond.death_of_a_waiter_that_spins, .setup = setup,
       .threads = {mortal_pass, open_for_all}, .check = check, .looks = true,
-      .spin = 2, .bounds = {2, 0, 1}, .sampled = true)
+      .spin = 2, .bounds = {2, 0, 1}, .also = {2, 0, 0}, .sampled = true)
 MODEL(region_cond.death_of_one_of_two_that_are_called, .setup = setup,
       .threads = {mortal_pass, pass, open_for_all}, .check = check,
       .looks = true, .bounds = {1, 0, 0})

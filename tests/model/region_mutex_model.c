@@ -112,7 +112,7 @@ MODEL(region_mutex.three_that_spin, .setup = setup, .threads = {add, add, add},
       .check = check, .spin = 2, .bounds = {2, 0, 0})
 MODEL(region_mutex.three_with_alarms, .setup = setup,
       .threads = {add, add, add}, .check = check, .bounds = {1, 0, 2},
-      .no_stray = true)
+      .also = {2, 0, 0}, .no_stray = true)
 MODEL(region_mutex.one_comes_twice_with_alarms, .setup = setup,
       .threads = {add_twice, add}, .check = check, .bounds = {2, 0, 2},
       .no_stray = true)
@@ -130,7 +130,7 @@ MODEL(region_mutex.death_of_one_that_comes_twice, .setup = setup,
       .threads = {mortal_twice, add}, .check = check, .bounds = {2, 0, 1})
 MODEL(region_mutex.death_of_one_that_starves, .setup = setup,
       .threads = {add_twice, mortal}, .check = check, .bounds = {2, 0, 2},
-      .no_stray = true, .sampled = true)
+      .also = {2, 0, 0}, .no_stray = true, .sampled = true)
 
 static void hold(void)
 {
@@ -168,7 +168,7 @@ MODEL(region_mutex.death_of_a_spinner_among_three, .setup = setup,
       .bounds = {2, 0, 0}, .sampled = true)
 MODEL(region_mutex.death_among_three_with_alarms, .setup = setup,
       .threads = {add, mortal, add}, .check = check, .looks = true,
-      .bounds = {1, 0, 2}, .no_stray = true, .sampled = true)
+      .bounds = {1, 0, 2}, .also = {2, 0, 0}, .no_stray = true, .sampled = true)
 MODEL(region_mutex.two_deaths, .setup = setup, .threads = {mortal, mortal, add},
       .check = check, .looks = true, .bounds = {1, 0, 0})
 
@@ -297,7 +297,7 @@ static void check_depth(void)
 }
 
 MODEL(region_mutex.recursive, .setup = setup, .threads = {recurse, recurse},
-      .check = check_depth, .sampled = true)
+      .check = check_depth, .sampled = true, .also = {2, 0, 0})
 MODEL(region_mutex.recursive_and_death, .setup = setup,
       .threads = {mortal_recurse, recurse}, .check = check_depth,
-      .sampled = true)
+      .sampled = true, .also = {2, 0, 0})

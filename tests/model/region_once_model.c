@@ -122,4 +122,4 @@ MODEL(region_once.death_told_to_one_of_two, .setup = setup,
       .threads = {mortal, run, run}, .check = check, .regressions = not_told,
       .bounds = {2, 0, 0})
 MODEL(region_once.two_deaths, .setup = setup, .threads = {mortal, mortal, run},
-      .check = check, .looks = true, .bounds = {1, 0, 0})
+      .check = check, .looks = true, .bounds = {2, 0, 0})

@@ -64,7 +64,7 @@ static void nested_6(void)
 MODEL(rmutex.two, .setup = setup, .threads = {nested, nested},
       .check = nested_4)
 MODEL(rmutex.two_that_spin, .setup = setup, .threads = {nested, nested},
-      .check = nested_4, .spin = 2, .sampled = true)
+      .check = nested_4, .spin = 2, .sampled = true, .also = {2, 0, 0})
 MODEL(rmutex.three, .setup = setup, .threads = {nested, nested, nested},
       .check = nested_6, .bounds = {2, 0, 0})
 

@@ -115,7 +115,7 @@ MODEL(rwlock.writer_and_two_readers, .setup = setup,
       .bounds = {2, 1, 0})
 MODEL(rwlock.writer_and_two_readers_stray, .setup = setup,
       .threads = {write_once, read_once, read_once}, .check = written_1,
-      .bounds = {1, 0, 1})
+      .bounds = {2, 0, 1})
 MODEL(rwlock.writer_and_two_readers_spinning, .setup = setup,
       .threads = {write_once, read_once, read_once}, .check = written_1,
       .spin = 2, .bounds = {2, 0, 0})
@@ -124,7 +124,7 @@ MODEL(rwlock.two_writers_and_reader, .setup = setup,
       .bounds = {2, 0, 0})
 MODEL(rwlock.two_writers_and_reader_stray, .setup = setup,
       .threads = {write_once, write_once, read_once}, .check = written_2,
-      .bounds = {1, 0, 1})
+      .bounds = {1, 0, 1}, .also = {2, 0, 0})
 MODEL(rwlock.two_writers_and_reader_spinning, .setup = setup,
       .threads = {write_once, write_once, read_once}, .check = written_2,
       .spin = 2, .bounds = {2, 0, 0})
@@ -142,7 +142,7 @@ MODEL(rwlock.starving_writer, .setup = setup,
       .bounds = {2, 0, 3}, .no_stray = true)
 MODEL(rwlock.starving_writer_and_reader, .setup = setup,
       .threads = {write_twice, write_once, read_once}, .check = written_3,
-      .bounds = {1, 0, 2}, .no_stray = true)
+      .bounds = {1, 0, 2}, .also = {2, 0, 1}, .no_stray = true)
 
 /* -- Fairness between the phases -------------------------------------------------- */
 
@@ -270,7 +270,7 @@ MODEL(rwlock.deadline_of_a_reader, .setup = setup,
       .threads = {read_soon, write_once}, .check = written_1)
 MODEL(rwlock.deadline_of_a_reader_among_three, .setup = setup,
       .threads = {read_soon, read_once, write_once}, .check = written_1,
-      .bounds = {1, 0, 1}, .no_stray = true)
+      .bounds = {2, 0, 1}, .no_stray = true)
 MODEL(rwlock.deadline_of_a_writer, .setup = setup,
       .threads = {write_soon, write_once}, .check = written_1)
 MODEL(rwlock.deadline_of_a_writer_against_a_reader, .setup = setup,
@@ -280,7 +280,7 @@ MODEL(rwlock.deadline_of_a_writer_among_readers, .setup = setup,
       .threads = {read_once, write_soon, read_once}, .no_stray = true)
 MODEL(rwlock.deadline_of_a_writer_among_writers, .setup = setup,
       .threads = {write_once, write_soon, write_once}, .check = written_2,
-      .bounds = {1, 0, 1}, .no_stray = true)
+      .bounds = {2, 0, 1}, .no_stray = true)
 MODEL(rwlock.deadline_of_a_starving_writer, .setup = setup,
       .threads = {write_twice, write_late}, .check = written_2,
       .bounds = {2, 0, 3}, .no_stray = true)
@@ -451,7 +451,7 @@ static void write_twice_after_a_death(void)
 MODEL(rwlock.death_of_a_writer_that_starves, .setup = setup,
       .threads = {write_twice_after_a_death, write_and_die,
                   write_after_a_death},
-      .bounds = {1, 0, 2}, .no_stray = true)
+      .bounds = {1, 0, 2}, .also = {2, 0, 1}, .no_stray = true)
 
 static void two_deaths(void)
 {
@@ -461,7 +461,7 @@ static void two_deaths(void)
 
 MODEL(rwlock.two_deaths, .setup = setup,
       .threads = {write_and_die, write_and_die, write_after_a_death},
-      .check = two_deaths, .bounds = {1, 0, 0})
+      .check = two_deaths, .bounds = {2, 0, 0})
 
 /* Not repaired, it is lost. */
 static void write_without_repair(void)

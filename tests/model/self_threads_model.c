@@ -194,7 +194,8 @@ MODEL(self.announcement_in_a_table_that_grows, .setup = setup_crowded,
       .threads = {die_at_once, announce_and_ask_anew}, .bounds = {2, 1, 0})
 /* Who dies asks for each record how many there are. */
 MODEL(self.announcement_in_a_table_that_seems_small, .setup = setup_crowded,
-      .threads = {die_at_once, announce_and_ask_anew}, .bounds = {1, 9, 0})
+      .threads = {die_at_once, announce_and_ask_anew}, .bounds = {1, 9, 0},
+      .also = {2, 0, 0})
 MODEL(self.announcement_in_a_table_that_another_grows, .setup = setup_crowded,
       .threads = {die_at_once, announce_and_ask_anew, be_born_anew},
       .bounds = {2, 1, 0})

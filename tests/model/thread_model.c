@@ -341,7 +341,7 @@ MODEL(thread.refused_and_asked, .setup = setup_refused,
 
 MODEL(thread.refused_and_asked_by_three, .setup = setup_refused,
       .threads = {be_refused, ask_for_nobody, ask_for_nobody, ask_for_nobody},
-      .bounds = {1, 1, 0})
+      .bounds = {1, 1, 0}, .also = {2, 0, 0})
 
 /* By the next, who sees what the first has left. */
 static void say_refused(void)
@@ -557,7 +557,7 @@ MODEL(cache.id_asked_for, .setup = setup_cached,
       .bounds = {2, 0, 0})
 MODEL(cache.id_asked_for_early, .setup = setup_cached,
       .threads = {start_again_and_be_asked, ask_id_1_early},
-      .bounds = {1, 1, 0}, .no_stray = true)
+      .bounds = {1, 1, 0}, .also = {2, 0, 0}, .no_stray = true)
 
 static void ask_id_1_while_started(void)
 {
@@ -597,7 +597,8 @@ static void change_the_stack_size(void)
 }
 
 MODEL(cache.of_another_stack_size, .setup = setup_cached,
-      .threads = {change_the_stack_size}, .bounds = {1, 1, 0})
+      .threads = {change_the_stack_size}, .bounds = {1, 1, 0},
+      .also = {2, 0, 0})
 
 /* -- The places alone: *c[i] stands for a parked thread. */
 
@@ -951,7 +952,8 @@ static void setup_named_list(void)
 }
 
 MODEL(registry.enumerated, .setup = setup_named_list,
-      .threads = {run_one, enumerate}, .no_stray = true, .bounds = {1, 1, 0})
+      .threads = {run_one, enumerate}, .no_stray = true, .bounds = {1, 1, 0},
+      .also = {2, 0, 0})
 
 static struct pawl_carrier *fresh(int mark)
 {
@@ -1044,7 +1046,7 @@ static const char *const passed_by[] = {"19A", NULL};
 
 MODEL(exit.awaits_what_is_started_meanwhile, .setup = setup_chain,
       .threads = {start_two_and_end}, .services = true, .ends = true,
-      .bounds = {1, 1, 0}, .regressions = passed_by)
+      .bounds = {1, 1, 0}, .also = {2, 0, 0}, .regressions = passed_by)
 
 /* What has begun before a change that was seen is seen. */
 MODEL(exit.awaits_what_is_started_in_any_order, .setup = setup_chain,
@@ -1060,8 +1062,8 @@ static void start_a_daemon_and_end(void)
     CHECK_ERR(pawl_thread_start(&s.t[1]), -ESHUTDOWN);
 }
 
-MODEL(exit.awaits_no_daemon, .setup = setup, .threads = {start_a_daemon_and_end},
-      .services = true, .ends = true)
+MODEL(exit.awaits_no_daemon, .setup = setup,
+      .threads = {start_a_daemon_and_end}, .services = true, .ends = true)
 
 /* What begins to need it meanwhile is known, or not yet. */
 static bool needs_no_time(pawl_deadline until)

@@ -99,7 +99,7 @@ static void start_and_join(void)
 MODEL(timer.fires, .setup = setup, .threads = {start_and_join},
       .services = true, .bounds = {2, 1, 0})
 MODEL(timer.joined_by_two, .setup = setup, .threads = {start_and_join, join_0},
-      .services = true, .sampled = true)
+      .services = true, .sampled = true, .also = {2, 0, 0})
 
 /* The join is the end of its memory. */
 static void start_and_free(void)
@@ -157,7 +157,7 @@ static void start_and_join_1(void)
 
 MODEL(timer.of_two_threads, .setup = setup,
       .threads = {start_and_join, start_and_join_1}, .services = true,
-      .bounds = {1, 1, 1}, .sampled = true)
+      .bounds = {1, 1, 1}, .also = {2, 0, 0}, .sampled = true)
 
 /* The later one first: the earlier one must not wait for it. */
 static void start_late_and_soon(void)
@@ -323,7 +323,7 @@ static void restart_and_join(void)
 
 MODEL(timer.restarted_by_another, .setup = setup_again,
       .threads = {start_and_join_all, restart_and_join}, .check = check_called,
-      .services = true, .sampled = true)
+      .services = true, .sampled = true, .also = {2, 0, 0})
 
 /* By itself. */
 static void call_and_restart(pawl_timer *t, void *context)
@@ -502,7 +502,7 @@ static void start_and_end_with_a_thread(void)
 
 MODEL(exit.awaits_what_a_timer_starts, .setup = setup_thread,
       .threads = {start_and_end_with_a_thread}, .services = true, .ends = true,
-      .bounds = {2, 1, 0}, .sampled = true)
+      .bounds = {2, 1, 0}, .also = {2, 0, 0}, .sampled = true)
 
 /* The child of a fork has none of what its parent had started, and is told so, but
  * may destroy nothing: the wheel is its parent's. */
