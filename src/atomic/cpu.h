@@ -39,6 +39,12 @@ static inline void pawl_cpu_expect_to_write(const void *p)
 #endif
 }
 
+/* The same, to be read. */
+static inline void pawl_cpu_expect_to_read(const void *p)
+{
+    __builtin_prefetch(p);
+}
+
 /* Whether the operations on pairs of ops.h work here.  Asks the CPU, which in a
  * virtual machine takes microseconds. */
 static inline bool pawl_cpu_has_pairs(void)

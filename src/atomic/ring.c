@@ -461,7 +461,8 @@ static inline void step(struct walk *w, const pawl_ring *r)
 }
 
 /* Nothing could be done with the slot of w->at. */
-static inline void look(struct walk *w, pawl_ring *r, uint64_t word, bool lost)
+PAWL_ALWAYS_INLINE void look(struct walk *w, pawl_ring *r, uint64_t word,
+                             bool lost)
 {
     struct outlook o =
         look_on(r, w->side, w->at, word, w->done, w->looked, lost);
@@ -912,6 +913,61 @@ static inline bool swap_block(pawl_ring *r, record *c, uint64_t at,
     return true;
 }
 
+/* ---- looking ahead --------------------------------------------------------
+ *
+ * A swap waits until all that was stored before it has left the CPU, for a block until
+ * its lines have come from the other end's; so each element would wait for its own.
+ * Who comes to a line of slots asks for the blocks of all of them, and for the next
+ * line of slots, which come at the same time.  That they are ready says the last of
+ * them (I2); near the other end none is asked for, for there they are in use. */
+enum {
+    SLOTS_A_LINE = PAWL_CACHE_LINE / sizeof(pawl_u64),
+    BYTES_AHEAD = 16 * PAWL_CACHE_LINE, /* of each block, at most */
+};
+
+/* The slots of the line that begins with `at` are about to be used. */
+PAWL_ALWAYS_INLINE void expect_line(const pawl_ring *r, uint64_t at, bool put)
+{
+    const pawl_u64 *slot = slot_at(r, at);
+    uint64_t last = at + SLOTS_A_LINE - 1;
+    uint64_t bytes = r->stride < BYTES_AHEAD ? r->stride : BYTES_AHEAD;
+    uint64_t word;
+
+    if (index_of(r, at) + SLOTS_A_LINE > r->capacity)
+        return;
+    /* relaxed: nothing follows from it. */
+    word = pawl_load64_relaxed(&slot[SLOTS_A_LINE - 1]);
+    if (put ? !is_vacant(r, last, word) : !is_filled(r, last, word))
+        return;
+    for (int i = 0; i < SLOTS_A_LINE; i++) {
+        const char *block;
+
+        word = pawl_load64_relaxed(&slot[i]); /* relaxed: as above */
+        block = block_at(r, block_of(r, word));
+        for (uint64_t k = 0; k < bytes; k += PAWL_CACHE_LINE)
+            if (put)
+                pawl_cpu_expect_to_write(block + k);
+            else
+                pawl_cpu_expect_to_read(block + k);
+    }
+    pawl_cpu_expect_to_write(slot_at(r, next_to(r, last)));
+}
+
+PAWL_NOINLINE static void expect_to_put(const pawl_ring *r, uint64_t at)
+{
+    expect_line(r, at, true);
+}
+
+PAWL_NOINLINE static void expect_to_take(const pawl_ring *r, uint64_t at)
+{
+    expect_line(r, at, false);
+}
+
+static inline bool begins_line(const pawl_ring *r, uint64_t at)
+{
+    return pawl_unlikely(index_of(r, at) % SLOTS_A_LINE == 0);
+}
+
 /* What a push copies into the caller's block, once it has seen room. */
 struct source {
     const void *bytes; /* NULL: nothing */
@@ -919,7 +975,7 @@ struct source {
     bool counted; /* a record: see ring_core.h */
 };
 
-static inline void fill_block(void *block, const struct source *from)
+PAWL_ALWAYS_INLINE void fill_block(void *block, const struct source *from)
 {
     if (!from->counted) {
         memcpy(block, from->bytes, from->n);
@@ -932,14 +988,16 @@ static inline void fill_block(void *block, const struct source *from)
 
 /* Push the caller's block, with what is from there.  Returns whether it did; else
  * whether it has filled the block says from.bytes. */
-static inline bool put_block(pawl_ring *r, record *c, struct walk *w,
-                             struct source *from)
+PAWL_ALWAYS_INLINE bool put_block(pawl_ring *r, record *c, struct walk *w,
+                                  struct source *from)
 {
     do {
         /* seq_cst: pairs with the swaps of all others (I3). */
         uint64_t word = pawl_load64_seq(slot_at(r, w->at));
 
         if (pawl_likely(is_vacant(r, w->at, word))) {
+            if (begins_line(r, w->at))
+                expect_to_put(r, w->at);
             if (from->bytes != NULL) {
                 fill_block(block_at(r, own_block(c)), from);
                 from->bytes = NULL; /* once */
@@ -958,7 +1016,7 @@ static inline bool put_block(pawl_ring *r, record *c, struct walk *w,
 
 /* Pop the first full slot's block into the caller's hand.  Returns whether it
  * did. */
-static inline bool take_block(pawl_ring *r, record *c, struct walk *w)
+PAWL_ALWAYS_INLINE bool take_block(pawl_ring *r, record *c, struct walk *w)
 {
     do {
         /* seq_cst: pairs with put_block (I3). */
@@ -967,6 +1025,8 @@ static inline bool take_block(pawl_ring *r, record *c, struct walk *w)
         if (pawl_likely(is_filled(r, w->at, word))) {
             uint64_t next = (lap_of(r, w->at) + consumers(r)) | (word & CLOSED);
 
+            if (begins_line(r, w->at))
+                expect_to_take(r, w->at);
             if (pawl_likely(swap_block(r, c, w->at, word, next))) {
                 pawl_tsan_acquire(r);
                 step(w, r);
@@ -1017,8 +1077,9 @@ static inline int64_t take_blocks(pawl_ring *r, char *elements, size_t n)
 /* ---- records -------------------------------------------------------------- */
 
 /* Up to n of them, `stride` bytes apart; bytes NULL: each is so long. */
-static inline int64_t put_records(pawl_ring *r, const char *records,
-                                  size_t stride, const size_t *bytes, size_t n)
+PAWL_ALWAYS_INLINE int64_t put_records(pawl_ring *r, const char *records,
+                                       size_t stride, const size_t *bytes,
+                                       size_t n)
 {
     record *c = enter(r);
     struct walk w;
@@ -1044,8 +1105,8 @@ static inline int64_t put_records(pawl_ring *r, const char *records,
     return arrive(&w, &r->tail);
 }
 
-static inline int64_t get_records(pawl_ring *r, char *records, size_t stride,
-                                  size_t *bytes, size_t n)
+PAWL_ALWAYS_INLINE int64_t get_records(pawl_ring *r, char *records,
+                                       size_t stride, size_t *bytes, size_t n)
 {
     record *c = enter(r);
     struct walk w;
@@ -1077,7 +1138,7 @@ int pawl_ring_put_record(pawl_ring *r, const void *bytes, size_t n)
 
 int64_t pawl_ring_get_record(pawl_ring *r, void *bytes)
 {
-    size_t n;
+    size_t n = 0;
     int64_t done = get_records(r, bytes, 0, &n, 1);
 
     return done < 0 ? done : (int64_t)n;

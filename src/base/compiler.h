@@ -17,6 +17,10 @@
 /* Not slow, but would cost the fast path a stack frame. */
 #define PAWL_NOINLINE __attribute__((noinline))
 
+/* Part of a fast path in each place, also where the compiler counts too many: what it
+ * passes by address stays in registers then. */
+#define PAWL_ALWAYS_INLINE static inline __attribute__((always_inline))
+
 #define PAWL_CACHE_LINE 64
 
 /* The struct that contains `member` at address `p`. */
