@@ -351,6 +351,18 @@ static inline uint64_t way(const pawl_ring *r, uint64_t from, uint64_t to)
     return laps * r->capacity + index_of(r, to) - index_of(r, from);
 }
 
+/* So much came of the pause at the last end; nothing if the other end needs the
+ * caller's CPU. */
+static void judge_pause(struct pawl_ring_pace *p, uint64_t moved)
+{
+    if (moved >= DISTANCE_PAYS)
+        p->vain = 0;
+    else if (p->vain < VAIN_MOST)
+        p->vain = p->vain * 2 + 1;
+    p->left = p->vain;
+    p->paused = false;
+}
+
 /* The caller found the ring full, or empty, at that position: it has caught up
  * with the other end.  If that one moves, then to leave it alone for a moment
  * gives many elements, or places, at once, instead of a line for each.  Whether
@@ -368,12 +380,10 @@ static bool keep_distance(const pawl_ring *r, uint64_t at)
         *p = (struct pawl_ring_pace){.ring = r, .at = at};
     moved = way(r, p->at, at);
     p->at = at;
+    if (p->paused)
+        judge_pause(p, moved);
     if (moved == 0)
         return false; /* as far as is known, nobody moves */
-    if (moved >= DISTANCE_PAYS)
-        p->vain = p->left = 0;
-    else if (p->paused)
-        p->left = p->vain = p->vain < VAIN_MOST ? p->vain * 2 + 1 : VAIN_MOST;
     p->paused = p->left == 0;
     if (p->paused)
         pawl_cpu_relax_for(r->capacity / 2 < most ? r->capacity / 2 : most);
