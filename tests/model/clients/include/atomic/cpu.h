@@ -21,6 +21,11 @@ static inline void pawl_cpu_expect_to_write(const void *p)
     (void)p;
 }
 
+static inline void pawl_cpu_expect_to_read(const void *p)
+{
+    (void)p;
+}
+
 static inline bool pawl_cpu_has_pairs(void)
 {
     return false;
