@@ -158,7 +158,7 @@ MODEL(region_rwlock.starving_writer, .setup = setup,
       .no_stray = true)
 MODEL(region_rwlock.starving_writer_and_reader, .setup = setup,
       .threads = {write_twice, write_once, read_once}, .check = check,
-      .bounds = {1, 0, 2}, .no_stray = true, .sampled = true)
+      .bounds = {1, 0, 2}, .no_stray = true, .sampled = true, .also = {2, 0, 0})
 
 static void downgrade(void)
 {
@@ -176,11 +176,14 @@ MODEL(region_rwlock.downgrade, .setup = setup,
 /* -- One dies, at any step: another goes on without waiting for its look ---------- */
 
 MODEL(region_rwlock.death_told_to_a_writer, .setup = setup,
-      .threads = {mortal_write, write_once}, .check = check, .sampled = true)
+      .threads = {mortal_write, write_once}, .check = check, .sampled = true,
+      .also = {2, 0, 0})
 MODEL(region_rwlock.death_of_a_reader, .setup = setup,
-      .threads = {mortal_read, write_once}, .check = check, .bounds = {1, 1, 0})
+      .threads = {mortal_read, write_once}, .check = check, .bounds = {1, 1, 0},
+      .also = {2, 0, 0})
 MODEL(region_rwlock.death_of_a_reader_and_strays, .setup = setup,
-      .threads = {mortal_read, write_once}, .check = check, .sampled = true)
+      .threads = {mortal_read, write_once}, .check = check, .sampled = true,
+      .also = {2, 0, 0})
 
 static void hold_for_writing(void)
 {
@@ -219,7 +222,7 @@ static void read_until_death(void)
 
 MODEL(region_rwlock.death_of_the_holder_told_to_a_reader,
       .setup = setup_written, .threads = {write_until_death, read_once},
-      .check = check, .sampled = true)
+      .check = check, .sampled = true, .also = {2, 0, 0})
 MODEL(region_rwlock.death_of_the_holder_with_both, .setup = setup_written,
       .threads = {write_until_death, read_once, write_once}, .check = check,
       .bounds = {2, 0, 0}, .sampled = true)
@@ -229,7 +232,7 @@ MODEL(region_rwlock.death_of_the_holder_with_two_readers,
       .bounds = {2, 0, 0}, .sampled = true)
 MODEL(region_rwlock.death_of_the_only_reader, .setup = setup_read,
       .threads = {read_until_death, write_once}, .check = check,
-      .sampled = true)
+      .sampled = true, .also = {2, 0, 0})
 MODEL(region_rwlock.death_of_the_only_reader_with_two_writers,
       .setup = setup_read,
       .threads = {read_until_death, write_once, write_once}, .check = check,
@@ -242,7 +245,7 @@ MODEL(region_rwlock.death_of_a_waiting_writer, .setup = setup_written,
       .looks = true, .bounds = {1, 0, 0}, .sampled = true)
 MODEL(region_rwlock.death_told_to_a_reader, .setup = setup,
       .threads = {mortal_write, read_once}, .check = check, .looks = true,
-      .sampled = true)
+      .sampled = true, .also = {2, 0, 0})
 MODEL(region_rwlock.death_of_a_reader_that_writers_wait_for, .setup = setup,
       .threads = {mortal_read, write_once, read_once}, .check = check,
       .looks = true, .bounds = {1, 0, 0})
@@ -260,7 +263,8 @@ MODEL(region_rwlock.death_of_two, .setup = setup,
       .looks = true, .bounds = {1, 0, 0}, .sampled = true)
 MODEL(region_rwlock.no_lifeline_is_watched, .setup = setup,
       .threads = {mortal_write, read_once}, .check = check,
-      .waitv = MODEL_WAITV_MISSES, .looks = true, .sampled = true)
+      .waitv = MODEL_WAITV_MISSES, .looks = true, .sampled = true,
+      .also = {2, 0, 0})
 
 /* -- Attempts and deadlines ---------------------------------------------------------- */
 
@@ -312,13 +316,17 @@ static void mortal_read_soon(void)
 }
 
 MODEL(region_rwlock.death_seen_by_an_attempt_to_write, .setup = setup,
-      .threads = {mortal_read, try_to_write}, .check = check, .sampled = true)
+      .threads = {mortal_read, try_to_write}, .check = check, .sampled = true,
+      .also = {2, 0, 0})
 MODEL(region_rwlock.death_seen_by_an_attempt_to_read, .setup = setup,
-      .threads = {mortal_write, try_to_read}, .check = check, .sampled = true)
+      .threads = {mortal_write, try_to_read}, .check = check, .sampled = true,
+      .also = {2, 0, 0})
 MODEL(region_rwlock.deadline_of_a_writer_and_death, .setup = setup,
-      .threads = {mortal_read, write_soon}, .check = check, .sampled = true)
+      .threads = {mortal_read, write_soon}, .check = check, .sampled = true,
+      .also = {2, 0, 0})
 MODEL(region_rwlock.deadline_of_a_reader_and_death, .setup = setup,
-      .threads = {mortal_write, read_soon}, .check = check, .sampled = true)
+      .threads = {mortal_write, read_soon}, .check = check, .sampled = true,
+      .also = {2, 0, 0})
 MODEL(region_rwlock.deadline_of_a_mortal_writer, .setup = setup_written,
       .threads = {write_until_death, mortal_write_soon, read_once},
       .check = check, .looks = true, .bounds = {1, 0, 1}, .no_stray = true,
@@ -340,13 +348,14 @@ static void end_reading(void)
 }
 
 MODEL(region_rwlock.attempt_against_a_reader, .setup = setup,
-      .threads = {read_once, try_to_write}, .check = check, .bounds = {1, 2, 0})
+      .threads = {read_once, try_to_write}, .check = check, .bounds = {1, 2, 0},
+      .also = {2, 0, 0})
 MODEL(region_rwlock.attempt_beside_a_waiting_reader, .setup = setup_written,
       .threads = {end_write, read_once, try_to_write}, .check = check,
-      .bounds = {1, 2, 0})
+      .bounds = {1, 2, 0}, .also = {2, 0, 0})
 MODEL(region_rwlock.attempt_beside_a_waiting_writer, .setup = setup_read,
       .threads = {end_reading, write_once, try_to_read}, .check = check,
-      .bounds = {1, 2, 0})
+      .bounds = {1, 2, 0}, .also = {2, 0, 0})
 
 /* During the census of an attempt one goes, and another comes in its place: the word
  * is the same. */

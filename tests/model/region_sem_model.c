@@ -200,12 +200,12 @@ static void take_in_vain_and_give(void)
 
 MODEL(region_sem.census_leaves_the_living_alone, .setup = setup_0,
       .threads = {take_1, take_in_vain, give_2}, .check = check,
-      .bounds = {0, 2, 2}, .no_stray = true)
+      .bounds = {0, 2, 2}, .no_stray = true, .also = {2, 0, 0})
 
 /* One goes during a census, and another comes in its place: the word is the same. */
 MODEL(region_sem.census_while_one_goes_and_one_comes, .setup = setup_0,
       .threads = {take_soon, take_1, take_in_vain_and_give}, .check = check,
-      .bounds = {1, 1, 2}, .no_stray = true, .sampled = true)
+      .bounds = {1, 1, 2}, .no_stray = true, .sampled = true, .also = {2, 0, 0})
 
 /* Somebody died with a claim, counted, and nobody has found that out. */
 static void setup_claimed_by_the_dead(void)
@@ -232,13 +232,13 @@ MODEL(region_sem.death_of_a_holder, .setup = setup_1,
       .bounds = {2, 0, 0})
 MODEL(region_sem.death_of_a_waiter, .setup = setup_0,
       .threads = {mortal_take, take_1, give_2}, .check = check, .looks = true,
-      .bounds = {2, 0, 1}, .no_stray = true, .sampled = true)
+      .bounds = {2, 0, 1}, .no_stray = true, .sampled = true, .also = {2, 0, 0})
 MODEL(region_sem.death_of_a_large_waiter, .setup = setup_0,
       .threads = {mortal_take_2, take_1, give_3}, .check = check, .looks = true,
-      .bounds = {2, 0, 1}, .no_stray = true, .sampled = true)
+      .bounds = {2, 0, 1}, .no_stray = true, .sampled = true, .also = {2, 0, 0})
 MODEL(region_sem.death_of_a_claimant, .setup = setup_1,
       .threads = {use_twice, mortal_use, replace}, .check = check,
-      .looks = true, .bounds = {1, 0, 2}, .no_stray = true)
+      .looks = true, .bounds = {1, 0, 2}, .no_stray = true, .also = {2, 0, 0})
 MODEL(region_sem.death_where_no_lifeline_is_watched, .setup = setup_0,
       .threads = {mortal_take, take_1, give_2}, .check = check, .looks = true,
-      .waitv = MODEL_WAITV_MISSES, .bounds = {1, 0, 1})
+      .waitv = MODEL_WAITV_MISSES, .bounds = {1, 0, 1}, .also = {2, 0, 0})
