@@ -115,6 +115,32 @@ static void NAME(stream_cell)(bench_state *b, const struct bench_spec *spec)
 }
 
 #ifndef RING_FEW
+/* Until it is done, or the time is over: a queue of others may keep what it has room
+ * for to those who have put before. */
+static bool NAME(put_in_time)(struct worker *w, NAME(seat) *seat,
+                              NAME(queue) *q, NAME(item) *item,
+                              unsigned *turns)
+{
+    while (!NAME(put)(seat, q, item)) {
+        if (!worker_goes_on(w))
+            return false;
+        ring_wait(turns);
+    }
+    return true;
+}
+
+static bool NAME(get_in_time)(struct worker *w, NAME(seat) *seat,
+                              NAME(queue) *q, NAME(item) *item,
+                              unsigned *turns)
+{
+    while (!NAME(get)(seat, q, item)) {
+        if (!worker_goes_on(w))
+            return false;
+        ring_wait(turns);
+    }
+    return true;
+}
+
 static void NAME(exchange)(struct worker *w)
 {
     struct NAME(rig) *rig = (struct NAME(rig) *)w->crew->shared;
@@ -123,13 +149,10 @@ static void NAME(exchange)(struct worker *w)
     unsigned turns = 0;
     memset(&item, 1, sizeof(item));
     NAME(sit)(&seat, &rig->q, w->index);
-    while (worker_goes_on(w)) {
-        while (!NAME(put)(&seat, &rig->q, &item))
-            ring_wait(&turns);
-        while (!NAME(get)(&seat, &rig->q, &item))
-            ring_wait(&turns);
+    while (worker_goes_on(w) &&
+           NAME(put_in_time)(w, &seat, &rig->q, &item, &turns) &&
+           NAME(get_in_time)(w, &seat, &rig->q, &item, &turns))
         w->ops++;
-    }
     NAME(rise)(&seat, &rig->q);
 }
 
