@@ -115,44 +115,26 @@ static void NAME(stream_cell)(bench_state *b, const struct bench_spec *spec)
 }
 
 #ifndef RING_FEW
-/* Until it is done, or the time is over: a queue of others may keep what it has room
- * for to those who have put before. */
-static bool NAME(put_in_time)(struct worker *w, NAME(seat) *seat,
-                              NAME(queue) *q, NAME(item) *item,
-                              unsigned *turns)
-{
-    while (!NAME(put)(seat, q, item)) {
-        if (!worker_goes_on(w))
-            return false;
-        ring_wait(turns);
-    }
-    return true;
-}
-
-static bool NAME(get_in_time)(struct worker *w, NAME(seat) *seat,
-                              NAME(queue) *q, NAME(item) *item,
-                              unsigned *turns)
-{
-    while (!NAME(get)(seat, q, item)) {
-        if (!worker_goes_on(w))
-            return false;
-        ring_wait(turns);
-    }
-    return true;
-}
-
+/* Also who is refused looks at the time: a queue of others may keep its room to those
+ * who have put before, for ever. */
 static void NAME(exchange)(struct worker *w)
 {
     struct NAME(rig) *rig = (struct NAME(rig) *)w->crew->shared;
     NAME(seat) seat;
     NAME(item) item;
     unsigned turns = 0;
+    bool has_put = false;
     memset(&item, 1, sizeof(item));
     NAME(sit)(&seat, &rig->q, w->index);
-    while (worker_goes_on(w) &&
-           NAME(put_in_time)(w, &seat, &rig->q, &item, &turns) &&
-           NAME(get_in_time)(w, &seat, &rig->q, &item, &turns))
-        w->ops++;
+    while (worker_goes_on(w)) {
+        if (has_put ? NAME(get)(&seat, &rig->q, &item)
+                    : NAME(put)(&seat, &rig->q, &item)) {
+            w->ops += has_put;
+            has_put = !has_put;
+        } else {
+            ring_wait(&turns);
+        }
+    }
     NAME(rise)(&seat, &rig->q);
 }
 
