@@ -113,9 +113,10 @@ PAWL_API int pawl_region_open(pawl_region **region,
 /* Send the region over a Unix socket, and receive it at the other end.
  *
  * Returns    0;  receive: -ESHUTDOWN the other end is closed, -EINVAL what came is
- *            no region, and the errors of attach_fd;  -EBADF the region is closed;
- *            else as sendmsg and recvmsg have it (-EAGAIN, -EPIPE, ...; there is
- *            no SIGPIPE).
+ *            no region, and the errors of attach_fd, of which -EMFILE leaves what
+ *            was sent to be received later;  -EBADF the region is closed;  else as
+ *            sendmsg and recvmsg have it (-EAGAIN, -EPIPE, ...; there is no
+ *            SIGPIPE).
  */
 PAWL_API int pawl_region_send(const pawl_region *region, int socket);
 PAWL_API int pawl_region_receive(pawl_region **region, int socket);

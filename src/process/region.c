@@ -599,12 +599,15 @@ int pawl_region_send(const pawl_region *region, int socket)
     return (int)n;
 }
 
-/* The descriptor that came with a message, or -EINVAL. */
+/* The descriptor that came with a message;  -EINVAL none;  -EMFILE one that the
+ * kernel could not give us. */
 static int fd_of(struct msghdr *message)
 {
     struct cmsghdr *c = CMSG_FIRSTHDR(message);
     int fd;
 
+    if (c == NULL && (message->msg_flags & MSG_CTRUNC) != 0)
+        return -EMFILE;
     if (c == NULL || c->cmsg_level != SOL_SOCKET ||
         c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
         return -EINVAL;
@@ -620,21 +623,25 @@ int pawl_region_receive(pawl_region **region, int socket)
     struct msghdr message = {.msg_iov = &data,
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
-                             .msg_controllen = sizeof control.bytes};
+                             /* A second one would fit into what aligns this. */
+                             .msg_controllen = CMSG_LEN(sizeof(int))};
     int saved = errno;
-    ssize_t n;
-    int fd;
+    ssize_t n = -1;
+    int fd = fcntl(socket, F_DUPFD_CLOEXEC, 0);
     int err;
 
-    do {
-        n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
+    /* Without a place for it, it stays where it is: the kernel would drop it. */
+    if (fd >= 0) {
+        close(fd);
+        do {
+            n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+        } while (n < 0 && errno == EINTR);
+    }
     if (n <= 0) {
         err = n == 0 ? -ESHUTDOWN : -errno;
         errno = saved;
         return err;
     }
-    /* A second descriptor does not fit, and the kernel drops it. */
     fd = fd_of(&message);
     err = fd < 0 ? fd : token != TOKEN ? -EINVAL : attach_own(region, fd);
     if (err != 0 && fd >= 0)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -360,6 +361,80 @@ TEST(region.folders_links_and_pipes_are_refused)
     CHECK(r == NULL);
 }
 
+/* ---- what the kernel refuses ---------------------------------------------------- */
+
+static rlim_t limit_files(rlim_t n)
+{
+    struct rlimit l;
+    rlim_t before;
+
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &l), 0);
+    before = l.rlim_cur;
+    l.rlim_cur = n;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &l), 0);
+    return before;
+}
+
+/* R-01: each says so, and goes another time; what was sent is not lost. */
+TEST(region.too_many_open_files)
+{
+    const char *name = own_name();
+    char other[80];
+    pawl_region *r;
+    pawl_region *got = NULL;
+    rlim_t usual;
+    int s[2];
+
+    snprintf(other, sizeof other, "%s-other", name);
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.name = name, .buffer = 10)));
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s), 0);
+    CHECK_OK(pawl_region_send(r, s[0]));
+    usual = limit_files(32);
+    while (fcntl(s[0], F_DUPFD_CLOEXEC, 0) >= 0)
+        ;
+    CHECK_ERR(pawl_region_create(&got, OPTIONS(.buffer = 10)), -EMFILE);
+    CHECK_ERR(pawl_region_create(&got, OPTIONS(.name = other)), -EMFILE);
+    CHECK_ERR(pawl_region_create(
+                  &got, OPTIONS(.name = other, .flags = PAWL_REGION_OWNED)),
+              -EMFILE);
+    CHECK_ERR(pawl_region_attach(&got, name), -EMFILE);
+    CHECK_ERR(pawl_region_attach_fd(&got, pawl_region_fd(r)), -EMFILE);
+    CHECK_ERR(pawl_region_open(&got, OPTIONS(.name = name)), -EMFILE);
+    CHECK_ERR(pawl_region_receive(&got, s[1]), -EMFILE);
+    CHECK_OK(pawl_region_send(r, s[0])); /* needs none */
+    CHECK(got == NULL);
+    limit_files(usual);
+    CHECK_ERR(pawl_region_attach(&got, other), -ENOENT);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(pawl_region_receive(&got, s[1]));
+        pawl_region_free(got);
+    }
+    CHECK_OK(pawl_region_unlink(name));
+    pawl_region_free(r);
+}
+
+/* A descriptor that does not allow what a region does. */
+TEST(region.descriptors_to_read_or_to_write_only)
+{
+    const char *name = own_name();
+    pawl_region *r;
+    pawl_region *none = NULL;
+    int fd;
+
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.name = name, .buffer = 10)));
+    fd = open(path_of(name), O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK_ERR(pawl_region_attach_fd(&none, fd), -EACCES);
+    close(fd);
+    fd = open(path_of(name), O_WRONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK_ERR(pawl_region_attach_fd(&none, fd), -EINVAL);
+    close(fd);
+    CHECK(none == NULL);
+    CHECK_OK(pawl_region_unlink(name));
+    pawl_region_free(r);
+}
+
 /* ---- the end ---------------------------------------------------------------- */
 
 /* H-13, H-14. */
@@ -492,32 +567,58 @@ TEST(region.is_sent_over_a_socket)
     pawl_region_free(r);
 }
 
-TEST(region.what_is_sent_and_no_region_is_refused)
+/* Send n descriptors as a region is sent. */
+static void send_fds(int socket, const int *fds, size_t n)
 {
     union {
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(4 * sizeof(int))];
         struct cmsghdr align;
     } control = {{0}};
     struct iovec data = {.iov_base = (char[]){"R"}, .iov_len = 1};
     struct msghdr m = {.msg_iov = &data,
                        .msg_iovlen = 1,
                        .msg_control = control.bytes,
-                       .msg_controllen = sizeof control.bytes};
+                       .msg_controllen = CMSG_SPACE(n * sizeof(int))};
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(n * sizeof(int));
+    memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+    CHECK_EQ(sendmsg(socket, &m, 0), 1);
+}
+
+TEST(region.what_is_sent_and_no_region_is_refused)
+{
     pawl_region *got = NULL;
     int files;
     int s[2];
 
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s), 0);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &s[0], sizeof(int));
     files = open_files();
-    CHECK_EQ(sendmsg(s[0], &m, 0), 1);
+    send_fds(s[0], s, 1);
+    CHECK_ERR(pawl_region_receive(&got, s[1]), -EINVAL);
+    send_fds(s[0], (int[]){s[0], s[0], s[0], s[0]}, 4);
     CHECK_ERR(pawl_region_receive(&got, s[1]), -EINVAL);
     CHECK(got == NULL);
     CHECK_EQ(open_files(), files);
+}
+
+TEST(region.of_more_than_one_descriptor_the_first_counts)
+{
+    pawl_region *r;
+    pawl_region *got;
+    int files;
+    int s[2];
+
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.buffer = 10)));
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s), 0);
+    files = open_files();
+    send_fds(s[0], (int[]){pawl_region_fd(r), s[0]}, 2);
+    CHECK_OK(pawl_region_receive(&got, s[1]));
+    pawl_region_free(got);
+    CHECK_EQ(open_files(), files);
+    pawl_region_free(r);
 }
 
 /* ---- who takes part ------------------------------------------------------------ */
