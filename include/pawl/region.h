@@ -136,7 +136,8 @@ PAWL_API void pawl_region_free(pawl_region *region);
 
 /* Remove the name.  Those who have the region keep it.
  *
- * Returns    0;  -ENOENT there is none;  -EINVAL an impossible name;  -EACCES.
+ * Returns    0;  -ENOENT there is none;  -EINVAL an impossible name, or a folder has
+ *            it;  -EACCES it is another user's.
  */
 PAWL_API int pawl_region_unlink(const char *name);
 

@@ -179,7 +179,10 @@ int pawl_region_name_remove(const char *name)
     folder = lock_folder();
     err = unlink(path) == 0 ? 0 : -errno;
     unlock_folder(folder);
-    return err;
+    if (err == -EISDIR)
+        return -EINVAL;
+    /* Of another user: what a folder like this one says. */
+    return err == -EPERM ? -EACCES : err;
 }
 
 void pawl_region_name_disown(int fd, const char *name)

@@ -48,7 +48,7 @@ void pawl_region_name_disown(int fd, const char *name);
  *            -EINVAL something else has;  -EACCES, -EMFILE, ... as open. */
 int pawl_region_name_open(const char *name, pawl_region_bears_fn bears);
 
-/* Returns    0;  -ENOENT;  -EACCES, ... as unlink. */
+/* Returns    0;  -ENOENT;  -EINVAL a folder;  -EACCES, ... as unlink. */
 int pawl_region_name_remove(const char *name);
 
 #endif /* PAWL_PROCESS_REGION_NAME_H */

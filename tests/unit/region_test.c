@@ -344,6 +344,7 @@ TEST(region.folders_links_and_pipes_are_refused)
 
     CHECK_EQ(mkdir(path_of(name), 0700), 0);
     CHECK_ERR(pawl_region_attach(&r, name), -EINVAL);
+    CHECK_ERR(pawl_region_unlink(name), -EINVAL);
     CHECK_EQ(rmdir(path_of(name)), 0);
     snprintf(target, sizeof target, "%s-target", name);
     pawl_region_unlink(target);
@@ -433,6 +434,59 @@ TEST(region.descriptors_to_read_or_to_write_only)
     CHECK(none == NULL);
     CHECK_OK(pawl_region_unlink(name));
     pawl_region_free(r);
+}
+
+/* A region of that name is of another user. */
+static void find_it_forbidden(const char *name, unsigned flags)
+{
+    pawl_region *none = NULL;
+
+    CHECK_ERR(pawl_region_attach(&none, name), -EACCES);
+    CHECK_ERR(pawl_region_open(&none, OPTIONS(.name = name)), -EACCES);
+    CHECK_ERR(
+        pawl_region_create(&none, OPTIONS(.name = name, .flags = flags)),
+        -EEXIST);
+    CHECK_ERR(pawl_region_unlink(name), -EACCES);
+    CHECK(none == NULL);
+}
+
+static void be_another_user(void *names)
+{
+    char(*name)[80] = names;
+    pawl_region *r;
+    pawl_region *again;
+
+    CHECK_EQ(setresuid(65534, 65534, 65534), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        find_it_forbidden(name[i], 0);
+        find_it_forbidden(name[i], PAWL_REGION_OWNED);
+    }
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.name = name[2], .buffer = 1)));
+    CHECK_OK(pawl_region_attach(&again, name[2]));
+    pawl_region_free(again);
+    pawl_region_free(r);
+    CHECK_OK(pawl_region_unlink(name[2]));
+}
+
+/* H-12 */
+TEST(region.of_another_user_is_forbidden)
+{
+    char name[3][80];
+    pawl_region *r[2];
+
+    if (getuid() != 0)
+        TEST_SKIP("only root can become another user");
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(name[i], sizeof name[i], "%s-%u", own_name(), i);
+        pawl_region_unlink(name[i]);
+    }
+    CHECK_OK(pawl_region_create(&r[0], OPTIONS(.name = name[0])));
+    CHECK_OK(pawl_region_create(
+        &r[1], OPTIONS(.name = name[1], .flags = PAWL_REGION_OWNED)));
+    test_wait_child(test_spawn_child(be_another_user, name));
+    pawl_region_free(r[1]);
+    CHECK_OK(pawl_region_unlink(name[0]));
+    pawl_region_free(r[0]);
 }
 
 /* ---- the end ---------------------------------------------------------------- */
