@@ -86,7 +86,7 @@ enum {
  *            its bounds, owned without a name, or an impossible name (empty, with
  *            '/', "." or "..", too long);  -EEXIST the name is taken;  -ENOSPC,
  *            -ENOMEM no memory;  -EMFILE, -ENFILE, -EACCES as the kernel has it;
- *            -EOPNOTSUPP owned, and /proc is not there.
+ *            -EOPNOTSUPP owned, and /proc is not there; named, and /dev/shm is not.
  */
 PAWL_API int pawl_region_create(pawl_region **region,
                                 const pawl_region_options *options);

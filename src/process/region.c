@@ -8,9 +8,9 @@
  * PAWL_FALLBACK, a list of words, forces what is done on systems that refuse:
  *
  *   memfd     memfd_create is refused: an unnamed file in /dev/shm
- *   tmpfile   O_TMPFILE is refused: a file with a name nobody guesses, unlinked
- *             once it is open, or linked to the final name.  A process that is
- *             killed in between leaves it behind
+ *   tmpfile   O_TMPFILE is refused, or of no use, as without /proc: a file with a
+ *             name nobody guesses, unlinked once it is open, or linked to the final
+ *             name.  A process that is killed in between leaves it behind
  */
 #include "process/region.h"
 
@@ -305,15 +305,15 @@ static bool is_forced(const char *word)
 static int open_unnamed(char path[PAWL_REGION_PATH])
 {
     const int mode = O_RDWR | O_CLOEXEC;
-    int fd = -1;
+    /* By way of /proc it gets a name later. */
+    bool can = !is_forced("tmpfile") && access("/proc/self/fd", F_OK) == 0;
+    int fd = can ? open(FOLDER, mode | O_TMPFILE, 0600) : -1;
 
     path[0] = '\0';
-    if (!is_forced("tmpfile"))
-        fd = open(FOLDER, mode | O_TMPFILE, 0600);
     /* What file systems and kernels say that do not know it. */
-    if (fd >= 0 || (!is_forced("tmpfile") && errno != EOPNOTSUPP &&
-                    errno != EISDIR && errno != ENOENT && errno != EINVAL &&
-                    errno != ENOSYS && errno != EPERM))
+    if (fd >= 0 || (can && errno != EOPNOTSUPP && errno != EISDIR &&
+                    errno != ENOENT && errno != EINVAL && errno != ENOSYS &&
+                    errno != EPERM))
         return fd >= 0 ? fd : -errno;
     for (;;) {
         struct timespec now;
@@ -325,6 +325,8 @@ static int open_unnamed(char path[PAWL_REGION_PATH])
         snprintf(path, PAWL_REGION_PATH, FOLDER ".pawl-%d-%016llx", (int)getpid(),
                  (unsigned long long)random);
         fd = open(path, mode | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+        if (fd < 0 && errno == ENOENT)
+            return -EOPNOTSUPP; /* no such folder */
         if (fd >= 0 || errno != EEXIST)
             return fd >= 0 ? fd : -errno;
     }

@@ -489,6 +489,51 @@ TEST(region.of_another_user_is_forbidden)
     pawl_region_free(r[0]);
 }
 
+/* Where only what `folder` has is there. */
+static void live_without(void *folder)
+{
+    const unsigned owned = PAWL_REGION_OWNED;
+    pawl_region *r = NULL;
+    pawl_region *again;
+    int err;
+
+    CHECK_EQ(chroot(folder), 0);
+    CHECK_EQ(chdir("/"), 0);
+    err = pawl_region_create(&r, OPTIONS(.buffer = 10));
+    CHECK(err == 0 || err == -EOPNOTSUPP); /* no memfd either */
+    pawl_region_free(r);
+    CHECK_ERR(pawl_region_create(&r, OPTIONS(.name = "x")), -EOPNOTSUPP);
+    CHECK_ERR(pawl_region_open(&r, OPTIONS(.name = "x")), -EOPNOTSUPP);
+    CHECK_ERR(pawl_region_create(&r, OPTIONS(.name = "x", .flags = owned)),
+              -EOPNOTSUPP);
+    CHECK_ERR(pawl_region_attach(&r, "x"), -ENOENT);
+    CHECK_ERR(pawl_region_unlink("x"), -ENOENT);
+    CHECK_EQ(mkdir("/dev", 0700), 0);
+    CHECK_EQ(mkdir("/dev/shm", 0700), 0);
+    /* Names need no /proc, but for those of owned ones. */
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.name = "x", .buffer = 10)));
+    CHECK_ERR(pawl_region_create(&again, OPTIONS(.name = "x")), -EEXIST);
+    CHECK_OK(pawl_region_attach(&again, "x"));
+    CHECK_OK(pawl_region_unlink("x"));
+    pawl_region_free(again);
+    pawl_region_free(r);
+    CHECK_ERR(pawl_region_create(&r, OPTIONS(.name = "x", .flags = owned)),
+              -EOPNOTSUPP);
+    CHECK_EQ(rmdir("/dev/shm"), 0); /* nothing is left there */
+    CHECK_EQ(rmdir("/dev"), 0);
+}
+
+TEST(region.without_proc_and_a_folder_for_names)
+{
+    char folder[] = "/tmp/pawl-region-test-XXXXXX";
+
+    if (getuid() != 0)
+        TEST_SKIP("only root can have another root folder");
+    CHECK(mkdtemp(folder) != NULL);
+    test_wait_child(test_spawn_child(live_without, folder));
+    CHECK_EQ(rmdir(folder), 0);
+}
+
 /* ---- the end ---------------------------------------------------------------- */
 
 /* H-13, H-14. */
