@@ -101,13 +101,12 @@ static int make(void *memory, size_t bytes, void *plan)
     return 0;
 }
 
-/* A handle for what is there, of which `bytes` may be looked at. */
-static int hold(pawl_shared_queue **queue, pawl_region *r, void *memory,
+/* Make q a handle for what is there, of which `bytes` may be looked at. */
+static int hold(pawl_shared_queue *q, pawl_region *r, void *memory,
                 uint64_t bytes)
 {
     struct pawl_shared_queue_core *core = memory;
     const struct pawl_shared_store *store;
-    pawl_shared_queue *q;
 
     if (!pawl_is_place(memory, PAWL_OBJECT_ALIGN, bytes, sizeof *core))
         return -EINVAL;
@@ -119,12 +118,24 @@ static int hold(pawl_shared_queue **queue, pawl_region *r, void *memory,
     store = store_for(core->kind);
     if (!store->attach(core, store_at(core)))
         return -EINVAL;
-    q = malloc(sizeof *q);
-    if (q == NULL)
-        return -ENOMEM;
     *q = (pawl_shared_queue){.region = r, .core = core, .store = store};
-    *queue = q;
     return 0;
+}
+
+/* The handle comes first, so that a queue is not left without one. */
+static pawl_shared_queue *new_handle(void)
+{
+    return malloc(sizeof(pawl_shared_queue));
+}
+
+/* Hand it out, or free it, as it went. */
+static int hand_out(pawl_shared_queue **queue, pawl_shared_queue *q, int err)
+{
+    if (err < 0)
+        free(q);
+    else
+        *queue = q;
+    return err;
 }
 
 static pawl_object object_named(const char *name, size_t bytes)
@@ -149,61 +160,89 @@ static int create_unnamed(void **memory, pawl_region *r,
     return make(*memory, (size_t)plan->bytes, plan);
 }
 
+static int create(pawl_shared_queue *q, pawl_region *r,
+                  struct pawl_shared_queue_core *plan, const char *name)
+{
+    pawl_object o = object_named(name, (size_t)plan->bytes);
+    void *memory;
+    int err = name == NULL ? create_unnamed(&memory, r, plan)
+                           : pawl_object_create(r, &o, make, plan, &memory);
+
+    return err != 0 ? err : hold(q, r, memory, plan->bytes);
+}
+
 int pawl_shared_queue_create(pawl_shared_queue **queue, pawl_region *r,
                              const pawl_shared_queue_options *options)
 {
     struct pawl_shared_queue_core plan;
-    pawl_object o;
-    void *memory;
     int err = design(&plan, r, options);
+    pawl_shared_queue *q;
 
     if (err != 0)
         return err;
-    o = object_named(options->name, (size_t)plan.bytes);
-    err = o.name == NULL ? create_unnamed(&memory, r, &plan)
-                         : pawl_object_create(r, &o, make, &plan, &memory);
-    return err != 0 ? err : hold(queue, r, memory, plan.bytes);
+    q = new_handle();
+    return hand_out(
+        queue, q, q != NULL ? create(q, r, &plan, options->name) : -ENOMEM);
 }
 
-int pawl_shared_queue_find(pawl_shared_queue **queue, pawl_region *r,
-                           const char *name)
+static int find(pawl_shared_queue *q, pawl_region *r, const char *name)
 {
     pawl_object o = object_named(name, 0);
     void *memory;
     int err = pawl_object_find(r, &o, &memory);
 
-    return err != 0 ? err : hold(queue, r, memory, o.bytes);
+    return err != 0 ? err : hold(q, r, memory, o.bytes);
+}
+
+int pawl_shared_queue_find(pawl_shared_queue **queue, pawl_region *r,
+                           const char *name)
+{
+    pawl_shared_queue *q = new_handle();
+
+    return hand_out(queue, q, q != NULL ? find(q, r, name) : -ENOMEM);
 }
 
 int pawl_shared_queue_at(pawl_shared_queue **queue, pawl_region *r,
                          pawl_offset offset)
 {
     int64_t bytes = pawl_memory_size(r, offset);
+    pawl_shared_queue *q;
 
     if (pawl_region_base(r) == NULL)
         return -EBADF;
-    return bytes < 0
-               ? (int)bytes
-               : hold(queue, r, pawl_region_at(r, offset), (uint64_t)bytes);
+    if (bytes < 0)
+        return (int)bytes;
+    q = new_handle();
+    return hand_out(
+        queue, q,
+        q != NULL ? hold(q, r, pawl_region_at(r, offset), (uint64_t)bytes)
+                  : -ENOMEM);
+}
+
+static int find_or_create(pawl_shared_queue *q, pawl_region *r,
+                          struct pawl_shared_queue_core *plan, const char *name)
+{
+    pawl_object o = object_named(name, (size_t)plan->bytes);
+    void *memory;
+    int made = pawl_object_open(r, &o, make, plan, &memory);
+    int err = made < 0 ? made : hold(q, r, memory, o.bytes);
+
+    return err != 0 ? err : made;
 }
 
 int pawl_shared_queue_open(pawl_shared_queue **queue, pawl_region *r,
                            const pawl_shared_queue_options *options)
 {
     struct pawl_shared_queue_core plan;
-    pawl_object o;
-    void *memory;
-    int made = design(&plan, r, options);
-    int err;
+    int err = design(&plan, r, options);
+    pawl_shared_queue *q;
 
-    if (made != 0)
-        return made;
-    o = object_named(options->name, (size_t)plan.bytes);
-    made = pawl_object_open(r, &o, make, &plan, &memory);
-    if (made < 0)
-        return made;
-    err = hold(queue, r, memory, o.bytes);
-    return err != 0 ? err : made;
+    if (err != 0)
+        return err;
+    q = new_handle();
+    return hand_out(queue, q,
+                    q != NULL ? find_or_create(q, r, &plan, options->name)
+                              : -ENOMEM);
 }
 
 int pawl_shared_queue_remove(pawl_region *r, const char *name)

@@ -14,6 +14,7 @@
 #include <pawl/error.h>
 #include <pawl/list.h>
 #include <pawl/memory.h>
+#include <pawl/object.h>
 #include <pawl/pipe.h>
 #include <pawl/region.h>
 #include <pawl/shared_queue.h>
@@ -42,10 +43,17 @@ static void use_queue(pawl_region *r, bool refusing)
                                          .record_size = 8,
                                          .kind = PAWL_SHARED_LIFO};
     pawl_shared_queue *q = NULL;
+    pawl_memory_stats before;
+    pawl_memory_stats after;
     uint64_t n = 7;
 
-    if (!done(pawl_shared_queue_create(&q, r, &o), refusing))
+    CHECK_OK(pawl_memory_get_stats(r, &before));
+    if (!done(pawl_shared_queue_create(&q, r, &o), refusing)) {
+        CHECK_ERR(pawl_object_remove(r, o.name), -ENOENT);
+        CHECK_OK(pawl_memory_get_stats(r, &after));
+        CHECK_EQ(after.blocks, before.blocks);
         return;
+    }
     if (done(pawl_shared_queue_try_put(q, &n, sizeof n), refusing)) {
         n = 0;
         if (done(pawl_shared_queue_try_get(q, &n, sizeof n), refusing))
