@@ -329,7 +329,11 @@ pawl_shared_queue_writable_wait_item(pawl_shared_queue *queue);
 PAWL_API int pawl_shared_queue_shutdown(pawl_shared_queue *queue);
 
 /* The same, and take out what is in the queue, each record counting as done.
- * Returns how many;  the errors of shutdown. */
+ *
+ * Returns    how many;  the errors of shutdown;  -ENOMEM also: as many tasks are held
+ *            as there is room for, so records are left that could not be taken.  It
+ *            is shut down, and may be called again.
+ */
 PAWL_API int64_t pawl_shared_queue_shutdown_now(pawl_shared_queue *queue);
 
 /* Whether shutdown has been called.  Never false again after it was true. */

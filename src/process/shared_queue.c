@@ -755,27 +755,41 @@ int pawl_shared_queue_shutdown(pawl_shared_queue *q)
     return 0;
 }
 
-int64_t pawl_shared_queue_shutdown_now(pawl_shared_queue *q)
+/* Take out what is there.  How many, or -ENOMEM if some cannot be held. */
+static int64_t discard(pawl_shared_queue *q, void *record)
 {
-    int64_t n = pawl_shared_queue_shutdown(q);
     struct pawl_shared_call c;
-    void *record;
     pawl_shared_task task;
+    int64_t bytes;
+    int64_t n = 0;
 
-    if (n != 0)
-        return n;
-    record = malloc((size_t)q->core->record_size);
-    if (record == NULL)
-        return -ENOMEM;
-    while (pawl_shared_queue_get_task(q, record, (size_t)q->core->record_size,
-                                      &task) >= 0) {
+    for (;;) {
+        bytes = pawl_shared_queue_try_get_task(
+            q, record, (size_t)q->core->record_size, &task);
+        if (bytes < 0)
+            break;
         if (enter_region(q, &c) == 0 && pawl_shared_has_tasks(&c))
             q->store->done(&c, &task);
         n++;
     }
-    free(record);
     if (n > 0 && enter_region(q, &c) == 0)
         tell_joiners(q, &c);
+    return bytes == -ENOMEM ? bytes : n;
+}
+
+int64_t pawl_shared_queue_shutdown_now(pawl_shared_queue *q)
+{
+    struct pawl_shared_call c;
+    int64_t n = enter(q, &c);
+    void *record;
+
+    if (n != 0)
+        return n;
+    record = malloc((size_t)q->core->record_size);
+    n = record != NULL ? pawl_shared_queue_shutdown(q) : -ENOMEM;
+    if (n == 0)
+        n = discard(q, record);
+    free(record);
     return n;
 }
 

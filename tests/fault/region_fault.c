@@ -60,8 +60,14 @@ static void use_queue(pawl_region *r, bool refusing)
             CHECK_EQ(n, 7);
     }
     pawl_shared_queue_free(q);
-    if (done(pawl_shared_queue_open(&q, r, &o), refusing))
+    if (done(pawl_shared_queue_open(&q, r, &o), refusing)) {
+        CHECK_OK(pawl_shared_queue_try_put(q, &n, sizeof n));
+        if (done(pawl_shared_queue_shutdown_now(q), refusing))
+            CHECK_EQ(pawl_shared_queue_size(q), 0);
+        else
+            CHECK(!pawl_shared_queue_is_shutdown(q));
         pawl_shared_queue_free(q);
+    }
     (void)done(pawl_shared_queue_remove(r, "queue"), refusing);
 }
 

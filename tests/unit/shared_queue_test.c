@@ -339,6 +339,33 @@ TEST(shared_queue.shutdown_now_counts_what_is_there_as_done)
     CHECK_EQ(pawl_shared_queue_shutdown_now(q), 0);
 }
 
+/* What is there can be taken out as long as it can be held. */
+static void check_full_hands(enum pawl_shared_queue_kind kind, size_t hands)
+{
+    enum { MOST = 8 };
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 2 * MOST, .record_size = 8,
+                                        .kind = kind,
+                                        .tasks = PAWL_TASKS_AGAIN));
+    uint64_t n[2 * MOST] = {0};
+
+    CHECK_EQ(pawl_shared_queue_try_put_many(q, n, 8, NULL, hands + 3),
+             hands + 3);
+    CHECK_EQ(pawl_shared_queue_try_get_many(q, n, 8, NULL, NULL, hands + 3),
+             hands);
+    CHECK_EQ(pawl_shared_queue_shutdown_now(q), -ENOMEM);
+    CHECK(pawl_shared_queue_is_shutdown(q));
+    CHECK_EQ(pawl_shared_queue_size(q), 3);
+    CHECK_OK(pawl_shared_queue_task_done(q, NULL));
+    CHECK_EQ(pawl_shared_queue_shutdown_now(q), 3);
+    CHECK_EQ(pawl_shared_queue_unfinished(q), hands - 1);
+}
+
+TEST(shared_queue.shutdown_now_waits_for_no_hands)
+{
+    check_full_hands(PAWL_SHARED_FIFO, 4 + 4); /* participants, and spare ones */
+    check_full_hands(PAWL_SHARED_LIFO, 4);
+}
+
 static void get_and_end(void *q)
 {
     get(q, "a");
