@@ -336,12 +336,14 @@ PAWL_API int pawl_shared_queue_shutdown(pawl_shared_queue *queue);
  */
 PAWL_API int64_t pawl_shared_queue_shutdown_now(pawl_shared_queue *queue);
 
-/* Whether shutdown has been called.  Never false again after it was true. */
+/* Whether shutdown has been called.  Never false again after it was true, until the
+ * region is closed. */
 PAWL_API bool pawl_shared_queue_is_shutdown(pawl_shared_queue *queue);
 
 /* ---- snapshots ------------------------------------------------------------ */
 
-/* The records in the queue at an instant within the call. */
+/* The records in the queue at an instant within the call.  0, as unfinished, if the
+ * region is closed, or has no slot for the caller. */
 PAWL_API size_t pawl_shared_queue_size(pawl_shared_queue *queue);
 
 /* Constant. */
