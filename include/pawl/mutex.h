@@ -118,7 +118,8 @@ PAWL_API PAWL_NODISCARD int pawl_mutex_lock(pawl_mutex *m)
 /* Acquire *m if that needs no waiting.
  *
  * Returns    0, -EOWNERDEAD or -ENOTRECOVERABLE as above;
- *            -EAGAIN  somebody holds it, be it the caller.
+ *            -EAGAIN  somebody holds it, be it the caller;
+ *            -EAGAIN, -ENOMEM also as above, for want of a slot.
  * Progress   wait-free but for lost races, each of which somebody else won.
  */
 PAWL_API PAWL_NODISCARD int pawl_mutex_try_lock(pawl_mutex *m)
@@ -150,8 +151,8 @@ PAWL_API int pawl_mutex_consistent(pawl_mutex *m);
  *
  * Returns    0 all acquired;  -EOWNERDEAD all acquired, at least one after
  *            the death of its holder (ask pawl_mutex_is_orphaned);
- *            otherwise none is held: -ETIMEDOUT, -ENOTRECOVERABLE, or -EDEADLK
- *            as above or when the set names one twice.
+ *            otherwise none is held: -ETIMEDOUT, -ENOTRECOVERABLE, -EAGAIN,
+ *            -ENOMEM, or -EDEADLK as above or when the set names one twice.
  * Cost       as n locks, plus O(n^2) comparisons; n is meant to be small.
  */
 PAWL_API PAWL_NODISCARD int pawl_mutex_lock_many_until(pawl_mutex *const *ms,

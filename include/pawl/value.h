@@ -127,9 +127,10 @@ PAWL_API size_t pawl_array_element_size(const pawl_array *array);
 
 /* Copy an element out, or in, under the lock.
  *
- * Returns    0;  -ERANGE there is no such element;  -ENOTRECOVERABLE, -EOVERFLOW of
- *            the lock: see pawl/rmutex.h.  After the death of a holder the lock is
- *            taken, and made consistent: an element may be half written then.
+ * Returns    0;  -ERANGE there is no such element;  -ENOTRECOVERABLE, -EOVERFLOW,
+ *            -EDEADLK, -EAGAIN, -ENOMEM of the lock: see pawl/rmutex.h.  After the
+ *            death of a holder the lock is taken, and made consistent: an element
+ *            may be half written then.
  */
 PAWL_API int pawl_array_get(pawl_array *array, size_t i, void *element);
 PAWL_API int pawl_array_set(pawl_array *array, size_t i, const void *element);

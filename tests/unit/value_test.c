@@ -329,3 +329,38 @@ TEST(array.survives_a_holder_that_ended)
     CHECK_OK(pawl_array_get(a, 1, &v));
     free(a);
 }
+
+static void end_under_repair(void *array)
+{
+    CHECK_ERR(pawl_rmutex_lock(pawl_array_lock(array)), -EOWNERDEAD);
+    CHECK_OK(pawl_rmutex_unlock(pawl_array_lock(array)));
+}
+
+/* of a lock that somebody gave up all calls say so, and change nothing. */
+TEST(array.says_what_its_lock_says)
+{
+    pawl_array *a = array_of(4, 1, 0);
+    char text[5] = "ab";
+    char c = 'c';
+
+    CHECK_OK(pawl_array_set_text(a, "xyz"));
+    CHECK_OK(pawl_rmutex_lock(pawl_array_lock(a)));
+    pawl_array_lock(a)->depth_ = PAWL_RMUTEX_DEPTH_MAX;
+    CHECK_ERR(pawl_array_get(a, 0, &c), -EOVERFLOW);
+    CHECK_ERR(pawl_array_set(a, 0, &c), -EOVERFLOW);
+    pawl_array_lock(a)->depth_ = 1;
+    CHECK_OK(pawl_rmutex_unlock(pawl_array_lock(a)));
+
+    test_join(test_thread(end_inside, a));
+    test_join(test_thread(end_under_repair, a));
+    CHECK_ERR(pawl_array_get(a, 0, &c), -ENOTRECOVERABLE);
+    CHECK_ERR(pawl_array_set(a, 0, &c), -ENOTRECOVERABLE);
+    CHECK_ERR(pawl_array_get_range(a, 0, 4, text), -ENOTRECOVERABLE);
+    CHECK_ERR(pawl_array_set_range(a, 0, 2, text), -ENOTRECOVERABLE);
+    CHECK_ERR(pawl_array_change(a, 0, step, NULL), -ENOTRECOVERABLE);
+    CHECK_ERR(pawl_array_set_text(a, "ab"), -ENOTRECOVERABLE);
+    CHECK_EQ(pawl_array_get_text(a, text, 5), -ENOTRECOVERABLE);
+    CHECK_EQ(c, 'c');
+    CHECK(memcmp(pawl_array_at(a, 0), "xyz", 4) == 0);
+    free(a);
+}
