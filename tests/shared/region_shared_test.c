@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include <pawl/error.h>
+#include <pawl/memory.h>
+#include <pawl/mutex.h>
 #include <pawl/region.h>
 
 #include "test.h"
@@ -372,6 +374,78 @@ TEST(region_shared.an_owned_one_removes_no_other_of_its_name)
     CHECK(is_name_there());
     pawl_region_free(other);
     check_no_such_name();
+}
+
+/* ---- forked ---------------------------------------------------------------------- */
+
+enum { COMERS = 2 };
+
+struct forking {
+    pawl_region *region; /* inherited */
+    atomic_bool over;
+};
+
+/* A region of this process's own, and what others have of it. */
+static void make_and_use(void)
+{
+    pawl_region *r;
+    pawl_region *again;
+    pawl_mutex *m;
+    pawl_offset o;
+
+    CHECK_OK(pawl_region_create(
+        &r, OPTIONS(.participants = 2, .buffer = 64, .heap = 8192)));
+    CHECK_OK(pawl_region_attach_fd(&again, pawl_region_fd(r)));
+    m = (pawl_mutex *)(void *)text_of(r);
+    CHECK_OK(pawl_mutex_init(m, PAWL_SHARED));
+    CHECK_OK(pawl_mutex_lock(m));
+    CHECK_OK(pawl_memory_alloc(again, 100, 0, 0, &o));
+    CHECK_OK(pawl_memory_free(r, o));
+    CHECK_OK(pawl_mutex_unlock((pawl_mutex *)(void *)text_of(again)));
+    pawl_region_free(r);
+    pawl_region_free(again);
+}
+
+static void come_and_go(void *arg)
+{
+    struct forking *f = arg;
+
+    while (!atomic_load(&f->over))
+        make_and_use();
+}
+
+static void use_after_fork(void *arg)
+{
+    struct forking *f = arg;
+    pawl_mutex *m = (pawl_mutex *)(void *)text_of(f->region);
+
+    CHECK_OK(pawl_mutex_lock(m));
+    CHECK_OK(pawl_mutex_unlock(m));
+    make_and_use();
+    pawl_region_free(f->region);
+    make_and_use();
+}
+
+/* K-04, R-18: whatever other threads did with regions when a fork came, the child has
+ * those of its parent, and can make its own. */
+TEST(region_shared.a_fork_in_the_middle_leaves_regions_usable)
+{
+    struct forking f = {.region = NULL};
+    struct test_thread *t[COMERS];
+
+    CHECK_OK(pawl_region_create(&f.region,
+                                OPTIONS(.participants = 8, .buffer = 64)));
+    CHECK_OK(pawl_mutex_init((pawl_mutex *)(void *)text_of(f.region),
+                             PAWL_SHARED));
+    for (int i = 0; i < COMERS; i++)
+        t[i] = test_thread(come_and_go, &f);
+    for (int i = 0; i < test_iterations(200); i++)
+        test_wait_child(test_spawn_child(use_after_fork, &f));
+    atomic_store(&f.over, true);
+    for (int i = 0; i < COMERS; i++)
+        test_join(t[i]);
+    CHECK_EQ(pawl_region_participants(f.region), 0);
+    pawl_region_free(f.region);
 }
 
 /* ---- killed --------------------------------------------------------------------- */

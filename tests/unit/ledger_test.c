@@ -56,8 +56,15 @@ TEST(ledger.refuses_what_cannot_be)
     CHECK_OK(pawl_ledger_attach(&again, memory, bytes));
     CHECK_ERR(pawl_ledger_attach(&again, memory, 255), -EINVAL);
     CHECK_ERR(pawl_ledger_attach(&again, memory + 256, bytes), -EINVAL);
+    for (int i = 0; i < 2; i++) { /* what it is, and of which layout */
+        ((uint32_t *)(void *)memory)[i]++;
+        CHECK_ERR(pawl_ledger_attach(&again, memory, bytes), -EINVAL);
+        ((uint32_t *)(void *)memory)[i]--;
+    }
+    CHECK_OK(pawl_ledger_attach(&again, memory, bytes));
     CHECK_OK(pawl_region_close(region));
     CHECK_ERR(pawl_ledger_try_acquire(ledger, region), -EBADF);
+    CHECK_ERR(pawl_ledger_acquire(ledger, region), -EBADF);
     CHECK_ERR(pawl_ledger_release(ledger, region), -EBADF);
 }
 

@@ -98,6 +98,15 @@ TEST(parties.refuse_what_cannot_be)
     CHECK_OK(pawl_parties_attach(&again, memory, bytes));
     CHECK_ERR(pawl_parties_attach(&again, memory, 255), -EINVAL);
     CHECK_ERR(pawl_parties_attach(&again, memory + 256, bytes), -EINVAL);
+    for (int i = 0; i < 2; i++) { /* what it is, and of which layout */
+        ((uint32_t *)(void *)memory)[i]++;
+        CHECK_ERR(pawl_parties_attach(&again, memory, bytes), -EINVAL);
+        ((uint32_t *)(void *)memory)[i]--;
+    }
+    CHECK_OK(pawl_parties_attach(&again, memory, bytes));
     CHECK_OK(pawl_region_close(region));
     CHECK_ERR(pawl_parties_wait(parties, region), -EBADF);
+    CHECK_ERR(pawl_parties_try_wait(parties, region), -EBADF);
+    CHECK_ERR(pawl_parties_leave(parties, region), -EBADF);
+    CHECK_ERR(pawl_parties_reset(parties, region), -EBADF);
 }

@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <pawl/error.h>
@@ -165,9 +167,15 @@ TEST(region.impossible_options_are_refused)
     CHECK_ERR(pawl_region_create(&r, OPTIONS(.flags = PAWL_REGION_OWNED)),
               -EINVAL);
     CHECK_ERR(pawl_region_create(&r, OPTIONS(.participants = 4097)), -EINVAL);
+    CHECK_ERR(pawl_region_create(&r, OPTIONS(.names = 65537)), -EINVAL);
     CHECK_ERR(
         pawl_region_create(&r, OPTIONS(.buffer = PAWL_REGION_BYTES_MAX + 1)),
         -EINVAL);
+    CHECK_ERR(pawl_region_create(&r, OPTIONS(.buffer = SIZE_MAX)), -EINVAL);
+    CHECK_ERR(
+        pawl_region_create(&r, OPTIONS(.heap = PAWL_REGION_BYTES_MAX + 1)),
+        -EINVAL);
+    CHECK_ERR(pawl_region_create(&r, OPTIONS(.heap = SIZE_MAX)), -EINVAL);
     CHECK_ERR(pawl_region_attach_fd(&r, -1), -EBADF);
     CHECK(r == NULL);
     CHECK_EQ(open_files(), files);
@@ -185,6 +193,18 @@ TEST(region.the_longest_name_will_do)
     CHECK_OK(pawl_region_create(&r, OPTIONS(.name = name)));
     CHECK(strcmp(pawl_region_name(r), name) == 0);
     CHECK_OK(pawl_region_unlink(name));
+    pawl_region_free(r);
+}
+
+TEST(region.the_greatest_numbers_will_do)
+{
+    pawl_region *r;
+
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.participants = 4096,
+                                            .names = 65536,
+                                            .flags = PAWL_REGION_SPARSE)));
+    CHECK(pawl_region_join(r) > 0);
+    CHECK_EQ(pawl_region_participants(r), 1);
     pawl_region_free(r);
 }
 
@@ -331,6 +351,76 @@ TEST(region.another_layout_is_refused_by_its_number)
     h->check = pawl_region_sum(h);
     CHECK_OK(pawl_region_attach_fd(&other, pawl_region_fd(r)));
     pawl_region_free(other);
+    pawl_region_free(r);
+}
+
+static int attach_forged(struct pawl_region_header h, off_t size)
+{
+    h.check = pawl_region_sum(&h);
+    return attach_copy(&h, sizeof h, size);
+}
+
+/* The sum is right, and what it says cannot be. */
+TEST(region.forged_headers_are_refused)
+{
+    struct pawl_region_header good;
+    pawl_region *r;
+    off_t size;
+
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.buffer = 10000, .heap = 8192)));
+    memcpy(&good, pawl_region_base(r), sizeof good);
+    size = (off_t)pawl_region_bytes(r);
+    pawl_region_free(r);
+    CHECK_OK(attach_forged(good, size));
+#define FORGED(member, to)                                                     \
+    do {                                                                       \
+        struct pawl_region_header h_ = good;                                   \
+                                                                               \
+        h_.member = (to);                                                      \
+        CHECK_ERR(attach_forged(h_, size), -EINVAL);                           \
+    } while (0)
+    FORGED(magic, good.magic + 1);
+    FORGED(layout, good.layout + 1);
+    FORGED(bytes, good.bytes + 4096);
+    FORGED(bytes, 0);
+    FORGED(plan.participants, 0);
+    FORGED(plan.participants, 4097);
+    FORGED(plan.participants, UINT32_MAX);
+    FORGED(plan.names, 0);
+    FORGED(plan.names, UINT32_MAX);
+    FORGED(plan.heap_pages, good.plan.heap_pages + 1);
+    FORGED(plan.heap_pages, UINT64_MAX);
+    FORGED(plan.buffer_bytes, good.plan.buffer_bytes + 4096);
+    FORGED(plan.buffer_bytes, UINT64_MAX);
+#undef FORGED
+    memset(good.name, 'x', sizeof good.name); /* has no end */
+    CHECK_ERR(attach_forged(good, size), -EINVAL);
+}
+
+static void touch_the_end(void *arg)
+{
+    signal(SIGBUS, SIG_DFL);
+    ((volatile char *)pawl_region_buffer(arg, NULL))[8191] = 1;
+}
+
+/* "One with a name can be truncated, by its owner, and then touching it is SIGBUS." */
+TEST(region.that_was_cut_off_is_not_attached)
+{
+    const char *name = own_name();
+    pawl_region *r;
+    pawl_region *none = NULL;
+    int status;
+
+    CHECK_OK(pawl_region_create(&r, OPTIONS(.name = name, .buffer = 8192)));
+    CHECK_EQ(ftruncate(pawl_region_fd(r), (off_t)pawl_region_bytes(r) - 4096),
+             0);
+    CHECK_ERR(pawl_region_attach(&none, name), -EINVAL);
+    CHECK_ERR(pawl_region_attach_fd(&none, pawl_region_fd(r)), -EINVAL);
+    CHECK(none == NULL);
+    status = test_reap_child(test_spawn_child(touch_the_end, r));
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+    CHECK(pawl_region_join(r) > 0); /* what is there is there */
+    CHECK_OK(pawl_region_unlink(name));
     pawl_region_free(r);
 }
 
@@ -536,7 +626,6 @@ TEST(region.without_proc_and_a_folder_for_names)
 
 /* ---- the end ---------------------------------------------------------------- */
 
-/* H-13, H-14. */
 /* H-19.  The number of its process may be another one's by now, or mean nothing
  * here. */
 TEST(region.the_link_of_another_is_not_followed)
@@ -572,6 +661,7 @@ TEST(region.the_link_of_another_is_not_followed)
     pawl_region_free(r);
 }
 
+/* H-13, H-14. */
 TEST(region.closed_has_no_memory_and_may_be_closed_again)
 {
     pawl_region *r;

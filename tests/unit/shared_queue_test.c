@@ -13,6 +13,7 @@
 #include <pawl/shared_queue.h>
 #include <pawl/wait.h>
 
+#include "process/shared_queue.h"
 #include "test.h"
 
 #define OPTIONS(...) (&(pawl_shared_queue_options){__VA_ARGS__})
@@ -159,6 +160,82 @@ TEST(shared_queue.refuses_what_cannot_be)
               -ENOSPC);
 }
 
+/* The bar for bad input: what is there is none, is of another layout, or is cut off. */
+TEST(shared_queue.is_not_found_in_garbage)
+{
+    uint64_t random = test_seed(0);
+    pawl_shared_queue *q = make(OPTIONS(.capacity = 2, .record_size = SIZE));
+    pawl_offset at = pawl_shared_queue_offset(q);
+    struct pawl_shared_queue_core *core = pawl_region_at(region, at);
+    size_t bytes = (size_t)pawl_memory_size(region, at);
+    pawl_shared_queue *none = NULL;
+    unsigned char *p;
+    pawl_offset other;
+
+    core->layout++;
+    CHECK_ERR(pawl_shared_queue_at(&none, region, at), -EINVAL);
+    core->layout--;
+    core->bytes += bytes;
+    CHECK_ERR(pawl_shared_queue_at(&none, region, at), -EINVAL);
+    core->bytes -= bytes;
+    core->kind = PAWL_SHARED_DEQUE + 1;
+    CHECK_ERR(pawl_shared_queue_at(&none, region, at), -EINVAL);
+    core->kind = PAWL_SHARED_FIFO;
+    CHECK_OK(pawl_memory_alloc(region, bytes, PAWL_OBJECT_ALIGN,
+                               PAWL_MEMORY_ZERO, &other));
+    CHECK_ERR(pawl_shared_queue_at(&none, region, other), -EINVAL);
+    p = pawl_region_at(region, other);
+    for (int i = 0; i < 100; i++) {
+        for (size_t k = 0; k < bytes; k++)
+            p[k] = (unsigned char)test_rand(&random);
+        CHECK_ERR(pawl_shared_queue_at(&none, region, other), -EINVAL);
+    }
+    CHECK(none == NULL);
+    CHECK_OK(pawl_shared_queue_at(&none, region, at));
+}
+
+TEST(shared_queue.of_a_closed_region)
+{
+    pawl_shared_queue *q =
+        make(OPTIONS(.name = "q", .capacity = 2, .record_size = SIZE,
+                     .tasks = PAWL_TASKS_AGAIN));
+    pawl_offset at = pawl_shared_queue_offset(q);
+    pawl_shared_queue *none = NULL;
+    pawl_wait_item item = PAWL_WAIT_SHARED_READABLE(q);
+
+    CHECK_ERR(pawl_shared_queue_find(&none, region, NULL), -EINVAL);
+    CHECK_ERR(pawl_shared_queue_find(&none, region, ""), -EINVAL);
+    CHECK_ERR(pawl_shared_queue_remove(region, "x"), -ENOENT);
+    CHECK_ERR(pawl_shared_queue_open(
+                  &none, region, OPTIONS(.capacity = 1, .record_size = 1)),
+              -EINVAL);
+    CHECK_OK(pawl_region_close(region));
+    CHECK_ERR(
+        pawl_shared_queue_create(&none, region,
+                                 OPTIONS(.capacity = 1, .record_size = 1)),
+        -EBADF);
+    CHECK_ERR(pawl_shared_queue_open(&none, region,
+                                     OPTIONS(.name = "q", .capacity = 1,
+                                             .record_size = 1)),
+              -EBADF);
+    CHECK_ERR(pawl_shared_queue_find(&none, region, "q"), -EBADF);
+    CHECK_ERR(pawl_shared_queue_at(&none, region, at), -EBADF);
+    CHECK_ERR(pawl_shared_queue_remove(region, "q"), -EBADF);
+    CHECK_ERR(pawl_shared_queue_put(q, "x", 2), -EBADF);
+    CHECK_ERR(pawl_shared_queue_task_done(q, NULL), -EBADF);
+    CHECK_ERR(pawl_shared_queue_join(q), -EBADF);
+    CHECK_ERR(pawl_shared_queue_shutdown(q), -EBADF);
+    CHECK_ERR((int)pawl_shared_queue_shutdown_now(q), -EBADF);
+    CHECK_ERR(pawl_shared_queue_recover(q), -EBADF);
+    CHECK_ERR(pawl_wait_try_any(&item, 1, NULL), -EBADF);
+    CHECK(!pawl_shared_queue_is_shutdown(q));
+    CHECK_EQ(pawl_shared_queue_size(q), 0);
+    CHECK_EQ(pawl_shared_queue_unfinished(q), 0);
+    CHECK(none == NULL);
+    pawl_shared_queue_free(q);
+    pawl_region_free(region);
+}
+
 TEST(shared_queue.close_is_the_callers_only)
 {
     pawl_shared_queue *q =
@@ -232,6 +309,54 @@ TEST(shared_queue.put_waits_for_room)
     test_join(t);
     get(q, "2");
     get(q, "3");
+}
+
+static void put_nine(void *q)
+{
+    CHECK_OK(pawl_shared_queue_put(q, "33333333", 9));
+}
+
+/* R-09: at another address it is the same: what is there, who sleeps, and who holds
+ * a task. */
+static void check_mappings(enum pawl_shared_queue_kind kind)
+{
+    pawl_shared_queue *q =
+        make(OPTIONS(.name = "q", .capacity = 2, .record_size = SIZE,
+                     .kind = kind, .tasks = PAWL_TASKS_AGAIN));
+    pawl_region *again;
+    pawl_shared_queue *there;
+    pawl_shared_task task;
+    char buffer[SIZE];
+    struct test_thread *t;
+
+    CHECK_OK(pawl_region_attach_fd(&again, pawl_region_fd(region)));
+    CHECK(pawl_region_base(again) != pawl_region_base(region));
+    CHECK_OK(pawl_shared_queue_find(&there, again, "q"));
+    CHECK_EQ(pawl_shared_queue_offset(q), pawl_shared_queue_offset(there));
+    put(q, "11111111");
+    put(there, "22222222");
+    CHECK_EQ(pawl_shared_queue_size(q), 2);
+    t = test_thread(put_nine, q);
+    test_until_asleep(test_tid(t));
+    CHECK_EQ(pawl_shared_queue_try_get_task(there, buffer, SIZE, &task), 9);
+    test_join(t);
+    CHECK_EQ(pawl_shared_queue_unfinished(q), 3);
+    CHECK_OK(pawl_shared_queue_task_done(q, &task));
+    CHECK_ERR(pawl_shared_queue_task_done(there, &task), -EOVERFLOW);
+    CHECK_OK(pawl_shared_queue_shutdown(there));
+    CHECK_EQ(pawl_shared_queue_shutdown_now(q), 2);
+    pawl_shared_queue_free(q);
+    pawl_shared_queue_free(there);
+    CHECK_OK(pawl_shared_queue_remove(again, "q"));
+    pawl_region_free(again);
+}
+
+TEST(shared_queue.is_the_same_at_every_address)
+{
+    check_mappings(PAWL_SHARED_FIFO);
+    check_mappings(PAWL_SHARED_LIFO);
+    check_mappings(PAWL_SHARED_DEQUE);
+    check_mappings(PAWL_SHARED_PRIORITY);
 }
 
 /* ---- tasks -------------------------------------------------------------------- */
