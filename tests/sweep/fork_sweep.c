@@ -2,7 +2,7 @@
  *
  * fork_sweep.c - a process forks while one of its threads stands at any
  * instruction of an operation: the child, which does not have that thread, can
- * use the lock (K-02 to K-04).
+ * use the lock (K-02 to K-04), and regions (R-18).
  *
  * The thread steps itself: with the processor's trap flag set it gets a SIGTRAP
  * after each instruction, counts, and stays in the handler at the k-th.
@@ -16,8 +16,10 @@
 #include <pawl/error.h>
 #include <pawl/event.h>
 #include <pawl/latch.h>
+#include <pawl/memory.h>
 #include <pawl/mutex.h>
 #include <pawl/once.h>
+#include <pawl/region.h>
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
 #include <pawl/sem.h>
@@ -373,11 +375,45 @@ static void check_once(void *object)
     CHECK(pawl_once_is_done(&s->once));
 }
 
+static pawl_region *inherited; /* nobody takes part for long */
+
+/* Come, take part, and leave nothing: what is kept for a thread that stays in a region
+ * is allocated, and a fork waits for who stands in malloc. */
+static void visit_region(void *object)
+{
+    pawl_region *r;
+    pawl_offset o;
+
+    (void)object;
+    CHECK_OK(pawl_region_attach_fd(&r, pawl_region_fd(inherited)));
+    CHECK(pawl_region_join(r) > 0);
+    CHECK_OK(pawl_memory_alloc(r, 100, 0, 0, &o));
+    CHECK_OK(pawl_memory_free(r, o));
+    CHECK_OK(pawl_region_leave(r));
+    pawl_region_free(r);
+}
+
+static void check_region(void *object)
+{
+    pawl_region *r;
+    pawl_mutex *m;
+
+    visit_region(object);
+    CHECK_OK(pawl_region_create(
+        &r, &(pawl_region_options){.participants = 1, .buffer = 64}));
+    m = pawl_region_buffer(r, NULL);
+    CHECK_OK(pawl_mutex_init(m, PAWL_SHARED));
+    CHECK_OK(pawl_mutex_lock(m));
+    CHECK_OK(pawl_mutex_unlock(m));
+    pawl_region_free(r);
+    pawl_region_free(inherited);
+}
+
 static void run(const char *name, sweep_fn fn, sweep_fn check)
 {
     struct forked f = {name, fn, check};
 
-    TEST_TIMEOUT(120);
+    TEST_TIMEOUT(300);
     spin_for("0");
     sweep_forks(&f);
 }
@@ -425,4 +461,14 @@ TEST(fork.at_any_instruction_of_a_condition)
 TEST(fork.at_any_instruction_of_a_once)
 {
     run("once", use_once, check_once);
+}
+
+TEST(fork.at_any_instruction_of_a_visit_to_a_region)
+{
+    CHECK_OK(pawl_region_create(
+        &inherited,
+        &(pawl_region_options){.participants = 4, .heap = 8192}));
+    visit_region(NULL);
+    run("region", visit_region, check_region);
+    pawl_region_free(inherited);
 }

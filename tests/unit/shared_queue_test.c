@@ -178,9 +178,16 @@ TEST(shared_queue.is_not_found_in_garbage)
     core->bytes += bytes;
     CHECK_ERR(pawl_shared_queue_at(&none, region, at), -EINVAL);
     core->bytes -= bytes;
-    core->kind = PAWL_SHARED_DEQUE + 1;
+    CHECK_OK(pawl_shared_queue_at(&none, region, at));
+    pawl_shared_queue_free(none);
+    none = NULL;
+    q = make(OPTIONS(.capacity = 2, .record_size = SIZE,
+                     .kind = PAWL_SHARED_DEQUE));
+    at = pawl_shared_queue_offset(q);
+    core = pawl_region_at(region, at);
+    core->kind++; /* what all but a FIFO have, and no kind */
     CHECK_ERR(pawl_shared_queue_at(&none, region, at), -EINVAL);
-    core->kind = PAWL_SHARED_FIFO;
+    core->kind--;
     CHECK_OK(pawl_memory_alloc(region, bytes, PAWL_OBJECT_ALIGN,
                                PAWL_MEMORY_ZERO, &other));
     CHECK_ERR(pawl_shared_queue_at(&none, region, other), -EINVAL);
