@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include <pawl/error.h>
+#include <pawl/fork.h>
 #include <pawl/local.h>
 #include <pawl/pool.h>
 #include <pawl/queue.h>
@@ -169,4 +170,36 @@ TEST(thread_fault.any_thread_may_fail)
 {
     exhausted_of(EXHAUSTED_THREADS);
     exhausted_each(use_threads, NULL, 3);
+}
+
+static void nothing_at_all(void *unused)
+{
+    (void)unused;
+}
+
+static void count_fork(void *n)
+{
+    ++*(int *)n;
+}
+
+/* K-05: what could not be registered is not called. */
+TEST(thread_fault.hooks_and_guards_need_memory)
+{
+    static pawl_mutex guarded;
+    static int forks;
+    int hook;
+    int guard;
+
+    exhausted_after(0);
+    hook = pawl_at_fork(count_fork, NULL, NULL, &forks);
+    guard = pawl_fork_guard(&guarded);
+    exhausted_end();
+    CHECK_ERR(hook, -ENOMEM);
+    CHECK_ERR(guard, -ENOMEM);
+    test_wait_child(test_spawn_child(nothing_at_all, NULL));
+    CHECK_EQ(forks, 0);
+    CHECK_OK(pawl_at_fork(count_fork, NULL, NULL, &forks));
+    CHECK_OK(pawl_fork_guard(&guarded));
+    test_wait_child(test_spawn_child(nothing_at_all, NULL));
+    CHECK_EQ(forks, 1);
 }

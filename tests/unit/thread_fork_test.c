@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -276,6 +277,35 @@ TEST(thread_fork.hooks_run_before_in_reverse_and_after_in_order)
     if (in_child())
         _exit(strcmp(calls, "b2 b1 c1 c2 ") == 0 ? 0 : 1);
     CHECK_EQ(strcmp(calls, "b2 b1 p1 p2 "), 0);
+}
+
+/* K-01: no more processes; and later one. */
+TEST(thread_fork.checked_fork_says_that_there_can_be_no_more)
+{
+    static int number = 1;
+    struct rlimit usual;
+    struct rlimit none;
+    pid_t child;
+
+    CHECK_EQ(getrlimit(RLIMIT_NPROC, &usual), 0);
+    if (getuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+        TEST_SKIP("root has no limit");
+    CHECK_OK(pawl_at_fork(before, in_parent, after_in_child, &number));
+    none = usual;
+    none.rlim_cur = 0;
+    CHECK_EQ(setrlimit(RLIMIT_NPROC, &none), 0);
+    errno = 12345;
+    child = pawl_fork();
+    if (child == 0)
+        _exit(1);
+    CHECK_ERR((int)child, -EAGAIN);
+    CHECK_EQ(errno, 12345);
+    CHECK_EQ(strcmp(calls, "b1 p1 "), 0);
+    CHECK_EQ(setrlimit(RLIMIT_NPROC, &usual), 0);
+    child = pawl_fork();
+    if (child == 0)
+        _exit(0);
+    test_wait_child(child);
 }
 
 /* P-03: what stdout has buffered is written once. */
