@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * region_locks_shared_test.c - R-10, L-15, L-16, C-10, H-01, H-02, K-03: locks, a
- * once and a semaphore in a region, whose holders and waiters are processes that end in the middle.
+ * once and a semaphore in a region, whose holders and waiters are processes that end in
+ * the middle, or leave.
  */
 #include <sched.h>
 #include <signal.h>
@@ -357,6 +358,118 @@ TEST(region_locks.need_a_slot)
     CHECK(pawl_region_join(region) > 0);
     test_join(test_thread(find_no_slot, s));
     CHECK_OK(pawl_mutex_lock(&s->mutex));
+    pawl_region_free(region);
+}
+
+static void find_all_left(void *arg)
+{
+    struct scene *s = arg;
+
+    CHECK_ERR(pawl_mutex_lock(&s->mutex), -EOWNERDEAD);
+    CHECK_OK(pawl_mutex_consistent(&s->mutex));
+    CHECK_OK(pawl_mutex_unlock(&s->mutex));
+    CHECK_ERR(pawl_rmutex_lock(&s->recursive), -EOWNERDEAD);
+    CHECK_OK(pawl_rmutex_consistent(&s->recursive));
+    CHECK_OK(pawl_rmutex_unlock(&s->recursive));
+    CHECK_OK(pawl_rwlock_write_lock(&s->rwlock));
+    CHECK_OK(pawl_rwlock_write_unlock(&s->rwlock));
+}
+
+static void take_all(struct scene *s)
+{
+    CHECK_OK(pawl_mutex_lock(&s->mutex));
+    CHECK_OK(pawl_rmutex_lock(&s->recursive));
+    CHECK_OK(pawl_rmutex_lock(&s->recursive));
+    CHECK_OK(pawl_rwlock_read_lock(&s->rwlock));
+}
+
+/* Who gives its slot back, or closes its last mapping, holds nothing any more: for
+ * others, and for itself, it is as if it had died. */
+TEST(region_locks.who_leaves_leaves_them)
+{
+    struct scene *s = scene_make(2);
+    pawl_region *again;
+
+    if (test_under_tsan())
+        TEST_SKIP("ThreadSanitizer knows of no other end of a lock");
+    take_all(s);
+    CHECK_OK(pawl_region_leave(region));
+    CHECK(!pawl_mutex_is_mine(&s->mutex));
+    CHECK_ERR(pawl_mutex_unlock(&s->mutex), -EPERM);
+    CHECK_ERR(pawl_rmutex_unlock(&s->recursive), -EPERM);
+    CHECK_ERR(pawl_rwlock_read_unlock(&s->rwlock), -EPERM);
+    find_all_left(s);
+    take_all(s);
+    CHECK_OK(pawl_region_leave(region));
+    test_join(test_thread(find_all_left, s));
+    take_all(s);
+    test_wait_child(test_spawn_child(try_parents, s)); /* it is ours again */
+    CHECK_OK(pawl_region_attach_fd(&again, pawl_region_fd(region)));
+    CHECK_OK(pawl_region_close(region)); /* the first of two */
+    s = pawl_region_buffer(again, NULL);
+    CHECK(pawl_mutex_is_mine(&s->mutex));
+    CHECK_OK(pawl_region_leave(again));
+    find_all_left(s);
+    pawl_region_free(again);
+    pawl_region_free(region);
+}
+
+/* ---- another PID namespace -------------------------------------------------------- */
+
+struct distant {
+    struct scene *s;
+    atomic_int pid;
+};
+
+/* Has its number there, which others have elsewhere. */
+static void lock_in_another_namespace(void *arg)
+{
+    struct distant *d = arg;
+    pid_t pid;
+
+    if (unshare(CLONE_NEWPID) != 0)
+        TEST_SKIP("no right to make a PID namespace");
+    pid = fork(); /* the harness' own would look for its parent's number */
+    if (pid == 0) {
+        CHECK_EQ(gettid(), 1);
+        lock_and_pause(d->s);
+    }
+    atomic_store(&d->pid, pid);
+    test_reap_child(pid);
+}
+
+/* A holder is known by its slot and lifeline, not by its number: two are process 1, and
+ * one of them dies. */
+TEST(region_locks.of_another_pid_namespace)
+{
+    struct scene *s = scene_make(4);
+    struct distant *d = test_shared_alloc(2 * sizeof *d);
+    struct scene *other;
+    pid_t child[2];
+
+    other = (struct scene *)(void *)s->array;
+    CHECK_OK(pawl_mutex_init(&other->mutex, PAWL_SHARED));
+    d[0].s = s;
+    d[1].s = other;
+    for (int i = 0; i < 2; i++) {
+        child[i] = test_spawn_child(lock_in_another_namespace, &d[i]);
+        while (atomic_load(&d[i].s->stage) == 0) {
+            if (waitpid(child[i], NULL, WNOHANG) == child[i])
+                TEST_SKIP("no right to make a PID namespace");
+            sched_yield();
+        }
+        while (atomic_load(&d[i].pid) == 0)
+            sched_yield();
+    }
+    CHECK_ERR(pawl_mutex_try_lock(&s->mutex), -EAGAIN);
+    kill(atomic_load(&d[0].pid), SIGKILL);
+    CHECK_EQ(test_reap_child(child[0]), 0);
+    CHECK_ERR(pawl_mutex_lock(&s->mutex), -EOWNERDEAD);
+    CHECK_ERR(pawl_mutex_try_lock(&other->mutex), -EAGAIN);
+    CHECK_EQ(pawl_region_participants(region), 2);
+    kill(atomic_load(&d[1].pid), SIGKILL);
+    CHECK_EQ(test_reap_child(child[1]), 0);
+    CHECK_ERR(pawl_mutex_lock(&other->mutex), -EOWNERDEAD);
     pawl_region_free(region);
 }
 
