@@ -510,7 +510,8 @@ static int put_in_pieces(struct pawl_lane *l, const struct pawl_parcel *p,
 }
 
 /* Descriptors go before the message, in a packet that names its position: one
- * whose message never came is told by that. */
+ * whose message never came is told by that.  There is room for the message: if it
+ * were given up now, they would stay in the socket, open and in the way. */
 static int put_fds(struct pawl_lane *l, const struct pawl_parcel *p,
                    pawl_deadline until)
 {
@@ -518,15 +519,33 @@ static int put_fds(struct pawl_lane *l, const struct pawl_parcel *p,
 
     for (;;) {
         struct pollfd room = {.fd = p->fd_link, .events = POLLOUT};
+        pawl_deadline end = pawl_after_ms(LOOK_AGAIN_MS);
         int err = pawl_link_send_packet(p->fd_link, &tail, sizeof tail, p->fds,
                                         p->n_fds);
 
+        if (err == -ECONNRESET) /* closed, with packets that nobody has read */
+            return -EPIPE;
         if (err != -EAGAIN)
             return err;
-        err = until > 0 ? pawl_poll_until(&room, 1, until) : 0;
-        if (err <= 0)
-            return err == 0 ? -ETIMEDOUT : err;
+        if (is_closed(l))
+            return -EBADF;
+        if (until <= 0 || until <= pawl_now())
+            return -ETIMEDOUT;
+        err = pawl_poll_until(&room, 1, end < until ? end : until);
+        if (err < 0)
+            return err;
     }
+}
+
+static int put_with_fds(struct pawl_lane *l, const struct pawl_parcel *p,
+                        pawl_deadline until)
+{
+    uint64_t size = WORD + padded(p->n);
+    int err = await_room(l, size, size, until);
+
+    if (err == 0)
+        err = put_fds(l, p, until);
+    return err != 0 ? err : put_whole(l, p, until);
 }
 
 int pawl_lane_send(struct pawl_lane *l, uint32_t me,
@@ -541,8 +560,8 @@ int pawl_lane_send(struct pawl_lane *l, uint32_t me,
         return err;
     cut_what_has_begun(l);
     if (p->n_fds > 0)
-        err = put_fds(l, p, until);
-    if (err == 0)
+        err = put_with_fds(l, p, until);
+    else
         err = p->n <= piece_of(l) ? put_whole(l, p, until)
                                   : put_in_pieces(l, p, until);
     unlock(writer_of(l));

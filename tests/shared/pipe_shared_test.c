@@ -258,6 +258,53 @@ TEST(pipe_shared.descriptors_go_to_another_process)
     }
 }
 
+struct fd_sender {
+    pawl_pipe *end;
+    int err;
+};
+
+static void send_fd_for_ever(void *arg)
+{
+    struct fd_sender *s = arg;
+
+    s->err =
+        pawl_pipe_send_fds_until(s->end, "", 0, (int[]){0}, 1, PAWL_FOREVER);
+}
+
+/* N-09, P-29: who waits until more descriptors can be under way is woken, too: by the
+ * close of its own end, of the other, and by a receiver. */
+TEST(pipe_shared.a_sender_of_descriptors_does_not_wait_in_vain)
+{
+    static const int expected[] = {-EBADF, -EPIPE, 0};
+
+    for (int i = 0; i < 3; i++) {
+        struct ends e = ends_make(
+            &(pawl_pipe_options){.capacity = 1 << 20, .flags = PAWL_PIPE_FDS});
+        struct fd_sender s = {.end = e.a, .err = 1};
+        struct test_thread *t;
+        int err;
+
+        do /* fill what the kernel holds: the ring has room for more */
+            err = pawl_pipe_send_fds_until(e.a, "", 0, (int[]){0}, 1, 0);
+        while (err == 0);
+        CHECK(err == -ETIMEDOUT || err == -ETOOMANYREFS);
+        if (err == -ETOOMANYREFS)
+            TEST_SKIP("so few descriptors can be under way");
+        CHECK_OK(pawl_pipe_try_send(e.a, "x", 1));
+        t = test_thread(send_fd_for_ever, &s);
+        while (process_state(test_tid(t), NULL) != 'S')
+            sched_yield();
+        if (i < 2)
+            CHECK_OK(pawl_pipe_close(i == 0 ? e.a : e.b));
+        else
+            while (try_recv(e.b) == 0)
+                ;
+        test_join(t);
+        CHECK_ERR(s.err, expected[i]);
+        ends_free(&e);
+    }
+}
+
 /* ---- killed ---------------------------------------------------------------------------- */
 
 /* N-12: asleep in a receive when the other process is killed. */

@@ -2,6 +2,7 @@
  *
  * pipe_test.c - connections within one process: directions, messages, ends.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -619,6 +620,37 @@ TEST(pipe.descriptors_nobody_asks_for_are_closed)
     close(p[1]);
     expect_text(e.b, "w");
     CHECK_EQ(read(p[0], &byte, 1), 0); /* nobody has the other end */
+    close(p[0]);
+    ends_free(&e);
+}
+
+/* P-29: what is not sent is not kept either: neither for a receiver, nor open, nor in
+ * the way of what is sent later. */
+TEST(pipe.descriptors_that_are_not_sent_are_not_kept)
+{
+    struct ends e = ends_make_small(PAWL_PIPE_FDS);
+    char bytes[1000] = {0};
+    char byte;
+    int got = -1;
+    size_t n = 1;
+    int p[2];
+
+    CHECK(pipe2(p, O_NONBLOCK) == 0);
+    for (size_t room = sizeof bytes; room > 0; room /= 10)
+        while (pawl_pipe_try_send(e.a, bytes, room) == 0)
+            ;
+    for (int i = 0; i < 1000; i++)
+        CHECK_ERR(pawl_pipe_send_fds_until(e.a, "late", 4, &p[1], 1, 0),
+                  -ETIMEDOUT);
+    close(p[1]);
+    CHECK_EQ(read(p[0], &byte, 1), 0); /* nobody has the other end */
+    while (pawl_pipe_try_recv(e.b, bytes, sizeof bytes, NULL) == 0)
+        ;
+    CHECK_OK(pawl_pipe_send_fds_until(e.a, "fd", 2, p, 1, pawl_after_s(10)));
+    CHECK_OK(pawl_pipe_recv_fds_until(e.b, bytes, 10, NULL, &got, &n, 0));
+    CHECK_EQ(n, 1);
+    CHECK(same_file(got, p[0]));
+    close(got);
     close(p[0]);
     ends_free(&e);
 }
