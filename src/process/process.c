@@ -294,7 +294,8 @@ int pawl_process_create_entry(pawl_process **p, const char *entry,
 
     if (entry == NULL || entry[0] == '\0' || (blob == NULL && size > 0))
         return -EINVAL;
-    if (!pawl_process_may_exist(entry))
+    if (strlen(entry) >= PAWL_PROCESS_NAME_SIZE ||
+        !pawl_process_may_exist(entry))
         return -ENOENT;
     if (size > PAWL_PROCESS_BLOB_MAX ||
         (options != NULL &&

@@ -367,9 +367,12 @@ static int claim(pawl_process *p)
     return err;
 }
 
-/* -EBADF: one of the ends to pass is closed. */
-static int check_pipes(const pawl_process_call *call)
+/* -EBADF: one of the descriptors or ends to pass is none. */
+static int check_passed(const pawl_process_call *call)
 {
+    for (size_t i = 0; i < call->n_fds; i++)
+        if (fcntl(call->fds[i], F_GETFD) < 0)
+            return -EBADF;
     for (size_t i = 0; i < call->n_pipes; i++)
         if (call->pipes[i] == NULL || pawl_pipe_is_closed(call->pipes[i]))
             return -EBADF;
@@ -379,7 +382,7 @@ static int check_pipes(const pawl_process_call *call)
 static int start(pawl_process *p)
 {
     enum pawl_start_method method = p->method;
-    int err = check_pipes(&p->call);
+    int err = check_passed(&p->call);
 
     if (err == 0)
         err = pawl_children_watch();

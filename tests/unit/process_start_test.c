@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 
 #include "crowd.h"
-#include "process/link.h"
+#include "process/record.h"
 #include "process_cases.h"
 
 /* Write to the first descriptor: the blob; to the second, what is seen. */
@@ -84,6 +86,47 @@ static int entry_mask(const pawl_process_call *call)
     return sigismember(&mask, SIGTERM) + 2 * sigismember(&mask, SIGCHLD);
 }
 
+/* The program is gone; the process starts others all the same. */
+static int entry_respawn(const pawl_process_call *call)
+{
+    if (unlink(call->blob) != 0)
+        return 1;
+    for (enum pawl_start_method method = PAWL_START_SPAWN;
+         method <= PAWL_START_FORKSERVER; method++) {
+        pawl_process *p = started_with_code(12, method);
+
+        if (joined(p) != 12)
+            return 2;
+        pawl_process_free(p);
+    }
+    return 12;
+}
+
+/* Everything that it has, as a careful daemon does. */
+static int entry_close_all(const pawl_process_call *call)
+{
+    (void)call;
+    fclose(stdin);
+    fclose(stdout);
+    for (int fd = 0; fd < 300; fd++)
+        (void)close(fd);
+    return 13;
+}
+
+static pid_t prepared;
+
+static void prepare(void)
+{
+    prepared = getpid();
+}
+
+/* By whom it was prepared: 0 nobody, 1 its parent, 2 somebody else. */
+static int entry_prepared(const pawl_process_call *call)
+{
+    (void)call;
+    return prepared == 0 ? 0 : prepared == getppid() ? 1 : 2;
+}
+
 static int entry_print(const pawl_process_call *call)
 {
     (void)call;
@@ -101,6 +144,10 @@ void test_main_begins(int argc, char **argv)
     pawl_process_register("mask", entry_mask);
     pawl_process_register("chat", entry_chat);
     pawl_process_register("print", entry_print);
+    pawl_process_register("respawn", entry_respawn);
+    pawl_process_register("close_all", entry_close_all);
+    pawl_process_register("prepared", entry_prepared);
+    pawl_process_set_preload(prepare);
     pawl_process_main(argc, argv);
 }
 
@@ -322,6 +369,33 @@ TEST(process_start.output_is_printed_once)
     CHECK_EQ(dup2(open("/dev/null", O_WRONLY), 1), 1); /* for never() */
 }
 
+/* P-04: how it ends is known whatever it does with its descriptors. */
+TEST(process_start.child_may_close_everything)
+{
+    FOR_EACH_METHOD(method)
+    {
+        pawl_process *p = started("close_all", NULL, 0, NULL, 0, method, 0);
+
+        CHECK_EQ(joined(p), 13);
+        pawl_process_free(p);
+    }
+}
+
+/* P-21: in the fork server, and nowhere else; once. */
+TEST(process_start.fork_server_is_prepared)
+{
+    FOR_EACH_METHOD(method)
+    {
+        for (int i = 0; i < 2; i++) {
+            pawl_process *p = started("prepared", NULL, 0, NULL, 0, method, 0);
+
+            CHECK_EQ(joined(p), method == PAWL_START_FORKSERVER);
+            pawl_process_free(p);
+        }
+    }
+    CHECK_EQ(prepared, 0);
+}
+
 /* ---- which way ------------------------------------------------------------------- */
 
 static int is_forked(void *arg)
@@ -445,14 +519,105 @@ TEST(process_start.entry_is_missing_in_the_other_program)
     p = started_with_code(11, PAWL_START_SPAWN);
     CHECK_EQ(joined(p), 11);
     pawl_process_free(p);
+    /* Longer than any name: not to be taken for what it begins with. */
+    memset(self, 'x', sizeof self - 1);
+    self[sizeof self - 1] = '\0';
+    CHECK_ERR(pawl_process_create_entry(&p, self, NULL, 0, NULL), -ENOENT);
+}
+
+static void copy_program(const char *path)
+{
+    int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    ssize_t n;
+
+    CHECK(from >= 0 && to >= 0);
+    while ((n = sendfile(to, from, NULL, 1 << 20)) > 0)
+        ;
+    CHECK_EQ(n, 0);
+    close(from);
+    close(to);
+}
+
+/* P-21: a program that is replaced while it runs starts processes of its own
+ * version. */
+TEST(process_start.program_may_have_been_deleted)
+{
+    char folder[] = "/tmp/pawl-test-XXXXXX";
+    char path[64];
+    pawl_process *p;
+
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/program", folder);
+    copy_program(path);
+    pawl_process_set_executable(path);
+    p = started("respawn", path, strlen(path) + 1, NULL, 0, PAWL_START_SPAWN,
+                0);
+    CHECK_EQ(joined(p), 12);
+    pawl_process_free(p);
+    CHECK_EQ(access(path, F_OK), -1);
+    rmdir(folder);
+}
+
+/* A program told to be a process, by one that is no pawl, or another: what it answers,
+ * or 1 if it has ended without a word. */
+static int answer_to(const struct pawl_letter *letter, size_t n)
+{
+    struct pawl_report ready = {.value = 1};
+    int ends[2];
+    int fd;
+    pid_t pid;
+
+    CHECK_OK(pawl_link_make(ends));
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        if (dup2(ends[1], 100) != 100)
+            _exit(2);
+        execl("/proc/self/exe", "program", PAWL_ARGUMENT_PROCESS "=100", NULL);
+        _exit(3);
+    }
+    close(ends[1]);
+    CHECK_OK(pawl_link_send(ends[0], letter, n, NULL, 0));
+    CHECK_EQ(shutdown(ends[0], SHUT_WR), 0);
+    if (pawl_link_next(ends[0], &ready, &fd) == 0)
+        CHECK_EQ(ready.kind, PAWL_REPORT_READY);
+    CHECK_EQ(pawl_exit_code(test_reap_child(pid)), 1);
+    close(ends[0]);
+    return ready.value;
+}
+
+/* P-03: it runs nothing, and says why if it can. */
+TEST(process_start.letters_that_are_none_are_refused)
+{
+    const struct pawl_letter good = {.magic = PAWL_LETTER_MAGIC,
+                                     .layout = sizeof good,
+                                     .parent = getpid(),
+                                     .entry = "unknown"};
+    struct pawl_letter letter = good;
+
+    CHECK_ERR(answer_to(&letter, sizeof letter), -ENOENT);
+    letter.magic++;
+    CHECK_ERR(answer_to(&letter, sizeof letter), -ENOEXEC);
+    letter = good;
+    letter.layout++;
+    CHECK_ERR(answer_to(&letter, sizeof letter), -ENOEXEC);
+    letter = good;
+    letter.n_fds = letter.n_passed = 2; /* which have not come */
+    CHECK_ERR(answer_to(&letter, sizeof letter), -EMFILE);
+    CHECK_EQ(answer_to(&good, sizeof good - 1), 1);
+    CHECK_EQ(answer_to(&good, 0), 1);
+    letter = good;
+    letter.blob_size = 1; /* nor has this */
+    CHECK_EQ(answer_to(&letter, sizeof letter), 1);
 }
 
 TEST(process_start.only_descriptors_can_be_passed)
 {
     int wrong = 999;
 
-    for (enum pawl_start_method method = PAWL_START_SPAWN;
-         method <= PAWL_START_FORKSERVER; method++) {
+    FOR_EACH_METHOD(method)
+    {
         pawl_process *p = create_with("stay", NULL, 0, &wrong, 1, method, 0);
 
         CHECK_ERR(pawl_process_start(p), -EBADF);
