@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "atomic/ops.h"
@@ -379,6 +380,8 @@ static bool read_link(pawl_process *p)
             p->has_value = true;
         } else if (report.kind == PAWL_REPORT_STATUS) {
             p->end.code = pawl_exit_code(report.value);
+            p->end.dumped =
+                WIFSIGNALED(report.value) && WCOREDUMP(report.value);
             return true;
         }
     }

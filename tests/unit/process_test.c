@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "crowd.h"
@@ -16,6 +17,26 @@ static int entry_die(const pawl_process_call *call)
 
     memcpy(&signal, call->blob, sizeof signal);
     raise(signal);
+    return 0;
+}
+
+/* Dumps core into the folder, if it can. */
+static int entry_dump(const pawl_process_call *call)
+{
+    const struct rlimit small = {.rlim_cur = 1 << 16, .rlim_max = 1 << 16};
+
+    (void)signal(SIGABRT, SIG_DFL);
+    if (chdir(call->blob) == 0 && setrlimit(RLIMIT_CORE, &small) == 0)
+        raise(SIGABRT);
+    return 1;
+}
+
+/* Takes 50 ms of CPU time. */
+static int entry_work(const pawl_process_call *call)
+{
+    (void)call;
+    while (clock() < CLOCKS_PER_SEC / 20)
+        ;
     return 0;
 }
 
@@ -54,6 +75,8 @@ void test_main_begins(int argc, char **argv)
     pawl_process_register("stay", entry_stay);
     pawl_process_register("obey", entry_obey);
     pawl_process_register("die", entry_die);
+    pawl_process_register("dump", entry_dump);
+    pawl_process_register("work", entry_work);
     pawl_process_register("exit", entry_exit);
     pawl_process_register("leave", entry_leave);
     pawl_process_register("pawl_exit", entry_pawl_exit);
@@ -310,6 +333,133 @@ TEST(process.signals_end_it)
             pawl_process_free(p);
         }
     }
+}
+
+/* P-05: the time that it took; a fork server does not tell it. */
+TEST(process.cpu_time_is_counted)
+{
+    FOR_EACH_METHOD(method)
+    {
+        pawl_process *p = started("work", NULL, 0, NULL, 0, method, 0);
+        pawl_process_end end;
+
+        CHECK_EQ(joined(p), 0);
+        CHECK_OK(pawl_process_result(p, &end));
+        if (method == PAWL_START_FORKSERVER)
+            CHECK_EQ(end.user_ns + end.system_ns + end.max_rss, 0);
+        else
+            CHECK(end.user_ns + end.system_ns >= 40000000);
+        pawl_process_free(p);
+    }
+}
+
+static void dump_in(void *folder)
+{
+    (void)entry_dump(&(pawl_process_call){.blob = folder});
+}
+
+/* Where the kernel writes cores: here, that is, in the folder of the process. */
+static bool cores_come_here(void)
+{
+    char pattern[2] = "|";
+    int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)!read(fd, pattern, 1);
+        close(fd);
+    }
+    return pattern[0] != '|' && pattern[0] != '/';
+}
+
+static void remove_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *file;
+
+    CHECK(folder != NULL);
+    while ((file = readdir(folder)) != NULL)
+        (void)unlinkat(dirfd(folder), file->d_name, 0);
+    closedir(folder);
+    CHECK_EQ(rmdir(path), 0);
+}
+
+/* P-05: that it has dumped core, as waitpid says of another that does the same. */
+TEST(process.that_core_was_dumped_is_told)
+{
+    char folder[] = "/tmp/pawl-test-XXXXXX";
+    int status;
+
+    if (!cores_come_here())
+        TEST_SKIP("cores are not written where the process is");
+    CHECK(mkdtemp(folder) != NULL);
+    status = test_reap_child(test_spawn_child(dump_in, folder));
+    FOR_EACH_METHOD(method)
+    {
+        pawl_process *p =
+            started("dump", folder, sizeof folder, NULL, 0, method, 0);
+        pawl_process_end end;
+
+        CHECK_EQ(joined(p), pawl_exit_code(status));
+        CHECK_OK(pawl_process_result(p, &end));
+        CHECK_EQ(end.dumped, WIFSIGNALED(status) && WCOREDUMP(status));
+        pawl_process_free(p);
+    }
+    remove_folder(folder);
+}
+
+/* P-08, P-09: who is stopped has not ended, and ends by SIGKILL at once, by others
+ * when it goes on. */
+TEST(process.stopped_is_not_ended)
+{
+    FOR_EACH_METHOD(method)
+    {
+        for (int continues = 0; continues < 2; continues++) {
+            pawl_process *p = started_to_stay(method);
+            pid_t pid = (pid_t)pawl_process_pid(p);
+
+            CHECK_OK(pawl_process_signal(p, SIGSTOP));
+            while (process_state(pid, NULL) != 'T')
+                sched_yield();
+            CHECK_OK(pawl_process_terminate(p));
+            CHECK_ERR(pawl_process_join_until(p, pawl_after_ms(5), NULL),
+                      -ETIMEDOUT);
+            CHECK_EQ(pawl_process_is_alive(p), 1);
+            CHECK(!is_readable(pawl_process_sentinel(p)));
+            CHECK_ERR(pawl_process_close(p), -EBUSY);
+            CHECK_OK(continues ? pawl_process_signal(p, SIGCONT)
+                               : pawl_process_kill(p));
+            CHECK_EQ(joined(p), continues ? -SIGTERM : -SIGKILL);
+            pawl_process_free(p);
+        }
+    }
+}
+
+static int heard[2];
+
+static void say_handler(void)
+{
+    CHECK_EQ(write(heard[1], "h", 1), 1);
+}
+
+static void exit_by_pawl(void *unused)
+{
+    (void)unused;
+    CHECK_EQ(atexit(say_handler), 0);
+    pawl_process_exit(300);
+}
+
+/* P-04: in a process that nobody started here it is exit. */
+TEST(process.exit_of_others_runs_their_handlers)
+{
+    char byte;
+
+    make_pipe(heard);
+    CHECK_EQ(
+        pawl_exit_code(test_reap_child(test_spawn_child(exit_by_pawl, NULL))),
+        1);
+    close(heard[1]);
+    CHECK_EQ(read_some(heard[0], &byte, 1), 1);
+    close(heard[0]);
 }
 
 TEST(process.signal_must_be_one)
