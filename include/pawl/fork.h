@@ -6,6 +6,9 @@
  * there.  Handles of the others say that they are not alive, and to join them is
  * -ECHILD.  Local locks that they held are found ownerless: -EOWNERDEAD.
  *
+ * The library learns of a fork from libc.  A child made by the system call alone
+ * (clone, or _Fork) is not to use it, but to exec or to _exit.
+ *
  * Since 0.1.
  */
 #ifndef PAWL_FORK_H

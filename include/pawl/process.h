@@ -63,11 +63,11 @@
  *   before it is made, so nothing is printed twice.  It ends when its function
  *   returns, or by pawl_process_exit: that waits for its threads and its children
  *   as the end of a program does, flushes stdout and stderr, and leaves by _exit
- *   if it was forked: exit handlers of the parent do not run in it.  Other
- *   streams: close them.
+ *   if it was forked: exit handlers of the parent do not run in it, unless it calls
+ *   exit.  Other streams: close them.
  * Descriptors   all of the library's are close-on-exec.  A forked child has those of
- *   its parent, but for the library's; one that is spawned has 0, 1, 2 and those
- *   that are passed.
+ *   its parent, but for what belongs to processes, and to connections that are not
+ *   passed; one that is spawned has 0, 1, 2 and those that are passed.
  * Signals     a forked child has the signal mask of the thread that started it;
  *   others block none.  The library handles no signal, SIGCHLD least of all.
  * Status      whoever waits for a child of this process by other means (a wait for

@@ -582,6 +582,45 @@ TEST(process_family.nothing_is_left_after_the_program)
     }
 }
 
+static void start_late(void)
+{
+    FOR_EACH_METHOD(method)
+    {
+        pawl_process *p =
+            create_with("code", &(int){0}, sizeof(int), NULL, 0, method, 0);
+
+        log_line(pawl_process_start(p) == -ESHUTDOWN ? "refused\n" : "?\n");
+        pawl_process_free(p);
+    }
+}
+
+static void end_and_start(void *unused)
+{
+    pawl_process *p;
+
+    (void)unused;
+    CHECK_EQ(atexit(start_late), 0); /* before the library's: called after it */
+    p = started_with_code(3, PAWL_START_FORK);
+    CHECK_EQ(joined(p), 3);
+    pawl_process_free(p);
+    exit(0); // NOLINT(concurrency-mt-unsafe)
+}
+
+/* K-13: nobody would wait for it. */
+TEST(process_family.nothing_starts_at_the_very_end)
+{
+    char text[64];
+    pid_t pid;
+
+    make_pipe(scene.log);
+    pid = test_spawn_child(end_and_start, NULL);
+    close(scene.log[1]);
+    read_text(scene.log[0], text, sizeof text);
+    CHECK_EQ(strcmp(text, "refused\nrefused\nrefused\n"), 0);
+    test_wait_child(pid);
+    close(scene.log[0]);
+}
+
 static int start_daemon_and_return(void *arg)
 {
     int fds[1] = {scene.log[1]};

@@ -481,3 +481,64 @@ TEST(thread_fork.guard_leaves_what_the_forking_thread_holds)
         _exit(0);
     }
 }
+
+/* ---- processes, in a program whose main does not say what it is ------------- */
+
+static int five(const pawl_process_call *call)
+{
+    (void)call;
+    return 5;
+}
+
+static int five_times(pawl_proccall *call)
+{
+    (void)call;
+    return 5;
+}
+
+/* P-21: a fresh process would be main once more. */
+TEST(thread_fork.what_main_does_not_allow_is_not_spawned)
+{
+    int code = 0;
+
+    CHECK_OK(pawl_process_register("five", five));
+    CHECK_OK(pawl_procpool_register("five_times", five_times));
+    for (enum pawl_start_method method = PAWL_START_FORK;
+         method <= PAWL_START_FORKSERVER; method++) {
+        pawl_process_options o = {.method = method};
+        pawl_procpool_options of_pool = {.workers = 1, .method = method};
+        bool forks = method == PAWL_START_FORK;
+        pawl_procpool *pool;
+        pawl_process *p;
+
+        CHECK_OK(pawl_process_create_entry(&p, "five", NULL, 0, &o));
+        CHECK_ERR(pawl_process_start(p), forks ? 0 : -EOPNOTSUPP);
+        CHECK_ERR(pawl_process_join(p, &code), forks ? 0 : -ESRCH);
+        CHECK_EQ(code, 5);
+        pawl_process_free(p);
+        CHECK_ERR(pawl_procpool_create(&pool, &of_pool),
+                  forks ? 0 : -EOPNOTSUPP);
+        if (forks)
+            CHECK_OK(pawl_procpool_end(pool));
+    }
+}
+
+static void refuse_processes(void *unused)
+{
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
+    static int number = 1;
+
+    (void)unused;
+    if (getuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+        TEST_SKIP("root has no limit");
+    CHECK_EQ(setrlimit(RLIMIT_NPROC, &none), 0);
+    CHECK_OK(pawl_at_fork(before, in_parent, after_in_child, &number));
+    CHECK_EQ(pawl_fork(), -EAGAIN);
+    CHECK_EQ(strcmp(calls, "b1 p1 "), 0);
+}
+
+/* K-01, K-05: the hooks are called around a fork that fails, too. */
+TEST(thread_fork.checked_fork_says_that_there_are_too_many)
+{
+    test_wait_child(test_spawn_child(refuse_processes, NULL));
+}
