@@ -8,6 +8,7 @@
  */
 #include "process/pool_core.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -396,8 +397,10 @@ static int wait_for_events(const pawl_procpool *p, struct epoll_event *events,
     int64_t left = until - pawl_now();
     int ms = -1;
 
-    if (until != PAWL_FOREVER)
+    if (until != PAWL_FOREVER && left / 1000000 < INT_MAX)
         ms = left <= 0 ? 0 : (int)(left / 1000000) + 1;
+    else if (until != PAWL_FOREVER)
+        ms = INT_MAX; /* some weeks: then it looks again */
     n = epoll_wait(p->watch, events, n, ms);
     return n > 0 ? n : 0;
 }

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
  * procpool_fault.c - the process pool without memory: each allocation is refused
- * once, and all from there on, in its workers too.
+ * once, and all from there on, in its workers too; and deadlines so far away that the
+ * kernel cannot be told of them.
  */
 #include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <pawl/error.h>
 #include <pawl/process.h>
@@ -82,4 +89,47 @@ static void use_a_pool(void *arg)
 TEST(procpool_fault.any_allocation_may_fail)
 {
     exhausted_each(use_a_pool, NULL, 11);
+}
+
+static atomic_int sleeps_ms = -1;
+
+#if EXHAUSTED_WORKS
+
+/* The thread of a pool sleeps in it. */
+int epoll_wait(int fd, struct epoll_event *events, int n, int ms)
+{
+    atomic_store(&sleeps_ms, ms);
+    return (int)syscall(SYS_epoll_pwait, fd, events, n, ms, NULL, 8);
+}
+
+#endif
+
+static int stay_for_ever(pawl_proccall *call)
+{
+    (void)call;
+    for (;;)
+        pause();
+    return 0;
+}
+
+/* W-16: a deadline in a month is neither now nor never. */
+TEST(procpool_fault.a_deadline_may_be_far_away)
+{
+    pawl_procpool *pool = NULL;
+    pawl_proctask t;
+
+    if (!EXHAUSTED_WORKS)
+        TEST_SKIP("epoll_wait is the sanitizer's");
+    CHECK_OK(pawl_procpool_create(
+        &pool,
+        &(pawl_procpool_options){.workers = 1, .method = PAWL_START_FORK}));
+    pawl_proctask_init(&t, stay_for_ever, NULL, 0, NULL, 0);
+    t.until = pawl_after_s(30 * 24 * 3600);
+    CHECK_OK(pawl_procpool_submit(pool, &t));
+    while (atomic_load(&sleeps_ms) == -1)
+        sched_yield();
+    CHECK_EQ(atomic_load(&sleeps_ms), INT_MAX);
+    CHECK(!pawl_future_is_done(&t.future));
+    CHECK_OK(pawl_procpool_kill(pool));
+    CHECK_OK(pawl_procpool_end(pool));
 }
