@@ -99,7 +99,8 @@ typedef int (*pawl_proc_fn)(pawl_proccall *call);
 PAWL_API bool pawl_proccall_stop_requested(const pawl_proccall *call);
 
 /* Give a function its name, before pawl_process_main.  Up to 256 of them can be used
- * in a pool, with names of up to 63 bytes.
+ * in a pool, with names of up to 63 bytes; any number where workers are forked.  A
+ * task with one that its worker has not registered has the status -ENOENT.
  *
  * Returns    0, also for the same once more;  -EEXIST another function has this
  *            name;  -EINVAL NULL, no name, or a name that is too long;  -ENOMEM.

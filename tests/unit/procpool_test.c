@@ -105,7 +105,17 @@ static int say_five(pawl_proccall *call)
     return 5;
 }
 
+/* Leaves its worker by the front door. */
+static int leave(pawl_proccall *call)
+{
+    int code;
+
+    memcpy(&code, call->argument, sizeof code);
+    exit(code); // NOLINT(concurrency-mt-unsafe)
+}
+
 static pawl_procpool *inherited; /* by those who are forked */
+static pawl_procmap *inherited_map;
 
 static int use_the_pool(pawl_proccall *call)
 {
@@ -128,6 +138,7 @@ void test_main_begins(int argc, char **argv)
     pawl_procpool_register("never_end", never_end);
     pawl_procpool_register("never_end_at_3", never_end_at_3);
     pawl_procpool_register("end_too_late", end_too_late);
+    pawl_procpool_register("leave", leave);
     pawl_process_main(argc, argv);
 }
 
@@ -236,6 +247,33 @@ TEST(procpool.functions_without_name_are_forked_only)
     p = pool_of(1, PAWL_START_SPAWN);
     pawl_proctask_init(&t, say_five, NULL, 0, NULL, 0);
     CHECK_ERR(pawl_procpool_submit(p, &t), -ENOENT);
+    CHECK_OK(pawl_procpool_end(p));
+}
+
+static pawl_proc_fn invented(int i)
+{
+    return (pawl_proc_fn)(uintptr_t)(4096 + i);
+}
+
+/* so many; and whatever the caller calls a function, the worker has to know it. */
+TEST(procpool.so_many_functions_can_be_used)
+{
+    enum { MOST = 256 };
+    static pawl_proctask t[MOST + 1];
+    pawl_procpool *p = pool_of(1, PAWL_START_SPAWN);
+    char name[32];
+
+    for (int i = 0; i <= MOST; i++) {
+        snprintf(name, sizeof name, "invented-%d", i);
+        CHECK_OK(pawl_procpool_register(name, invented(i)));
+        pawl_proctask_init(&t[i], invented(i), NULL, 0, NULL, 0);
+        CHECK_ERR(pawl_procpool_submit(p, &t[i]), i < MOST ? 0 : -ENOSPC);
+    }
+    for (int i = 0; i < MOST; i++)
+        CHECK_EQ(status_of(&t[i]), -ENOENT);
+    pawl_proctask_init(&t[0], invented(0), NULL, 0, NULL, 0);
+    CHECK_OK(pawl_procpool_submit(p, &t[0])); /* once more */
+    CHECK_EQ(status_of(&t[0]), -ENOENT);
     CHECK_OK(pawl_procpool_end(p));
 }
 
@@ -510,6 +548,65 @@ TEST(procpool.waits_in_a_callback_are_refused)
     CHECK_EQ(told.square_of_next, 16);
     CHECK_OK(pawl_procpool_join(told.pool));
     CHECK_OK(pawl_procpool_free(told.pool));
+}
+
+struct narrow {
+    struct told told;
+    pawl_procmap *map;
+    pawl_proctask second;
+    int err[6];
+};
+
+static void fill_in_callback(pawl_proctask *t, int status, void *context)
+{
+    struct narrow *n = context;
+    pawl_procpool *p = n->told.pool;
+
+    (void)t;
+    (void)status;
+    CHECK_OK(pawl_procpool_submit(p, &n->told.next)); /* its own room */
+    CHECK_ERR(pawl_procpool_try_submit(p, &n->second), -EAGAIN);
+    n->err[0] = pawl_procpool_submit(p, &n->second);
+    n->err[1] = pawl_procpool_submit_until(p, &n->second, pawl_after_s(600));
+    n->err[2] = (int)pawl_procpool_submit_many(p, &n->second, 1);
+    n->err[3] = pawl_procmap_next(n->map, NULL, NULL);
+    n->err[4] = pawl_procmap_next_done(n->map, NULL, NULL);
+    CHECK_OK(pawl_procpool_kill(p)); /* */
+    CHECK_OK(pawl_procpool_terminate(p));
+    n->err[5] = pawl_procpool_join(p);
+}
+
+/* O-16, X-01: nobody but the thread that calls back would make room; and the end of a
+ * pool may come from there. */
+TEST(procpool.a_callback_does_not_wait_for_room)
+{
+    struct scene *s = scene_make();
+    struct narrow n = {
+        .told.pool = pool_with(&(pawl_procpool_options){
+            .workers = 2, .method = PAWL_START_FORK, .capacity = 2})};
+    pawl_proctask stays;
+    pawl_proctask t;
+    int x = 4;
+
+    (void)s;
+    occupy(n.told.pool, &stays, 1);
+    CHECK_OK(pawl_procmap_create(&n.map, n.told.pool, stay, NULL, 0, NULL, 0, 2,
+                                 NULL, NULL));
+    pawl_proctask_init(&n.told.next, stay, NULL, 0, NULL, 0);
+    pawl_proctask_init(&n.second, stay, NULL, 0, NULL, 0);
+    pawl_proctask_init(&t, square, &x, sizeof x, &x, sizeof x);
+    t.until = pawl_after_ms(5); /* behind the map, or never */
+    t.failed = fill_in_callback;
+    t.context = &n;
+    CHECK_OK(pawl_procpool_submit(n.told.pool, &t));
+    CHECK_EQ(status_of(&t), -ETIMEDOUT);
+    for (int i = 0; i < 6; i++)
+        CHECK_ERR(n.err[i], -EDEADLK);
+    CHECK_OK(pawl_procpool_join(n.told.pool));
+    CHECK_ERR(pawl_future_result(&n.told.next.future, NULL, NULL), -ECANCELED);
+    pawl_procmap_free(n.map);
+    CHECK_OK(pawl_procpool_free(n.told.pool));
+    scene_end();
 }
 
 /* ---- many calls ---------------------------------------------------------------------- */
@@ -830,6 +927,73 @@ TEST(procpool.terminate_fails_what_is_outstanding)
     scene_end();
 }
 
+struct cut_off {
+    pawl_procpool *pool;
+    int apply, map;
+};
+
+static void apply_in_vain(void *arg)
+{
+    struct cut_off *c = arg;
+
+    c->apply = pawl_procpool_apply(c->pool, stay, NULL, 0, NULL, 0, NULL);
+}
+
+static void map_in_vain(void *arg)
+{
+    struct cut_off *c = arg;
+
+    c->map =
+        pawl_procpool_map(c->pool, stay, NULL, 0, NULL, 0, 9, NULL, NULL, NULL);
+}
+
+/* O-03, O-05, O-10: those who wait in a call that is everything at once. */
+TEST(procpool.terminate_ends_the_calls_that_wait)
+{
+    struct scene *s = scene_make();
+    struct cut_off c = {.pool = pool_of(1, PAWL_START_FORK)};
+    struct test_thread *threads[2];
+    pawl_proctask t;
+
+    (void)s;
+    occupy(c.pool, &t, 1);
+    threads[0] = test_thread(apply_in_vain, &c);
+    threads[1] = test_thread(map_in_vain, &c);
+    for (int i = 0; i < 2; i++)
+        test_until_asleep(test_tid(threads[i]));
+    CHECK_OK(pawl_procpool_terminate(c.pool));
+    for (int i = 0; i < 2; i++)
+        test_join(threads[i]);
+    CHECK_ERR(c.apply, -ECANCELED);
+    CHECK_ERR(c.map, -ECANCELED);
+    CHECK_OK(pawl_procpool_end(c.pool));
+    scene_end();
+}
+
+/* nor does it help to be stopped. */
+TEST(procpool.terminate_kills_who_is_stopped)
+{
+    struct scene *s = scene_make();
+    pawl_procpool *p = pool_with(&(pawl_procpool_options){
+        .workers = 2, .method = PAWL_START_FORK, .grace_ns = 10000000});
+    int64_t pids[2];
+    pawl_proctask t;
+
+    (void)s;
+    occupy(p, &t, 1);
+    CHECK_EQ(pawl_procpool_pids(p, pids, 2), 2);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(kill((pid_t)pids[i], SIGSTOP), 0);
+        while (process_state((pid_t)pids[i], NULL) != 'T')
+            sched_yield(); /* SIGTERM must not overtake it */
+    }
+    CHECK_OK(pawl_procpool_terminate(p));
+    CHECK_EQ(status_of(&t), -EOWNERDEAD);
+    CHECK_EQ(t.code, -SIGKILL);
+    CHECK_OK(pawl_procpool_end(p));
+    scene_end();
+}
+
 /* TERM, then KILL. */
 TEST(procpool.terminate_kills_who_does_not_obey)
 {
@@ -957,6 +1121,47 @@ TEST(procpool.death_fails_one_task)
         }
         CHECK_EQ(applied(p, 12), 144);
         CHECK_OK(pawl_procpool_end(p));
+    }
+}
+
+/* X-10, P-04: a task that leaves its worker by exit is one that its worker has died
+ * with. */
+TEST(procpool.a_worker_may_leave_by_exit)
+{
+    FOR_EACH_METHOD(method)
+    {
+        pawl_procpool *p = pool_of(1, method);
+        int code = 3;
+        pawl_proctask t;
+
+        pawl_proctask_init(&t, leave, &code, sizeof code, NULL, 0);
+        CHECK_OK(pawl_procpool_submit(p, &t));
+        CHECK_EQ(status_of(&t), -EOWNERDEAD);
+        CHECK(t.pid > 0);
+        CHECK(t.code > 0); /* a leak checker has its own */
+        CHECK_EQ(applied(p, 12), 144);
+        CHECK_OK(pawl_procpool_end(p));
+    }
+}
+
+/* X-10, K-07: nobody but the kernel knows how it has died. */
+TEST(procpool.sigchld_may_be_ignored)
+{
+    CHECK(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+    FOR_EACH_METHOD(method)
+    {
+        pawl_procpool *p = pool_of(2, method);
+        int how = SIGKILL;
+        pawl_proctask t;
+
+        pawl_proctask_init(&t, die, &how, sizeof how, NULL, 0);
+        CHECK_OK(pawl_procpool_submit(p, &t));
+        CHECK_EQ(status_of(&t), -EOWNERDEAD);
+        CHECK(t.pid > 0);
+        CHECK_EQ(t.code, method == PAWL_START_FORKSERVER ? -SIGKILL : 0);
+        CHECK_EQ(applied(p, 12), 144);
+        CHECK_OK(pawl_procpool_end(p));
+        CHECK_EQ(pawl_process_active(NULL, 0), 0);
     }
 }
 
@@ -1703,6 +1908,31 @@ TEST(procpool.without_descriptors_none_is_made)
     CHECK_EQ(open_fds(), fds);
 }
 
+/* The same for processes, and the thread. */
+TEST(procpool.without_processes_none_is_made)
+{
+    struct rlimit none;
+    pawl_procpool *p;
+    rlim_t before;
+
+    CHECK_EQ(getrlimit(RLIMIT_NPROC, &none), 0);
+    before = none.rlim_cur;
+    if (getuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+        TEST_SKIP("root has no limit");
+    none.rlim_cur = 0;
+    CHECK_EQ(setrlimit(RLIMIT_NPROC, &none), 0);
+    FOR_EACH_METHOD(method)
+    CHECK_ERR(pawl_procpool_create(
+                  &p, &(pawl_procpool_options){.workers = 2, .method = method}),
+              -EAGAIN);
+    none.rlim_cur = before;
+    CHECK_EQ(setrlimit(RLIMIT_NPROC, &none), 0);
+    CHECK_EQ(pawl_process_active(NULL, 0), 0);
+    p = pool_of(2, PAWL_START_FORK);
+    CHECK_EQ(applied(p, 8), 64);
+    CHECK_OK(pawl_procpool_end(p));
+}
+
 /* A worker that cannot be replaced now is replaced later; if it never can, the pool
  * breaks and says why: O-15. */
 TEST(procpool.workers_that_cannot_be_started)
@@ -1819,6 +2049,9 @@ static void use_in_child(void *arg)
     CHECK_ERR(pawl_procpool_drain(p), -ECHILD);
     CHECK_EQ(pawl_procpool_pids(p, NULL, 0), -ECHILD);
     CHECK_ERR(pawl_future_result(&t[0].future, NULL, NULL), -ECHILD);
+    CHECK_ERR(pawl_procmap_next(inherited_map, NULL, NULL), -ECHILD);
+    CHECK_ERR(pawl_procmap_next_done(inherited_map, NULL, NULL), -ECHILD);
+    pawl_procmap_free(inherited_map); /* waits for nobody */
     CHECK_OK(pawl_procpool_free(p));
 }
 
@@ -1833,10 +2066,13 @@ TEST(procpool.handles_are_of_one_process)
 
     occupy(p, t, 1);
     pawl_proctask_init(&t[1], stay, NULL, 0, NULL, 0);
+    CHECK_OK(pawl_procmap_create(&inherited_map, p, stay, NULL, 0, NULL, 0, 2,
+                                 NULL, NULL));
     inherited = p;
     test_wait_child(test_spawn_child(use_in_child, t));
     pawl_event_set(&s->go);
     CHECK_EQ(status_of(&t[0]), 0);
+    pawl_procmap_free(inherited_map);
     /* The next worker is forked when `inherited` is set. */
     CHECK_OK(pawl_procpool_apply(p, die, &how, sizeof how, NULL, 0, &status));
     CHECK_OK(pawl_procpool_apply(p, use_the_pool, NULL, 0, NULL, 0, &status));
