@@ -5,7 +5,9 @@
  */
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <pawl/queue.h>
 
@@ -345,4 +347,66 @@ TEST(pipe_stress.waits_for_several)
     for (int i = 0; i < SOURCES; i++)
         ends_free(&h.e[i]);
     pawl_queue_free(h.q);
+}
+
+/* ---- very long ones -------------------------------------------------------------- */
+
+enum { UNIT = 1 << 20 };
+
+struct huge {
+    pawl_pipe *p;
+    unsigned char *bytes;
+    size_t n;
+};
+
+/* So many bytes of address space, over and over the same UNIT of memory. */
+static unsigned char *map_often(size_t units)
+{
+    int memory = memfd_create("unit", MFD_CLOEXEC);
+    char *at =
+        mmap(NULL, units * UNIT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(memory >= 0 && at != MAP_FAILED);
+    CHECK_EQ(ftruncate(memory, UNIT), 0);
+    for (size_t i = 0; i < units; i++)
+        CHECK(mmap(at + i * UNIT, UNIT, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_FIXED, memory, 0) != MAP_FAILED);
+    close(memory);
+    return (unsigned char *)at;
+}
+
+static void send_huge(void *arg)
+{
+    const struct huge *h = arg;
+
+    CHECK_OK(pawl_pipe_send(h->p, h->bytes, h->n));
+}
+
+/* N-11: its length has 64 bits. */
+TEST(pipe_stress.a_message_may_be_longer_than_an_int)
+{
+    enum { UNITS = 4097 };
+    struct ends e = ends_make(NULL);
+    struct huge h = {.p = e.a, .n = (size_t)UNITS * UNIT - 5};
+    unsigned char *got;
+    struct test_thread *t;
+    size_t n = 0;
+
+    if (test_under_tsan())
+        TEST_SKIP("ThreadSanitizer remembers every byte");
+    h.bytes = map_often(UNITS);
+    got = map_often(UNITS);
+    for (size_t i = 0; i < UNIT; i++)
+        h.bytes[i] = (unsigned char)(i * 31 + (i >> 10));
+    t = test_thread(send_huge, &h);
+    CHECK_ERR(pawl_pipe_recv(e.b, got, 100, &n), -EMSGSIZE);
+    CHECK_EQ(n, h.n);
+    n = 0;
+    CHECK_OK(pawl_pipe_recv(e.b, got, h.n, &n));
+    CHECK_EQ(n, h.n);
+    CHECK(memcmp(got, h.bytes, UNIT) == 0);
+    test_join(t);
+    send_text(e.a, "next");
+    expect_text(e.b, "next");
+    ends_free(&e);
 }

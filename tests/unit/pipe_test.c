@@ -4,8 +4,10 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,6 +40,7 @@ TEST(pipe.the_wrong_direction_is_refused)
 {
     struct ends e = ends_make(
         &(pawl_pipe_options){.flags = PAWL_PIPE_ONE_WAY}); /* N-01, N-08 */
+    pawl_wait_item item = PAWL_WAIT_PIPE(e.b);
     size_t n;
 
     CHECK(pawl_pipe_can_recv(e.a) && !pawl_pipe_can_send(e.a));
@@ -46,6 +49,9 @@ TEST(pipe.the_wrong_direction_is_refused)
     CHECK_ERR(try_recv(e.b), -EPERM);
     CHECK_ERR(pawl_pipe_try_poll(e.b), -EPERM);
     CHECK_ERR(pawl_pipe_try_size(e.b, &n), -EPERM);
+    CHECK_ERR(pawl_wait_any(&item, 1, NULL), -EPERM);
+    CHECK_ERR(pawl_wait_fd(&item), -EPERM);
+    CHECK_ERR(pawl_wait_arm(&item), -EPERM);
     send_text(e.b, "forth");
     expect_text(e.a, "forth");
     ends_free(&e);
@@ -63,6 +69,107 @@ TEST(pipe.options_out_of_their_bounds_are_refused)
     CHECK_ERR(pawl_pipe_create(ends, &(pawl_pipe_options){.threads = 4097}),
               -EINVAL);
     CHECK(ends[0] == NULL && ends[1] == NULL);
+}
+
+static int lowest_free(void)
+{
+    int fd = dup(0);
+
+    CHECK(fd >= 0);
+    close(fd);
+    return fd;
+}
+
+/* Returns what was allowed before. */
+static rlim_t allow_descriptors(rlim_t n)
+{
+    struct rlimit limit;
+    rlim_t before;
+
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    before = limit.rlim_cur;
+    limit.rlim_cur = n;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+/* N-01: each descriptor that is needed is refused; nothing is left behind. */
+TEST(pipe.too_few_descriptors_are_reported)
+{
+    const pawl_pipe_options o = {.flags = PAWL_PIPE_FDS};
+    struct ends e = ends_make(&o);
+    pawl_pipe *ends[2] = {NULL, NULL};
+    pawl_pipe *twin = NULL;
+
+    for (int dups = 0; dups < 2; dups++) {
+        int low = lowest_free();
+        int refused = 0;
+        int err;
+
+        do {
+            rlim_t before = allow_descriptors((rlim_t)(low + refused));
+
+            err = dups ? pawl_pipe_dup(&twin, e.a) : pawl_pipe_create(ends, &o);
+            allow_descriptors(before);
+            if (err != 0) {
+                CHECK_ERR(err, -EMFILE);
+                CHECK(ends[0] == NULL || dups);
+                CHECK(twin == NULL);
+                CHECK_EQ(lowest_free(), low);
+                refused++;
+            }
+        } while (err != 0);
+        CHECK(refused >= PAWL_PIPE_DESCRIPTORS);
+    }
+    send_text(twin, "x");
+    expect_text(e.b, "x");
+    pawl_pipe_free(twin);
+    pawl_pipe_free(ends[0]);
+    pawl_pipe_free(ends[1]);
+    ends_free(&e);
+}
+
+struct guest {
+    pawl_pipe *p;
+    pawl_event *used;
+    pawl_event *go;
+    int err;
+};
+
+static void use_and_stay(void *arg)
+{
+    struct guest *g = arg;
+
+    g->err = pawl_pipe_try_poll(g->p);
+    if (g->used != NULL) {
+        pawl_event_set(g->used);
+        CHECK_OK(pawl_event_wait(g->go));
+    }
+}
+
+/* So many threads at one time as the options say; then others. */
+TEST(pipe.more_threads_than_were_asked_for_are_refused)
+{
+    struct ends e = ends_make(&(pawl_pipe_options){.threads = 2});
+    pawl_event used = PAWL_EVENT_INIT;
+    pawl_event go = PAWL_EVENT_INIT;
+    struct guest first = {.p = e.b, .used = &used, .go = &go};
+    struct guest second = {.p = e.b};
+    struct test_thread *t;
+
+    CHECK_ERR(try_recv(e.a), -EAGAIN); /* there is one: this thread */
+    send_text(e.a, "x");
+    t = test_thread(use_and_stay, &first);
+    CHECK_OK(pawl_event_wait(&used));
+    CHECK_OK(first.err);
+    test_join(test_thread(use_and_stay, &second));
+    CHECK_ERR(second.err, -EAGAIN); /* though there is a message */
+    pawl_event_set(&go);
+    test_join(t);
+    test_join(test_thread(use_and_stay, &second));
+    CHECK_OK(second.err);
+    expect_text(e.b, "x");
+    ends_free(&e);
 }
 
 /* ---- messages -------------------------------------------------------------------- */
@@ -601,11 +708,68 @@ TEST(pipe.descriptors_come_with_their_message)
     CHECK_EQ(n, 2);
     CHECK_EQ(size, 3);
     CHECK(got[0] != p[0] && same_file(got[0], p[0]) && same_file(got[1], p[1]));
+    CHECK_EQ(fcntl(got[0], F_GETFD), FD_CLOEXEC); /* P-27 */
     close(got[0]);
     close(got[1]);
     close(p[0]);
     close(p[1]);
     ends_free(&e);
+}
+
+/* P-29: if the process may have no more, fewer come, and the rest are closed. */
+TEST(pipe.fewer_descriptors_come_where_no_more_may_be)
+{
+    struct ends e = ends_make(&(pawl_pipe_options){.flags = PAWL_PIPE_FDS});
+    int got[3] = {-1, -1, -1};
+    size_t n = 3;
+    rlim_t before;
+    char byte;
+    int p[2];
+
+    CHECK(pipe(p) == 0);
+    CHECK_OK(
+        pawl_pipe_send_fds_until(e.a, "w", 1, (int[]){p[1], p[1], p[1]}, 3, 0));
+    before = allow_descriptors((rlim_t)lowest_free() + 1);
+    CHECK_OK(pawl_pipe_recv_fds_until(e.b, &byte, 1, NULL, got, &n, 0));
+    allow_descriptors(before);
+    CHECK_EQ(n, 1);
+    CHECK(same_file(got[0], p[1]));
+    close(p[1]);
+    close(got[0]);
+    CHECK_EQ(read(p[0], &byte, 1), 0);
+    close(p[0]);
+    ends_free(&e);
+}
+
+static void send_too_many(void *unused)
+{
+    struct ends e = ends_make(
+        &(pawl_pipe_options){.capacity = 1 << 20, .flags = PAWL_PIPE_FDS});
+    int fds[8] = {0};
+    int sent = 0;
+    int came = 0;
+    int err;
+
+    (void)unused;
+    if (getuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+        TEST_SKIP("root has no limit");
+    allow_descriptors((rlim_t)lowest_free() + 8);
+    while ((err = pawl_pipe_send_fds_until(e.a, "f", 1, fds, 8, 0)) == 0)
+        sent++;
+    CHECK_ERR(err, -ETOOMANYREFS);
+    send_text(e.a, "p");
+    while (try_recv(e.b) == 0)
+        came++;
+    CHECK_EQ(came, sent + 1); /* it was not sent in parts either */
+    CHECK_OK(pawl_pipe_send_fds_until(e.a, "f", 1, fds, 1, 0));
+    expect_text(e.b, "f");
+    ends_free(&e);
+}
+
+/* P-29: what the kernel refuses to carry is told, and not sent. */
+TEST(pipe.too_many_descriptors_under_way_are_refused)
+{
+    test_wait_child(test_spawn_child(send_too_many, NULL));
 }
 
 TEST(pipe.descriptors_nobody_asks_for_are_closed)
@@ -753,6 +917,85 @@ TEST(pipe.its_descriptor_tells_of_messages_and_of_the_end)
     CHECK_ERR(pawl_wait_arm(&item), -EALREADY);
     CHECK_ERR(pawl_wait_close(&item), -EINVAL);
     ends_free(&e);
+}
+
+enum { SOURCES = 3, ROUNDS = 300 };
+
+static void send_to_any(void *arg)
+{
+    struct ends *e = arg;
+    uint64_t random = test_seed(3);
+
+    for (int i = 0; i < SOURCES * ROUNDS; i++) {
+        CHECK_OK(pawl_pipe_send(e[i % SOURCES].a, "x", 1));
+        if (test_rand_below(&random, 8) == 0)
+            sched_yield();
+    }
+    for (int i = 0; i < SOURCES; i++)
+        CHECK_OK(pawl_pipe_close(e[i].a));
+}
+
+/* Receive what is there, and get ready to poll again: whether it is the end. */
+static bool empty_and_arm(pawl_pipe *p, int *came)
+{
+    pawl_wait_item item = PAWL_WAIT_PIPE(p);
+    int err;
+
+    do {
+        while ((err = try_recv(p)) == 0)
+            ++*came;
+        if (err == -ESHUTDOWN)
+            return true;
+        CHECK_ERR(err, -EAGAIN);
+        err = pawl_wait_arm(&item);
+    } while (err == -EALREADY);
+    CHECK_OK(err);
+    return false;
+}
+
+/* N-08, P-12: many in one epoll, of either kind; nothing is missed, nor the end. */
+TEST(pipe.epoll_tells_of_each_of_many)
+{
+    for (int edge = 0; edge < 2; edge++) {
+        int epoll = epoll_create1(EPOLL_CLOEXEC);
+        struct ends e[SOURCES];
+        struct test_thread *t;
+        int came = 0;
+        int open = SOURCES;
+
+        CHECK(epoll >= 0);
+        for (uint32_t i = 0; i < SOURCES; i++) {
+            pawl_wait_item item;
+            struct epoll_event event = {
+                .events = edge ? EPOLLIN | EPOLLET : EPOLLIN, .data.u32 = i};
+
+            e[i] = ends_make(NULL);
+            item = PAWL_WAIT_PIPE(e[i].b);
+            CHECK_EQ(
+                epoll_ctl(epoll, EPOLL_CTL_ADD, pawl_wait_fd(&item), &event),
+                0);
+            CHECK(!empty_and_arm(e[i].b, &came));
+        }
+        t = test_thread(send_to_any, e);
+        while (open > 0) {
+            struct epoll_event told[SOURCES];
+            int n = epoll_wait(epoll, told, SOURCES, -1);
+
+            for (int i = 0; i < n; i++) {
+                pawl_pipe *p = e[told[i].data.u32].b;
+
+                if (empty_and_arm(p, &came)) {
+                    open--;
+                    CHECK_OK(pawl_pipe_close(p)); /* and epoll forgets it */
+                }
+            }
+        }
+        CHECK_EQ(came, SOURCES * ROUNDS);
+        test_join(t);
+        for (int i = 0; i < SOURCES; i++)
+            ends_free(&e[i]);
+        close(epoll);
+    }
 }
 
 TEST(pipe.only_those_who_armed_are_rung)
