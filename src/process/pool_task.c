@@ -597,9 +597,11 @@ int pawl_procpool_apply(pawl_procpool *pool, pawl_proc_fn fn,
     pawl_lock(&pool->lock);
     helps = pawl_procpool_help_begins(pool);
     pawl_unlock(&pool->lock);
-    err = pawl_procpool_submit(pool, &t);
+    err = pawl_procpool_try_submit(pool, &t);
     if (helps)
         pawl_procpool_help(pool, err == 0 ? &t : NULL);
+    if (err == -EAGAIN) /* full: the thread, not one who helps, makes room */
+        err = pawl_procpool_submit(pool, &t);
     return err != 0 ? err : pawl_future_result(&t.future, status, NULL);
 }
 

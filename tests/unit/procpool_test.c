@@ -1868,6 +1868,35 @@ TEST(procpool.capacity_holds_submitters_back)
     scene_end();
 }
 
+static void apply_it(void *pool)
+{
+    CHECK_EQ(applied(pool, 9), 81);
+}
+
+/* O-03, X-01: who waits for room in an apply is not the one who makes it. */
+TEST(procpool.apply_may_wait_for_room)
+{
+    struct scene *s = scene_make();
+    pawl_procpool *p = pool_with(&(pawl_procpool_options){
+        .workers = 1, .method = PAWL_START_FORK, .capacity = 1});
+
+    for (int i = 0; i < 5; i++) {
+        pawl_proctask busy;
+        struct test_thread *t;
+
+        pawl_event_clear(&s->go);
+        occupy(p, &busy, 1);
+        until_no_timer_runs(); /* the pool has no other reason to look */
+        t = test_thread(apply_it, p);
+        test_until_asleep(test_tid(t));
+        pawl_event_set(&s->go);
+        test_join(t);
+        CHECK_EQ(status_of(&busy), 0);
+    }
+    CHECK_OK(pawl_procpool_end(p));
+    scene_end();
+}
+
 /* ---- no descriptors ---------------------------------------------------------- */
 
 static rlim_t allow_descriptors(int n)
