@@ -29,7 +29,8 @@
  *                but stdout, stderr, the environment, and what is passed.  Runs an
  *                entry that main has registered.
  *   FORKSERVER   a copy of a small process with one thread, which was spawned by
- *                the first start of this kind and ends with its owner.  Entries.
+ *                the first start of this kind and ends with its owner.  It has the
+ *                environment, folder and output of that moment.  Entries.
  *
  * If nothing is said, a function is forked; an entry is forked if the program has
  * one thread and spawned if it has more, for what the other threads of a program

@@ -6,6 +6,9 @@
  */
 #include <pthread.h>
 
+#include <pawl/fork.h>
+#include <pawl/procpool.h>
+
 #include "exhausted.h"
 #include "process_cases.h"
 
@@ -17,7 +20,77 @@ static int entry_seven(const pawl_process_call *call)
 void test_main_begins(int argc, char **argv)
 {
     pawl_process_register("seven", entry_seven);
+    pawl_process_register("stay", entry_stay);
     pawl_process_main(argc, argv);
+}
+
+/* ---- what allocates, and starts nothing ----------------------------------------- */
+
+static int register_entry(void)
+{
+    return pawl_process_register("another", entry_seven);
+}
+
+static int add_one(pawl_proccall *call)
+{
+    (void)call;
+    return 1;
+}
+
+static int register_function(void)
+{
+    return pawl_procpool_register("add_one", add_one);
+}
+
+static int add_hooks(void)
+{
+    return pawl_at_fork(NULL, NULL, NULL, NULL);
+}
+
+static pawl_mutex guarded;
+
+static int add_guard(void)
+{
+    return pawl_fork_guard(&guarded);
+}
+
+static pawl_process *waited_for;
+
+/* More than need no allocation. */
+static int wait_for_many(void)
+{
+    pawl_process *list[40];
+
+    for (int i = 0; i < 40; i++)
+        list[i] = waited_for;
+    return pawl_process_wait_try_any(list, 40, NULL);
+}
+
+/* R-01, P-06, K-05: without memory it says so, and has done nothing. */
+TEST(process_fault.what_cannot_be_kept_is_refused)
+{
+    static const struct {
+        int (*fn)(void);
+        int then;
+    } calls[] = {{register_entry, 0},
+                 {register_function, 0},
+                 {add_hooks, 0},
+                 {add_guard, 0},
+                 {wait_for_many, -EAGAIN}};
+
+    if (!EXHAUSTED_WORKS)
+        TEST_SKIP("the allocator is not glibc's");
+    waited_for = started("stay", NULL, 0, NULL, 0, PAWL_START_FORK, 0);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        int err;
+
+        exhausted_between(0, 1);
+        err = calls[i].fn();
+        CHECK(exhausted_end() >= 1);
+        CHECK_ERR(err, -ENOMEM);
+        CHECK_ERR(calls[i].fn(), calls[i].then);
+    }
+    end_by_kill(waited_for);
 }
 
 static void refuse_nothing(void)

@@ -199,6 +199,32 @@ TEST(pipe_shared.an_end_that_is_closed_cannot_be_passed)
     }
 }
 
+/* N-10: a start that fails has taken nothing. */
+TEST(pipe_shared.an_end_stays_when_nobody_was_started)
+{
+    for (enum pawl_start_method method = PAWL_START_SPAWN;
+         method <= PAWL_START_FORKSERVER; method++) {
+        struct ends e = ends_make(NULL);
+        pawl_process *p = NULL;
+
+        CHECK_OK(pawl_process_create_entry(
+            &p, "echo", NULL, 0,
+            &(pawl_process_options){
+                .method = method, .pipes = &e.b, .n_pipes = 1}));
+        pawl_process_set_executable("/missing/program");
+        CHECK_ERR(pawl_process_start(p), -ENOENT);
+        pawl_process_set_executable(NULL);
+        CHECK(!pawl_pipe_is_closed(e.b));
+        send_text(e.b, "mine");
+        expect_text(e.a, "mine");
+        CHECK_OK(pawl_process_start(p)); /* now it goes */
+        CHECK(pawl_pipe_is_closed(e.b));
+        CHECK_OK(pawl_pipe_close(e.a));
+        expect_end(p, 0);
+        ends_free(&e);
+    }
+}
+
 TEST(pipe_shared.too_many_ends_cannot_be_passed)
 {
     pawl_pipe *many[100] = {NULL};
