@@ -7,6 +7,7 @@
  */
 #include <pawl/thread.h>
 
+#include "crowd.h"
 #include "procpool_cases.h"
 
 enum { TASKS = 3000, SUBMITTERS = 2 };
@@ -330,6 +331,127 @@ TEST(procpool.deadlines_hit_their_own_task)
     CHECK_EQ(pawl_process_active(NULL, 0), 0);
     scene_end();
     scene_ = NULL;
+}
+
+/* ---- little room, many ways ------------------------------------------------------ */
+
+struct mix {
+    pawl_procpool *pool;
+    int rounds;
+};
+
+static void count_told(pawl_proctask *t, int status, void *context)
+{
+    (void)t;
+    (void)status;
+    atomic_fetch_add((_Atomic int *)context, 1);
+}
+
+static void call_with_callback(pawl_procpool *p, int x)
+{
+    _Atomic int told = 0;
+    pawl_procpool_call_options o = {
+        .done = count_told, .failed = count_told, .context = &told};
+    pawl_proctask *t;
+
+    CHECK_OK(pawl_procpool_call(p, square, &x, sizeof x, sizeof x, &o, &t));
+    (void)status_of(t);
+    CHECK_EQ(GOT(told), 1);
+    pawl_proctask_release(t);
+}
+
+static void map_a_few(pawl_procpool *p, uint32_t n)
+{
+    int in[20];
+    int out[20];
+    int status = -1;
+
+    for (uint32_t i = 0; i < n; i++)
+        in[i] = (int)i;
+    CHECK_OK(pawl_procpool_map(p, square, in, sizeof *in, out, sizeof *out, n,
+                               NULL, &(pawl_procmap_options){.retries = 1000},
+                               &status));
+    CHECK_EQ(status, 0);
+    for (uint32_t i = 0; i < n; i++)
+        CHECK_EQ(out[i], (int)(i * i));
+}
+
+static void submit_large(pawl_procpool *p, uint32_t n)
+{
+    static const int large[4096] = {7};
+    int out = 0;
+    pawl_proctask t;
+
+    pawl_proctask_init(&t, square, large, n * sizeof *large, &out, sizeof out);
+    t.retries = 1000;
+    CHECK_OK(pawl_procpool_submit(p, &t));
+    CHECK_EQ(status_of(&t), 0);
+    CHECK_EQ(out, 49);
+}
+
+static void do_anything(void *scene, int me)
+{
+    const struct mix *m = scene;
+    uint64_t state = test_seed((uint64_t)me);
+
+    for (int i = 0; i < m->rounds; i++) {
+        uint32_t n = test_rand_below(&state, 20);
+        int x = (int)n;
+        int y = -1;
+        int status = -1;
+        int err;
+
+        switch (test_rand_below(&state, 6)) {
+        case 0:
+            call_with_callback(m->pool, x);
+            break;
+        case 1:
+            map_a_few(m->pool, n);
+            break;
+        case 2:
+            submit_large(m->pool, 1 + n * 200);
+            break;
+        case 3:
+            err = pawl_procpool_apply_until(m->pool, square, &x, sizeof x, &y,
+                                            sizeof y, pawl_after_us(n * 20),
+                                            &status);
+            CHECK(err == -ETIMEDOUT ||
+                  (err == 0 && (status != 0 || y == x * x)));
+            break;
+        default:
+            CHECK_OK(pawl_procpool_apply(m->pool, square, &x, sizeof x, &y,
+                                         sizeof y, &status));
+            CHECK(status == -EOWNERDEAD || (status == 0 && y == x * x));
+        }
+    }
+}
+
+/* O-03, X-01, X-10: whoever waits, for room or for an outcome, in whatever way, comes
+ * back, with and without deaths; of a pool with as little room as can be. */
+TEST(procpool.little_room_keeps_nobody)
+{
+    TEST_TIMEOUT(200);
+    for (int kills = 0; kills < 2; kills++)
+        for (size_t capacity = 1; capacity <= 3; capacity += 2) {
+            struct storm storm = {.seed = test_seed(capacity)};
+            struct mix m = {.rounds = test_iterations(1000)};
+            struct test_thread *killer = NULL;
+
+            m.pool = storm.pool =
+                pool_with(&(pawl_procpool_options){.workers = 2,
+                                                   .method = PAWL_START_FORK,
+                                                   .capacity = capacity,
+                                                   .memory = 65536,
+                                                   .failures_max = 1u << 30});
+            if (kills > 0)
+                killer = test_thread(kill_some, &storm);
+            crowd(4, do_anything, &m);
+            atomic_store(&storm.over, true);
+            if (killer != NULL)
+                test_join(killer);
+            CHECK_OK(pawl_procpool_end(m.pool));
+        }
+    CHECK_EQ(pawl_process_active(NULL, 0), 0);
 }
 
 /* ---- the end, at a random moment ------------------------------------------------ */
