@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -347,6 +348,113 @@ TEST(pipe_stress.waits_for_several)
     for (int i = 0; i < SOURCES; i++)
         ends_free(&h.e[i]);
     pawl_queue_free(h.q);
+}
+
+/* ---- descriptors --------------------------------------------------------------- */
+
+enum { FD_SENDERS = 3, FD_RECEIVERS = 2, FD_ROUNDS = 1000 };
+
+struct parcel {
+    uint32_t number;
+    uint32_t n_fds;
+};
+
+struct post {
+    struct ends e;
+    atomic_int sent;
+    atomic_int came;
+};
+
+/* A file that can be told from the others: by its size. */
+static int file_of(uint32_t number)
+{
+    int fd = memfd_create("file", MFD_CLOEXEC);
+
+    CHECK(fd >= 0);
+    CHECK_EQ(ftruncate(fd, number), 0);
+    return fd;
+}
+
+static void send_parcels(struct post *post, uint64_t *random, uint32_t who)
+{
+    for (uint32_t i = 0; i < (uint32_t)test_iterations(FD_ROUNDS); i++) {
+        struct parcel m = {.number = i * FD_SENDERS + who + 1,
+                           .n_fds = test_rand_below(random, 3)};
+        int fds[2];
+        int err;
+
+        for (uint32_t k = 0; k < m.n_fds; k++)
+            fds[k] = file_of(m.number);
+        do
+            err = pawl_pipe_send_fds_until(
+                post->e.a, &m, sizeof m, fds, m.n_fds,
+                test_rand_below(random, 2) == 0
+                    ? 0
+                    : pawl_after_us(test_rand_below(random, 300)));
+        while (err == -ETIMEDOUT);
+        CHECK_OK(err);
+        atomic_fetch_add(&post->sent, 1);
+        for (uint32_t k = 0; k < m.n_fds; k++)
+            close(fds[k]);
+    }
+}
+
+static void receive_parcels(struct post *post, uint64_t *random)
+{
+    for (;;) {
+        struct parcel m;
+        struct stat is;
+        int fds[2];
+        size_t n = 2;
+        bool asks = test_rand_below(random, 4) > 0;
+        int err = asks ? pawl_pipe_recv_fds_until(post->e.b, &m, sizeof m, NULL,
+                                                  fds, &n, PAWL_FOREVER)
+                       : pawl_pipe_recv(post->e.b, &m, sizeof m, NULL);
+
+        if (err == -ESHUTDOWN)
+            return;
+        CHECK_OK(err);
+        atomic_fetch_add(&post->came, 1);
+        CHECK(!asks || n == m.n_fds);
+        for (size_t k = 0; asks && k < n; k++) {
+            CHECK_EQ(fstat(fds[k], &is), 0);
+            CHECK_EQ(is.st_size, m.number);
+            close(fds[k]);
+        }
+    }
+}
+
+static void send_or_receive(void *scene, int me)
+{
+    struct post *post = scene;
+    uint64_t random = test_seed((uint64_t)me);
+
+    if (me >= FD_SENDERS) {
+        receive_parcels(post, &random);
+        return;
+    }
+    send_parcels(post, &random, (uint32_t)me);
+    if (atomic_load(&post->sent) == FD_SENDERS * test_iterations(FD_ROUNDS))
+        CHECK_OK(pawl_pipe_close(post->e.a));
+}
+
+/* P-29: they come with their own message, whoever gives up before it is sent, or takes
+ * it without them; and none stays open. */
+TEST(pipe_stress.descriptors_stay_with_their_message)
+{
+    struct post post = {.e = ends_make_small(PAWL_PIPE_FDS)};
+    int before = dup(0);
+    int after;
+
+    TEST_TIMEOUT(120);
+    crowd(FD_SENDERS + FD_RECEIVERS, send_or_receive, &post);
+    test_note("%d messages", atomic_load(&post.came));
+    CHECK_EQ(atomic_load(&post.came), FD_SENDERS * test_iterations(FD_ROUNDS));
+    after = dup(0);
+    CHECK(after <= before + 1);
+    close(before);
+    close(after);
+    ends_free(&post.e);
 }
 
 /* ---- very long ones -------------------------------------------------------------- */
