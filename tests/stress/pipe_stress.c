@@ -502,6 +502,7 @@ TEST(pipe_stress.a_message_may_be_longer_than_an_int)
 
     if (test_under_tsan())
         TEST_SKIP("ThreadSanitizer remembers every byte");
+    TEST_TIMEOUT(200);
     h.bytes = map_often(UNITS);
     got = map_often(UNITS);
     for (size_t i = 0; i < UNIT; i++)
