@@ -505,9 +505,9 @@ static bool has_any(const struct model_bounds *b)
 /* Whether it must come to the end of its bounds, however long it takes. */
 static bool must_end(const struct model_scenario *s)
 {
-    return s->must_fail == NULL && !s->sampled && options.seconds == 0 &&
+    return s->must_fail == NULL && options.seconds == 0 &&
            !options.bounds_given && !options.compare && !options.full &&
-           (!options.deeper || has_any(&s->long_bounds));
+           (options.deeper ? has_any(&s->long_bounds) : !s->sampled);
 }
 
 static void stay_within(const struct model_bounds *b)

@@ -200,6 +200,7 @@ static struct machine {
         leaving; /* bits: woken on one of several, in the queues of others */
     uint32_t mortal;   /* bits: may be killed */
     uint32_t yielding; /* bits: want another to change something first */
+    uint32_t outdated; /* bits: have loaded what is not the newest */
     uint32_t width;    /* entries of a view in use */
     uint32_t widest;   /* ... in the run before */
     uint32_t carriers;
@@ -352,7 +353,10 @@ static const char *name_of(const void *word)
  *   operation depends on; if nobody else can go on, this run is given up;
  * - and if that operation is a load, it is of a store that was made meanwhile.
  *
- * A death depends on everything: where threads die, nothing is left out.
+ * A death is what the kernel does then: operations on the words of robust mutexes,
+ * by the thread that dies.  To die before an operation is a choice of that thread, and
+ * whoever could be interrupted between the choice and the first of these can as well
+ * be interrupted there.  A sleeper that is killed takes no wake any more.
  *
  * See docs/verification.md.  The first choice at a point is always to go on, so
  * the schedule that takes the place of another comes before it, and of the first
@@ -407,13 +411,6 @@ static void mark_all(void)
         model_has_learned |= marks[i] != (RACED | WAITED_FOR);
         marks[i] = RACED | WAITED_FOR;
     }
-}
-
-/* From now on nothing is left out: the search begins again. */
-static void leave_nothing_out(void)
-{
-    model_has_learned |= model_reducing;
-    model_reducing = false;
 }
 
 /* The caller does this. */
@@ -538,24 +535,42 @@ static uint32_t add_own_deadlines(struct candidate *candidates)
     return n;
 }
 
-/* Whether a thread dies now that may. */
-static bool is_dying(uint32_t i)
+/* Whether a thread dies now that may; or could as well do it later. */
+static bool is_dying(uint32_t i, bool is_early)
 {
-    static const struct model_options options = {
-        .n = 2, .free = 1, .middle = 2, .cost = MODEL_DEATH};
+    const struct model_options options = {.n = 2,
+                                          .free = 1,
+                                          .middle = 2,
+                                          .cost = MODEL_DEATH,
+                                          .needless = is_early ? BIT(1) : 0};
 
     return (M.mortal & BIT(i)) != 0 && model_decide(&options) != 0;
 }
 
-static void kill_sleepers(void)
+/* Returns whom: bits. */
+static uint32_t kill_sleepers(bool is_early)
 {
+    uint32_t killed = 0;
+
     for (uint32_t i = 0; i < M.count; i++) {
-        if ((M.asleep & BIT(i)) == 0 || !is_dying(i))
+        if ((M.asleep & BIT(i)) == 0 || !is_dying(i, is_early))
             continue;
         M.threads[i].killed = true;
+        killed |= BIT(i);
+        release_wakes();
         end_sleep(i, -EINTR);
         TRACE("T%u is killed asleep", i);
     }
+    return killed;
+}
+
+/* Others are killed asleep; this one could go on before that just as well. */
+static bool need_not_wait_for(uint32_t killed, uint32_t i)
+{
+    enum access next = M.threads[i].access;
+
+    return killed != 0 && (killed & BIT(i)) == 0 &&
+           (next == READ || next == WRITE);
 }
 
 static bool is_over(void);
@@ -579,12 +594,13 @@ static uint32_t pick(enum pick why)
     uint32_t n = 0;
     uint32_t own = 0;
     uint32_t chosen = 0;
+    uint32_t killed = 0;
     bool goes_on;
 
     if (M.ready == 0 && is_over())
         end_run();
     if ((M.asleep & M.mortal) != 0)
-        kill_sleepers();
+        killed = kill_sleepers(why == PASSES);
     ready = M.ready & ~M.yielding;
     if (ready == 0 && (n = own = add_own_deadlines(c)) == 0) {
         /* Let those that yield look once more, in turn. */
@@ -622,6 +638,7 @@ static uint32_t pick(enum pick why)
         for (uint32_t i = 0; i < n; i++) {
             threads[i] = c[i].thread;
             if ((M.held & BIT(c[i].thread)) != 0 ||
+                need_not_wait_for(killed, c[i].thread) ||
                 (i > 0 && goes_on && why == PASSES))
                 options.needless |= BIT(i);
         }
@@ -697,7 +714,7 @@ static bool come_to(const void *word, enum access access)
     bool refreshed = false;
 
     count_step();
-    if (is_dying(M.current))
+    if (is_dying(M.current, false))
         model_kill();
     ME->word = word;
     ME->access = access;
@@ -737,7 +754,9 @@ void model_yield(void)
         return;
     count_step();
     release_all();
-    M.yielding |= BIT(M.current);
+    if ((M.outdated & BIT(M.current)) == 0)
+        M.yielding |= BIT(M.current);
+    M.outdated &= ~BIT(M.current);
     go_on_with(pick(PAUSES));
 }
 
@@ -1237,6 +1256,8 @@ model_value model_load(const void *word, struct model_part part,
     first = l->count - first;
     m = newest(l) -
         choose_message(first, refreshed ? seen_before(l, first) : 0);
+    if (m != newest(l))
+        M.outdated |= BIT(M.current);
     read_message(l, m, order);
     if (order == MODEL_SEQ)
         note_strong(l, m->stamp, false);
@@ -1382,6 +1403,8 @@ bool model_cas(void *word, struct model_part part, model_value *seen,
     old = l->history[i].value;
     if (part_of(old, part) != *seen) {
         note_access(l, READ);
+        if (i + 1u < l->count)
+            M.outdated |= BIT(M.current);
         read_message(l, &l->history[i], failing);
         if (failing == MODEL_SEQ)
             note_strong(l, l->history[i].stamp, false);
@@ -1542,6 +1565,12 @@ static uint32_t kernel_look(const pawl_u32 *word)
     return (uint32_t)read_memory(word, sizeof word->v_);
 }
 
+uint32_t model_kernel_value(const pawl_u32 *word)
+{
+    come_to(NULL, UNKNOWN);
+    return kernel_look(word);
+}
+
 /* The system call of futex_waitv, whose interface newer headers have. */
 struct waitv_entry {
     uint64_t expected;
@@ -1571,7 +1600,7 @@ static void fall_asleep(pawl_deadline until)
     M.yielding = 0;
     go_on_with(pick(STOPS));
     M.leaving &= ~BIT(M.current);
-    if (me->killed || is_dying(M.current)) /* it had been woken */
+    if (me->killed || is_dying(M.current, false)) /* it had been woken */
         model_kill();
 }
 
@@ -2102,7 +2131,6 @@ void model_die(void)
 
 void model_mortal(bool is_so)
 {
-    leave_nothing_out();
     M.mortal = is_so ? M.mortal | BIT(M.current) : M.mortal & ~BIT(M.current);
 }
 
@@ -2111,6 +2139,7 @@ void model_kill(void)
     model_mortal(false);
     TRACE("is killed");
     model_robust_exit();
+    model_looks(); /* that it has ended can be seen */
     end_thread();
 }
 
@@ -2337,7 +2366,7 @@ static void begin(const struct model_scenario *scenario)
     M.carriers = 1; /* 0 is none */
     M.freed_used = M.names_used = M.guarded_used = 0;
     M.steps = 0;
-    M.yielding = M.asleep = M.leaving = M.mortal = 0;
+    M.yielding = M.outdated = M.asleep = M.leaving = M.mortal = 0;
     M.stores = M.held = M.refreshed = 0;
     M.strong_used = 0;
     M.fds_used = 0;

@@ -103,6 +103,7 @@ void model_check_cell(const struct model_cell *c, bool writes);
 
 /* In machine.c. */
 uint32_t model_value_of(const pawl_u32 *word); /* no access of the library's */
+uint32_t model_kernel_value(const pawl_u32 *word); /* ... but the kernel's: a step */
 uint32_t model_user_unknown(uint32_t location, bool writes);
 void model_check_freed(const void *word);
 const char *model_name_of(const void *word);

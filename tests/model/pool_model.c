@@ -241,7 +241,7 @@ MODEL(pool.two_submit, .setup = setup_one,
       .bounds = {1, 0, 0})
 MODEL(pool.two_submit_to_one_that_parks, .setup = setup_started,
       .threads = {submit_0_and_end, submit_1}, .check = check,
-      .bounds = {1, 0, 0})
+      .bounds = {1, 0, 0}, .long_bounds = {2, 0, 0})
 MODEL(pool.two_submit_to_two, .setup = setup_two,
       .threads = {submit_0_and_end, submit_1}, .check = check,
       .bounds = {1, 0, 0}, .sampled = true)
@@ -358,7 +358,8 @@ static void shut_down_at_once(void)
 MODEL(pool.ended_with_work, .setup = setup_one, .threads = {shut_down_at_once},
       .check = check, .bounds = {2, 0, 0})
 MODEL(pool.ended_with_work_for_two, .setup = setup_two_started,
-      .threads = {shut_down_at_once}, .check = check, .bounds = {1, 0, 0})
+      .threads = {shut_down_at_once}, .check = check, .bounds = {1, 0, 0},
+      .long_bounds = {2, 0, 0})
 
 /* While the worker goes to bed. */
 static void only_end(void)

@@ -115,6 +115,7 @@ static void pass(void)
         CHECK_OK(repaired(pawl_cond_wait(&s.c, &s.m)));
     model_mortal(false);
     s.over[model_self()] = true;
+    model_looks(); /* open_for_one() does */
     CHECK_OK(pawl_cond_notify(&s.c, &s.m, 1));
     unlock();
 }
@@ -188,7 +189,7 @@ MODEL(region_cond.death_of_a_waiter_that_spins, .setup = setup,
       .spin = 2, .bounds = {2, 0, 1}, .also = {2, 0, 0}, .sampled = true)
 MODEL(region_cond.death_of_one_of_two_that_are_called, .setup = setup,
       .threads = {mortal_pass, pass, open_for_all}, .check = check,
-      .looks = true, .bounds = {1, 0, 0})
+      .looks = true, .bounds = {1, 0, 0}, .long_bounds = {2, 0, 0})
 MODEL(region_cond.permit_of_the_dead, .setup = setup,
       .threads = {mortal_pass, pass, open_for_one}, .check = check,
       .looks = true, .bounds = {1, 0, 0}, .sampled = true)
@@ -197,7 +198,7 @@ MODEL(region_cond.permit_of_the_dead_and_stale_loads, .setup = setup,
       .looks = true, .bounds = {1, 1, 0}, .sampled = true)
 MODEL(region_cond.death_of_one_that_notifies, .setup = setup,
       .threads = {pass, mortal_open, open_for_all}, .check = check,
-      .looks = true, .bounds = {1, 0, 0})
+      .looks = true, .bounds = {1, 0, 0}, .long_bounds = {2, 0, 0})
 MODEL(region_cond.deadline_and_death, .setup = setup,
       .threads = {mortal_wait_soon, pass, open_for_all}, .check = check,
       .looks = true, .bounds = {1, 0, 1}, .no_stray = true, .sampled = true)

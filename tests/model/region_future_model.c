@@ -178,4 +178,4 @@ MODEL(region_future.death_of_who_waits, .setup = setup,
       .threads = {mortal_result, set, set}, .check = check, .bounds = {2, 0, 0})
 MODEL(region_future.two_deaths, .setup = setup,
       .threads = {mortal_set, mortal_set, set}, .check = check,
-      .bounds = {1, 0, 0}, .long_bounds = {2, 0, 0})
+      .bounds = {2, 0, 0})

@@ -155,7 +155,7 @@ MODEL(region_mutex.death_of_the_holder_told_to_one_of_two, .setup = setup_held,
       .bounds = {2, 0, 0})
 MODEL(region_mutex.death_of_the_holder_while_two_spin, .setup = setup_held,
       .threads = {hold_until_death, add, add}, .check = check, .spin = 2,
-      .bounds = {2, 0, 0}, .sampled = true)
+      .bounds = {2, 0, 0}, .long_bounds = {2, 0, 0}, .sampled = true)
 
 /* -- Looks are needed --------------------------------------------------------------- */
 
@@ -165,12 +165,12 @@ MODEL(region_mutex.death_among_three, .setup = setup,
       .bounds = {2, 0, 0})
 MODEL(region_mutex.death_of_a_spinner_among_three, .setup = setup,
       .threads = {add, mortal, add}, .check = check, .looks = true, .spin = 2,
-      .bounds = {2, 0, 0}, .sampled = true)
+      .bounds = {2, 0, 0}, .long_bounds = {2, 0, 0}, .sampled = true)
 MODEL(region_mutex.death_among_three_with_alarms, .setup = setup,
       .threads = {add, mortal, add}, .check = check, .looks = true,
       .bounds = {1, 0, 2}, .also = {2, 0, 0}, .no_stray = true, .sampled = true)
 MODEL(region_mutex.two_deaths, .setup = setup, .threads = {mortal, mortal, add},
-      .check = check, .looks = true, .bounds = {1, 0, 0})
+      .check = check, .looks = true, .bounds = {2, 0, 0})
 
 /* -- Attempts and deadlines ------------------------------------------------------- */
 

@@ -184,16 +184,13 @@ static void mortal_recover(void)
 }
 
 MODEL(region_ring.death_beside_one, .setup = two,
-      .threads = {mortal_put_get, put_get}, .check = whole, .bounds = {2, 0, 0})
+      .threads = {mortal_put_get, put_get}, .check = whole)
 MODEL(region_ring.death_repaired_meanwhile, .setup = two,
-      .threads = {mortal_put, put_recover_get}, .check = whole,
-      .bounds = {2, 0, 0})
+      .threads = {mortal_put, put_recover_get}, .check = whole)
 MODEL(region_ring.death_repaired_by_two, .setup = two,
-      .threads = {mortal_put, recover, recover}, .check = whole,
-      .bounds = {2, 0, 0})
+      .threads = {mortal_put, recover, recover}, .check = whole)
 MODEL(region_ring.death_of_who_repairs, .setup = two,
-      .threads = {mortal_put, mortal_recover, recover}, .check = whole,
-      .bounds = {1, 0, 0})
+      .threads = {mortal_put, mortal_recover, recover}, .check = whole)
 
 /* The same for those that are about to put a run. */
 static void three_values(void)
@@ -226,8 +223,7 @@ static void get_run_and_recover(void)
 }
 
 MODEL(region_ring.death_in_a_run, .setup = three_values,
-      .threads = {mortal_run, get_run_and_recover}, .check = whole,
-      .bounds = {2, 0, 0})
+      .threads = {mortal_run, get_run_and_recover}, .check = whole)
 
 /* ---- tasks --------------------------------------------------------------- */
 
@@ -373,14 +369,12 @@ static void done_or_there(void)
 }
 
 MODEL(ring_tasks.adopted_from_the_dead, .setup = one_task_that_is_kept,
-      .threads = {mortal_take_and_do, recover_and_do}, .check = done_or_there,
-      .bounds = {2, 1, 0})
+      .threads = {mortal_take_and_do, recover_and_do}, .check = done_or_there)
 MODEL(ring_tasks.adopted_by_another, .setup = one_task_that_is_kept,
       .threads = {mortal_take_and_do, recover_tasks, adopt_and_do},
-      .check = done_or_there, .bounds = {1, 1, 0})
+      .check = done_or_there)
 MODEL(ring_tasks.of_the_dead_is_done, .setup = one_task,
-      .threads = {mortal_take_and_do, recover_tasks}, .check = done_or_there,
-      .bounds = {2, 1, 0})
+      .threads = {mortal_take_and_do, recover_tasks}, .check = done_or_there)
 
 /* One who finds that nothing is left sees what the dead did, whoever has repaired. */
 static void look_if_idle_after_a_death(void)
@@ -392,4 +386,4 @@ static void look_if_idle_after_a_death(void)
 MODEL(ring_tasks.of_the_dead_is_seen, .setup = one_task,
       .threads = {mortal_take_and_do, recover_tasks,
                   look_if_idle_after_a_death},
-      .check = done_or_there, .bounds = {1, 1, 0})
+      .check = done_or_there)

@@ -225,18 +225,18 @@ MODEL(region_rwlock.death_of_the_holder_told_to_a_reader,
       .check = check, .sampled = true, .also = {2, 0, 0})
 MODEL(region_rwlock.death_of_the_holder_with_both, .setup = setup_written,
       .threads = {write_until_death, read_once, write_once}, .check = check,
-      .bounds = {2, 0, 0}, .sampled = true)
+      .bounds = {2, 0, 0}, .long_bounds = {2, 0, 0}, .sampled = true)
 MODEL(region_rwlock.death_of_the_holder_with_two_readers,
       .setup = setup_written,
       .threads = {write_until_death, read_once, read_once}, .check = check,
-      .bounds = {2, 0, 0}, .sampled = true)
+      .bounds = {2, 0, 0}, .long_bounds = {2, 0, 0}, .sampled = true)
 MODEL(region_rwlock.death_of_the_only_reader, .setup = setup_read,
       .threads = {read_until_death, write_once}, .check = check,
       .sampled = true, .also = {2, 0, 0})
 MODEL(region_rwlock.death_of_the_only_reader_with_two_writers,
       .setup = setup_read,
       .threads = {read_until_death, write_once, write_once}, .check = check,
-      .bounds = {2, 0, 0}, .sampled = true)
+      .bounds = {2, 0, 0})
 
 /* -- Looks are needed: nobody watches one that waits ------------------------------- */
 
@@ -248,13 +248,13 @@ MODEL(region_rwlock.death_told_to_a_reader, .setup = setup,
       .sampled = true, .also = {2, 0, 0})
 MODEL(region_rwlock.death_of_a_reader_that_writers_wait_for, .setup = setup,
       .threads = {mortal_read, write_once, read_once}, .check = check,
-      .looks = true, .bounds = {1, 0, 0})
+      .looks = true, .bounds = {2, 0, 0})
 MODEL(region_rwlock.death_of_a_writer_among_three, .setup = setup,
       .threads = {write_once, mortal_write, read_once}, .check = check,
-      .looks = true, .bounds = {1, 0, 0})
+      .looks = true, .bounds = {1, 0, 0}, .long_bounds = {2, 0, 0})
 MODEL(region_rwlock.death_of_a_writer_among_writers, .setup = setup,
       .threads = {write_once, mortal_write, write_once}, .check = check,
-      .looks = true, .bounds = {1, 0, 0})
+      .looks = true, .bounds = {1, 0, 0}, .long_bounds = {2, 0, 0})
 MODEL(region_rwlock.death_of_one_that_starves, .setup = setup,
       .threads = {write_twice, mortal_write, read_once}, .check = check,
       .looks = true, .bounds = {1, 0, 2}, .no_stray = true, .sampled = true)
@@ -431,7 +431,7 @@ MODEL(region_rwlock.dead_reader_keeps_no_attempt_out, .setup = setup_read,
       .threads = {die, write_at_once}, .check = check)
 MODEL(region_rwlock.dead_waiter_keeps_no_attempt_out, .setup = setup_read,
       .threads = {keep_reading, die_waiting, read_at_once}, .check = no_check,
-      .bounds = {1, 0, 0})
+      .bounds = {1, 0, 0}, .long_bounds = {2, 0, 0})
 
 /* A writer has died while it waited, counted: nobody watches it, and nothing tells
  * those whom it holds back but an attempt. */
@@ -562,4 +562,4 @@ static void check_lost(void)
 
 MODEL(region_rwlock.death_that_nobody_repairs, .setup = setup_written,
       .threads = {write_until_death, write_without_repair, read_without_repair},
-      .check = check_lost, .bounds = {2, 0, 0}, .sampled = true)
+      .check = check_lost, .bounds = {2, 0, 0})

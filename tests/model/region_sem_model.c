@@ -114,6 +114,7 @@ static void mortal_use(void)
     use();
     model_mortal(false);
     s.survived = true;
+    model_looks(); /* replace() does */
 }
 
 static void mortal_take(void)

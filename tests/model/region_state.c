@@ -108,11 +108,13 @@ void model_robust_exit(void)
             pawl_futex_wake(word, 1, true, PAWL_CHANNEL_ANY);
     }
     if (pending != NULL) {
+        uint32_t seen;
+
         word = (pawl_u32 *)(uintptr_t)(pending + lists[me].futex_offset);
-        model_point();
-        if ((model_value_of(word) & FUTEX_TID_MASK) == my_tid())
+        seen = model_kernel_value(word);
+        if ((seen & FUTEX_TID_MASK) == my_tid())
             model_fail("a lock names its holder as the kernel does");
-        if ((model_value_of(word) & FUTEX_TID_MASK) == 0)
+        if ((seen & FUTEX_TID_MASK) == 0)
             pawl_futex_wake(word, 1, true, PAWL_CHANNEL_ANY);
     }
 }
@@ -206,6 +208,7 @@ bool model_region_died(int thread)
 {
     const struct pawl_slot *s = &realm.table->slot[thread];
 
+    model_looks();
     return (model_value_of(&s->lifeline.word) & FUTEX_OWNER_DIED) != 0;
 }
 
