@@ -2,9 +2,11 @@
  *
  * thread_fault.c - threads, timers, values of threads, unbounded queues and the
  * thread pool without memory, and without new threads: each one is refused once,
- * and all from there on.
+ * and all from there on.  And without the keys of libc that notice a thread's end.
  */
 #include <errno.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <pawl/error.h>
@@ -202,4 +204,44 @@ TEST(thread_fault.hooks_and_guards_need_memory)
     CHECK_OK(pawl_fork_guard(&guarded));
     test_wait_child(test_spawn_child(nothing_at_all, NULL));
     CHECK_EQ(forks, 1);
+}
+
+/* ---- keys ------------------------------------------------------------------------ */
+
+static int take_keys(pthread_key_t *keys)
+{
+    int n = 0;
+
+    while (n < PTHREAD_KEYS_MAX && pthread_key_create(&keys[n], NULL) == 0)
+        n++;
+    return n;
+}
+
+/* Without a key for the end of threads none is started; with one again, all are. */
+TEST(thread_fault.no_key_is_left)
+{
+    static pthread_key_t keys[PTHREAD_KEYS_MAX];
+    static pawl_local local;
+    int n = take_keys(keys);
+    pawl_thread t;
+    pawl_timer timer = PAWL_TIMER_INIT(run_timer, NULL);
+    pawl_pool *pool = NULL;
+
+    CHECK(n > 3);
+    CHECK_OK(pawl_thread_init(&t, run_thread, &local, NULL));
+    CHECK_ERR(pawl_thread_start(&t), -ENOMEM);
+    CHECK(!pawl_thread_is_alive(&t));
+    CHECK_ERR(pawl_thread_join(&t, NULL), -ESRCH);
+    CHECK_ERR(pawl_thread_start_detached(run_thread, &local, NULL, NULL), -ENOMEM);
+    CHECK_EQ(atomic_load(&ran), 0);
+    while (n > 0)
+        pthread_key_delete(keys[--n]);
+    CHECK_OK(pawl_thread_start(&t));
+    CHECK_OK(pawl_thread_join(&t, NULL));
+    CHECK_OK(pawl_timer_start(&timer, 0));
+    CHECK_OK(pawl_timer_join(&timer));
+    CHECK_OK(pawl_pool_create(&pool, &(pawl_pool_options){.max_workers = 1}));
+    CHECK_OK(pawl_pool_call(pool, count, NULL, NULL));
+    CHECK_OK(pawl_pool_end(pool));
+    CHECK_EQ(atomic_load(&ran), 3);
 }
