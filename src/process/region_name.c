@@ -56,7 +56,8 @@ static void write_text(const struct owner *o, char text[TEXT_BYTES])
              o->fd);
 }
 
-/* Returns  0 it is one of ours;  -EINVAL somebody else's;  -ENOENT no link, any more. */
+/* Returns  0 it is one of ours;  -EINVAL somebody else's;  -ENOENT no link, any more;
+ *          as readlink. */
 static int read_link(const char *path, struct owner *o)
 {
     char text[TEXT_BYTES];
@@ -64,7 +65,7 @@ static int read_link(const char *path, struct owner *o)
     ssize_t n = readlink(path, text, sizeof text - 1);
 
     if (n < 0)
-        return -ENOENT;
+        return errno == EINVAL ? -ENOENT : -errno;
     text[n] = '\0';
     if (sscanf(text, "pawl owned by %llu:%d:%d", &o->namespace, &o->pid,
                &o->fd) != 3)
