@@ -101,6 +101,29 @@ static int64_t in_ns(struct timeval t)
     return (int64_t)t.tv_sec * 1000000000 + (int64_t)t.tv_usec * 1000;
 }
 
+static void tell(pawl_process_end *end, int code, bool dumped,
+                 const struct rusage *usage)
+{
+    end->code = code;
+    end->value = code;
+    end->dumped = dumped;
+    end->user_ns = in_ns(usage->ru_utime);
+    end->system_ns = in_ns(usage->ru_stime);
+    end->max_rss = usage->ru_maxrss;
+}
+
+static int reap_by_number(pid_t pid, pawl_process_end *end)
+{
+    struct rusage usage;
+    int status;
+    pid_t found = wait4(pid, &status, WNOHANG, &usage);
+
+    if (found <= 0)
+        return found == 0 ? -EAGAIN : -ECHILD;
+    tell(end, pawl_exit_code(status), WCOREDUMP(status), &usage);
+    return 0;
+}
+
 int pawl_pidfd_reap(int pidfd, pid_t pid, pawl_process_end *end)
 {
     siginfo_t info = {.si_pid = 0};
@@ -113,17 +136,13 @@ int pawl_pidfd_reap(int pidfd, pid_t pid, pawl_process_end *end)
         r = syscall(SYS_waitid, ID_PIDFD, pidfd, &info, WEXITED | WNOHANG,
                     &usage);
     if (r != 0 && (is_refusal(errno) || errno == EINVAL))
-        r = syscall(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG, &usage);
+        return reap_by_number(pid, end);
     if (r != 0)
         return -ECHILD;
     if (info.si_pid == 0)
         return -EAGAIN;
-    end->code = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
-    end->value = end->code;
-    end->dumped = info.si_code == CLD_DUMPED;
-    end->user_ns = in_ns(usage.ru_utime);
-    end->system_ns = in_ns(usage.ru_stime);
-    end->max_rss = usage.ru_maxrss;
+    tell(end, info.si_code == CLD_EXITED ? info.si_status : -info.si_status,
+         info.si_code == CLD_DUMPED, &usage);
     return 0;
 }
 
