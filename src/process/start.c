@@ -167,15 +167,18 @@ static int start_fork(pawl_process *p)
     if ((p->flags & PAWL_PROCESS_GROUP) != 0)
         (void)setpgid(p->pid, p->pid); /* or the child, whoever is first */
     err = open_pidfd(p);
-    /* If it is not there any more, it has ended: joins will tell how. */
-    if (err == 0 && pawl_link_report(p->link, PAWL_REPORT_GO, 0, -1) != 0 &&
-        p->pidfd >= 0) {
+    if (err == 0)
+        err = pawl_link_report(p->link, PAWL_REPORT_GO, 0, -1);
+    if (err != -EPIPE && err != -ECONNRESET)
+        return err; /* 0, or it would wait for ever */
+    /* It is not there any more, it has ended: joins will tell how. */
+    if (p->pidfd >= 0) {
         pawl_children_lock();
         close(p->pidfd); /* whose it is, is not certain */
         p->pidfd = -1;
         pawl_children_unlock();
     }
-    return err;
+    return 0;
 }
 
 /* -- SPAWN, FORKSERVER ------------------------------------------------------------------ */
