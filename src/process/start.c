@@ -296,9 +296,9 @@ static int instruct(pawl_process *p)
         return sent;
     /* Also if it went away while it was told: it may have said why. */
     err = pawl_link_next(p->link, &ready, &fd);
-    if (err != 0)
-        return err == -ECONNRESET ? -ENOEXEC : err;
-    return ready.value;
+    if (err == -ECONNRESET || (err == 0 && ready.kind != PAWL_REPORT_READY))
+        return -ENOEXEC; /* it has ended, of which the fork server tells */
+    return err == 0 ? ready.value : err;
 }
 
 static int start_spawn(pawl_process *p)
