@@ -32,6 +32,9 @@
  *   -ENOSPC           the memory that was given is too small
  *   -EINVAL           an argument is outside its domain
  *
+ * A system call that a kernel lacks or a sandbox forbids is replaced by another.  Where
+ * none can take its place, what needs it returns -ENOSYS, or -EPERM as the sandbox says.
+ *
  * Since 0.1.
  */
 #ifndef PAWL_ERROR_H
