@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -352,6 +353,26 @@ static int open_anonymous(char path[PAWL_REGION_PATH])
     return fd;
 }
 
+/* The memory of each page, where the kernel does not give it at once. */
+static int touch(int fd, uint64_t bytes)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    for (uint64_t at = 0; at < bytes; at += page)
+        while (pwrite(fd, "", 1, (off_t)at) != 1)
+            if (errno != EINTR)
+                return -errno;
+    return 0;
+}
+
+/* A longer file would be a signal that kills. */
+static bool is_allowed(uint64_t bytes)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || bytes <= limit.rlim_cur;
+}
+
 /* So many zero bytes.  The memory itself, unless sparse: then there is no SIGBUS
  * when the machine has none left.  An anonymous file has no bound of its own, and
  * asking for more than there is would have the kernel kill somebody. */
@@ -360,13 +381,15 @@ static int set_size(int fd, uint64_t bytes, bool sparse)
     if (!sparse && bytes / (uint64_t)sysconf(_SC_PAGESIZE) >
                        (uint64_t)sysconf(_SC_PHYS_PAGES))
         return -ENOMEM;
+    if (!is_allowed(bytes))
+        return -ENOSPC;
     if (ftruncate(fd, (off_t)bytes) != 0)
         return errno == EFBIG ? -ENOSPC : -errno;
     if (sparse)
         return 0;
     while (fallocate(fd, 0, 0, (off_t)bytes) != 0) {
         if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM)
-            return 0;
+            return touch(fd, bytes);
         if (errno != EINTR)
             return -errno;
     }

@@ -9,12 +9,17 @@
  * rest goes on.  That the call is made at all is seen where the kernel kills for it.
  *
  * calls.py holds this table against what the library calls.
+ *
+ * And: what is full says so when a region is made, not by a signal when its memory is
+ * used.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <pawl/event.h>
@@ -401,10 +406,24 @@ static int end_of(const struct call *call, int scene, uint32_t action)
     return status;
 }
 
+static void skip_if_sanitized(void)
+{
+    bool is = test_under_tsan();
+
+#if defined(__SANITIZE_ADDRESS__)
+    is = true;
+#elif defined(__has_feature)
+#    if __has_feature(address_sanitizer)
+    is = true;
+#    endif
+#endif
+    if (is)
+        TEST_SKIP("the sanitizer itself needs what is refused");
+}
+
 static void check_each(void (*check)(const struct call *call, int scene))
 {
-    if (test_under_tsan())
-        TEST_SKIP("ThreadSanitizer itself needs what is refused");
+    skip_if_sanitized();
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         for (int scene = 0; scene < SCENES; scene++)
             if ((calls[i].scenes & scenes[scene].bit) != 0)
@@ -475,8 +494,7 @@ TEST(kernel_fault.a_child_that_is_killed_before_it_runs_was_not_started)
     enum pawl_start_method methods[] = {PAWL_START_SPAWN,
                                         PAWL_START_FORKSERVER};
 
-    if (test_under_tsan())
-        TEST_SKIP("ThreadSanitizer itself needs what is refused");
+    skip_if_sanitized();
     for (int i = 0; i < 2; i++) {
         int status =
             test_reap_child(test_spawn_child(start_what_dies, &methods[i]));
@@ -485,4 +503,134 @@ TEST(kernel_fault.a_child_that_is_killed_before_it_runs_was_not_started)
             TEST_SKIP("no seccomp here");
         CHECK(WIFEXITED(status) && WEXITSTATUS(status) == NOTICED);
     }
+}
+
+/* ---- full memory --------------------------------------------------------------------- */
+
+enum { ROOM = 1 << 20 };
+
+/* 0, and all of its memory can be used; or why there is no such region, of which
+ * nothing is left. */
+static int make_region(const char *name, size_t bytes)
+{
+    const pawl_region_options o = {.name = name, .buffer = bytes};
+    int fds = open_fds();
+    pawl_region *r = NULL;
+    size_t n;
+    int err = pawl_region_create(&r, &o);
+
+    if (err == 0) {
+        memset(pawl_region_buffer(r, &n), 'x', bytes);
+        CHECK(n >= bytes);
+        pawl_region_free(r);
+    }
+    if (name != NULL)
+        CHECK_ERR(pawl_region_unlink(name), err == 0 ? 0 : -ENOENT);
+    CHECK_EQ(open_fds(), fds);
+    return err;
+}
+
+/* Where names are there is room for that many bytes. */
+static void get_small_folder(void)
+{
+    char options[32];
+
+    snprintf(options, sizeof options, "size=%d", ROOM);
+    if ((unshare(CLONE_NEWNS) != 0 &&
+         unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("pawl", "/dev/shm", "tmpfs", 0, options) != 0)
+        _exit(SKIPPED);
+}
+
+static void fill_folder(void *reserves)
+{
+    get_small_folder();
+    if (!*(bool *)reserves)
+        answer(SYS_fallocate, SECCOMP_RET_ERRNO | ENOSYS);
+    CHECK_ERR(make_region("pawl-full", 2 * ROOM), -ENOSPC);
+    CHECK_OK(make_region("pawl-full", ROOM / 2));
+    CHECK_ERR(make_region("pawl-full", ROOM), -ENOSPC); /* and a header */
+    CHECK_OK(make_region("pawl-full", ROOM / 2));
+    _exit(0);
+}
+
+static void check_child(test_fn fn, void *arg)
+{
+    int status = test_reap_child(test_spawn_child(fn, arg));
+
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+        TEST_SKIP("no folder or filter of one's own here");
+    CHECK_EQ(status, 0);
+}
+
+/* Whether or not the kernel can reserve memory. */
+TEST(kernel_fault.full_folder)
+{
+    bool reserves[] = {true, false};
+
+    skip_if_sanitized();
+    for (int i = 0; i < 2; i++)
+        check_child(fill_folder, &reserves[i]);
+}
+
+static void limit_files(void *name)
+{
+    const struct rlimit limit = {ROOM, ROOM};
+    pawl_pipe *ends[2];
+
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    CHECK_ERR(make_region(NULL, ROOM), -ENOSPC);
+    CHECK_ERR(make_region(name, ROOM), -ENOSPC);
+    CHECK_OK(make_region(name, ROOM / 2));
+    CHECK_ERR(pawl_pipe_create(ends, &(pawl_pipe_options){.capacity = ROOM}),
+              -ENOSPC);
+    _exit(0);
+}
+
+static void limit_memory(void *name)
+{
+    const struct rlimit limit = {0, 0};
+
+    CHECK_OK(make_region(name, ROOM));
+    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    CHECK_ERR(make_region(NULL, ROOM), -ENOMEM);
+    CHECK_ERR(make_region(name, ROOM), -ENOMEM);
+    _exit(0);
+}
+
+TEST(kernel_fault.limits)
+{
+    char name[64];
+
+    skip_if_sanitized();
+    snprintf(name, sizeof name, "pawl-limit-%d", (int)getpid());
+    check_child(limit_files, name);
+    check_child(limit_memory, name);
+}
+
+/* A file that is truncated by its owner, of which the header warns. */
+static void truncate_it(void *name)
+{
+    pawl_region *r;
+    pawl_region *again;
+
+    CHECK_OK(pawl_region_create(
+        &r, &(pawl_region_options){.name = name, .buffer = ROOM}));
+    CHECK_EQ(ftruncate(pawl_region_fd(r), ROOM / 2), 0);
+    CHECK_ERR(pawl_region_attach(&again, name), -EINVAL);
+    CHECK_ERR(pawl_region_attach_fd(&again, pawl_region_fd(r)), -EINVAL);
+    CHECK_OK(pawl_region_unlink(name));
+    ((volatile char *)pawl_region_buffer(r, NULL))[ROOM - 1] = 1;
+}
+
+TEST(kernel_fault.truncated_file)
+{
+    char name[64];
+    int status;
+
+    skip_if_sanitized();
+    snprintf(name, sizeof name, "pawl-short-%d", (int)getpid());
+    status = test_reap_child(test_spawn_child(truncate_it, name));
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
 }
