@@ -20,12 +20,24 @@
 
 #include <pawl/barrier.h>
 #include <pawl/cond.h>
+#include <pawl/deque.h>
 #include <pawl/error.h>
 #include <pawl/event.h>
+#include <pawl/future.h>
 #include <pawl/latch.h>
 #include <pawl/mutex.h>
+#include <pawl/pipe.h>
+#include <pawl/pool.h>
+#include <pawl/process.h>
+#include <pawl/procpool.h>
+#include <pawl/queue.h>
+#include <pawl/region.h>
 #include <pawl/rwlock.h>
 #include <pawl/sem.h>
+#include <pawl/shared_queue.h>
+#include <pawl/thread.h>
+#include <pawl/timer.h>
+#include <pawl/wait.h>
 
 #include "futex/sys.h"
 #include "test.h"
@@ -77,9 +89,10 @@ static void forbid_wall_clock(void)
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 3),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                  offsetof(struct seccomp_data, args[1])),
-        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, FUTEX_CLOCK_REALTIME, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, FUTEX_CLOCK_REALTIME, 5, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_nanosleep, 0, 3),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_nanosleep, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_timerfd_create, 0, 3),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                  offsetof(struct seccomp_data, args[0])),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLOCK_REALTIME, 0, 1),
@@ -188,6 +201,197 @@ static void wait_for_nothing(void *fallback)
     }
     CHECK_EQ(looks, 0); /* nor has anybody looked */
 }
+
+/* ---- the other layers ------------------------------------------------------------ */
+
+/* What they wait for, in vain. */
+static struct others {
+    pawl_event *go; /* for those who keep the others waiting: processes, too */
+    pawl_queue *queue;
+    pawl_deque *deque;
+    pawl_thread thread;
+    pawl_timer timer;
+    pawl_pool *pool;
+    pawl_task task;
+    pawl_region *region;
+    pawl_shared_queue *shared;
+    pawl_pipe *ends[2];
+    pawl_process *process;
+    pawl_procpool *procpool;
+} others;
+
+static int stay(void *go)
+{
+    return pawl_event_wait(go);
+}
+
+static int stay_as_task(pawl_task *t, void *go)
+{
+    (void)t;
+    return stay(go);
+}
+
+static int stay_as_worker(pawl_proccall *call)
+{
+    (void)call;
+    return stay(others.go);
+}
+
+static void never(pawl_timer *t, void *context)
+{
+    (void)context;
+    CHECK(t == NULL);
+}
+
+static int queue_until(pawl_deadline until)
+{
+    char item;
+
+    return pawl_queue_get_until(others.queue, &item, until);
+}
+
+static int deque_until(pawl_deadline until)
+{
+    char item;
+
+    return pawl_deque_pop_back_until(others.deque, &item, until);
+}
+
+static int thread_until(pawl_deadline until)
+{
+    return pawl_thread_join_until(&others.thread, until, NULL);
+}
+
+static int timer_until(pawl_deadline until)
+{
+    return pawl_timer_join_until(&others.timer, until);
+}
+
+static int pool_until(pawl_deadline until)
+{
+    return pawl_pool_drain_until(others.pool, until);
+}
+
+static int future_until(pawl_deadline until)
+{
+    return pawl_future_result_until(&others.task.future, NULL, NULL, until);
+}
+
+static int any_until(pawl_deadline until)
+{
+    pawl_wait_item items[] = {PAWL_WAIT_READABLE(others.queue),
+                              PAWL_WAIT_TIMER(&others.timer)};
+
+    return pawl_wait_any_until(items, 2, until, NULL);
+}
+
+static int shared_queue_until(pawl_deadline until)
+{
+    char item;
+
+    return (int)pawl_shared_queue_get_until(others.shared, &item, 1, until);
+}
+
+static int pipe_until(pawl_deadline until)
+{
+    return pawl_pipe_poll_until(others.ends[0], until);
+}
+
+static int process_until(pawl_deadline until)
+{
+    return pawl_process_join_until(others.process, until, NULL);
+}
+
+static int procpool_until(pawl_deadline until)
+{
+    return pawl_procpool_drain_until(others.procpool, until);
+}
+
+static int (*const other_waits[])(pawl_deadline) = {
+    queue_until,   deque_until,  thread_until,  timer_until,
+    pool_until,    future_until, any_until,     shared_queue_until,
+    process_until, pipe_until,   procpool_until};
+
+static void make_others(void)
+{
+    static pawl_proctask task;
+    const pawl_process_options fork = {.method = PAWL_START_FORK};
+
+    others.go = test_shared_alloc(sizeof *others.go);
+    CHECK_OK(pawl_event_init(others.go, PAWL_SHARED));
+    CHECK_OK(pawl_region_create(&others.region,
+                                &(pawl_region_options){.heap = 65536}));
+    CHECK_OK(pawl_shared_queue_create(
+        &others.shared, others.region,
+        &(pawl_shared_queue_options){.capacity = 1, .record_size = 1}));
+    CHECK_OK(pawl_pipe_create(others.ends, NULL));
+    CHECK_OK(pawl_process_create(&others.process, stay, others.go, &fork));
+    CHECK_OK(pawl_process_start(others.process));
+    CHECK_OK(pawl_procpool_create(
+        &others.procpool,
+        &(pawl_procpool_options){.workers = 1, .method = PAWL_START_FORK}));
+    pawl_proctask_init(&task, stay_as_worker, NULL, 0, NULL, 0);
+    CHECK_OK(pawl_procpool_submit(others.procpool, &task));
+    CHECK_OK(pawl_queue_create(
+        &others.queue,
+        &(pawl_queue_options){.capacity = 1, .element_size = 1}));
+    CHECK_OK(pawl_deque_create(
+        &others.deque,
+        &(pawl_deque_options){.capacity = 1, .element_size = 1}));
+    CHECK_OK(pawl_thread_init(&others.thread, stay, others.go, NULL));
+    CHECK_OK(pawl_thread_start(&others.thread));
+    CHECK_OK(pawl_timer_init(&others.timer, never, NULL));
+    CHECK_OK(pawl_timer_start(&others.timer, pawl_after_s(3000)));
+    CHECK_OK(pawl_pool_create(&others.pool, NULL));
+    pawl_task_init(&others.task, stay_as_task, others.go);
+    CHECK_OK(pawl_pool_submit(others.pool, &others.task));
+}
+
+static void end_others(void)
+{
+    CHECK_OK(pawl_timer_cancel_wait(&others.timer));
+    pawl_event_set(others.go);
+    CHECK_OK(pawl_thread_join(&others.thread, NULL));
+    CHECK_OK(pawl_pool_end(others.pool));
+    CHECK_OK(pawl_procpool_end(others.procpool));
+    CHECK_OK(pawl_process_join(others.process, NULL));
+}
+
+static void wait_for_others(void *fallback)
+{
+    setenv("PAWL_FALLBACK", fallback, 1);
+    pawl_futex_read_environment();
+    forbid_wall_clock();
+    make_others();
+    for (size_t i = 0; i < sizeof other_waits / sizeof *other_waits; i++) {
+        pawl_deadline until = pawl_after_ms(5);
+
+        CHECK_ERR(other_waits[i](until), -ETIMEDOUT);
+        CHECK(monotonic() >= until);
+    }
+    end_others();
+    CHECK_EQ(looks, 0);
+}
+
+static void check_others(const char *fallback)
+{
+    if (test_under_tsan())
+        TEST_SKIP("ThreadSanitizer has its own clock_gettime");
+    test_wait_child(
+        test_spawn_child(wait_for_others, (void *)(size_t)fallback));
+}
+
+TEST(clock.jumps_move_no_deadline_of_other_layers)
+{
+    check_others("");
+}
+
+TEST(clock.jumps_move_no_deadline_of_other_layers_by_old_calls)
+{
+    check_others("bitset,requeue,waitv,pidfd");
+}
+
+/* ---- the locks -------------------------------------------------------------------- */
 
 static void check_deadlines(const char *fallback)
 {
