@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * storm_fault.c - processes, connections, queues in regions and the process pool, while a
- * signal interrupts every system call of this process again and again: no call fails or
- * does half of what it should.  (Locks and signals: signal_test.)
+ * storm_fault.c - threads, timers, queues, pools, processes, connections and queues in
+ * regions, while a signal interrupts every system call of this process again and again:
+ * no call fails or does half of what it should.  (Locks and signals: signal_test.)
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,11 +10,17 @@
 #include <sys/time.h>
 
 #include <pawl/error.h>
+#include <pawl/event.h>
 #include <pawl/pipe.h>
+#include <pawl/pool.h>
 #include <pawl/process.h>
 #include <pawl/procpool.h>
+#include <pawl/queue.h>
 #include <pawl/region.h>
 #include <pawl/shared_queue.h>
+#include <pawl/thread.h>
+#include <pawl/timer.h>
+#include <pawl/wait.h>
 
 #include "test.h"
 
@@ -45,6 +51,88 @@ static void storm_ends(void)
     CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
     test_note("%ld signals", atomic_load(&signals));
     CHECK(atomic_load(&signals) > 0);
+}
+
+/* ---- threads ----------------------------------------------------------------------- */
+
+enum { ITEMS = 20 };
+
+static int put_all(void *queue)
+{
+    for (int i = 0; i < ITEMS; i++)
+        CHECK_OK(pawl_queue_put(queue, &i));
+    return 7;
+}
+
+static int put_all_as_task(pawl_task *t, void *queue)
+{
+    (void)t;
+    return put_all(queue);
+}
+
+static void set_event(pawl_timer *t, void *event)
+{
+    (void)t;
+    pawl_event_set(event);
+}
+
+static void get_all(pawl_queue *q)
+{
+    for (int i = 0; i < ITEMS; i++) {
+        int got;
+
+        CHECK_OK(pawl_queue_get(q, &got));
+        CHECK_EQ(got, i);
+    }
+}
+
+static void wait_for_a_timer(void)
+{
+    pawl_event event = PAWL_EVENT_INIT;
+    pawl_timer timer = PAWL_TIMER_INIT(set_event, &event);
+    pawl_event never = PAWL_EVENT_INIT;
+    pawl_wait_item items[] = {PAWL_WAIT_EVENT(&never), PAWL_WAIT_EVENT(&event)};
+    pawl_deadline until = pawl_after_us(700);
+    size_t which = 0;
+
+    CHECK_ERR(pawl_wait_any_until(items, 2, until, NULL), -ETIMEDOUT);
+    CHECK(pawl_now() >= until);
+    CHECK_OK(pawl_timer_start(&timer, pawl_after_us(700)));
+    CHECK_OK(pawl_wait_any(items, 2, &which));
+    CHECK_EQ(which, 1);
+    CHECK_OK(pawl_timer_join(&timer));
+}
+
+TEST(storm.threads_timers_and_queues_do_not_notice)
+{
+    int rounds = test_iterations(200);
+    pawl_queue *q;
+    pawl_pool *pool;
+
+    CHECK_OK(pawl_queue_create(
+        &q, &(pawl_queue_options){.capacity = 1, .element_size = sizeof(int)}));
+    storm_begins();
+    CHECK_OK(pawl_pool_create(&pool, &(pawl_pool_options){.max_workers = 1}));
+    for (int i = 0; i < rounds; i++) {
+        pawl_thread t;
+        pawl_task task;
+        int status;
+
+        CHECK_OK(pawl_thread_init(&t, put_all, q, NULL));
+        CHECK_OK(pawl_thread_start(&t));
+        get_all(q);
+        CHECK_OK(pawl_thread_join(&t, &status));
+        CHECK_EQ(status, 7);
+        pawl_task_init(&task, put_all_as_task, q);
+        CHECK_OK(pawl_pool_submit(pool, &task));
+        get_all(q);
+        CHECK_OK(pawl_future_result(&task.future, &status, NULL));
+        CHECK_EQ(status, 7);
+        wait_for_a_timer();
+    }
+    CHECK_OK(pawl_pool_end(pool));
+    storm_ends();
+    pawl_queue_free(q);
 }
 
 /* ---- a connection with a process --------------------------------------------------- */
