@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * fork_fault.c - forks at random moments of a program whose threads use locks
- * all the time: the child can use every one of them at once, as documented
- * (K-02 to K-04), whatever the threads that it has not were in the middle of.
+ * fork_fault.c - forks at random moments of a program whose threads use locks, or
+ * regions, connections and processes, all the time: the child can use every one of
+ * them at once, as documented (K-02 to K-04), whatever the threads that it has not
+ * were in the middle of.  (Queues, threads, timers, pools: fork_stress.)
  *
  * fork_test.c lays these moments down one by one; here they come as they come.
  */
@@ -16,11 +17,16 @@
 #include <pawl/error.h>
 #include <pawl/event.h>
 #include <pawl/latch.h>
+#include <pawl/memory.h>
 #include <pawl/mutex.h>
 #include <pawl/once.h>
+#include <pawl/pipe.h>
+#include <pawl/process.h>
+#include <pawl/region.h>
 #include <pawl/rmutex.h>
 #include <pawl/rwlock.h>
 #include <pawl/sem.h>
+#include <pawl/shared_queue.h>
 
 #include "crowd.h"
 
@@ -207,5 +213,113 @@ TEST(fork.at_any_moment_leaves_the_child_usable_locks)
     atomic_store(&s.ends, true);
     crowd_ends(&c);
     use_as_child(&s); /* and nothing has happened to the parent's */
+    test_note("%d forks", forks);
+}
+
+/* ---- between processes --------------------------------------------------------------- */
+
+struct shared {
+    pawl_region *region;
+    pawl_shared_queue *queue;
+    atomic_bool ends;
+};
+
+static void use_heap(struct shared *s)
+{
+    uint64_t record = 7;
+    pawl_offset block;
+
+    CHECK_OK(pawl_memory_alloc(s->region, 100, 0, 0, &block));
+    CHECK_OK(pawl_memory_free(s->region, block));
+    /* Others may have filled or emptied it. */
+    (void)!pawl_shared_queue_try_put(s->queue, &record, sizeof record);
+    if (pawl_shared_queue_try_get(s->queue, &record, sizeof record) >= 0)
+        CHECK_EQ(record, 7);
+}
+
+static void use_own(void)
+{
+    pawl_region *r;
+    pawl_pipe *ends[2];
+    char got;
+    size_t n;
+
+    CHECK_OK(pawl_region_create(&r, &(pawl_region_options){.buffer = 1}));
+    CHECK(pawl_region_join(r) > 0);
+    pawl_region_free(r);
+    CHECK_OK(pawl_pipe_create(ends, &(pawl_pipe_options){.capacity = 4096}));
+    CHECK_OK(pawl_pipe_send(ends[0], "x", 1));
+    CHECK_OK(pawl_pipe_recv(ends[1], &got, 1, &n));
+    CHECK(n == 1 && got == 'x');
+    pawl_pipe_free(ends[0]);
+    pawl_pipe_free(ends[1]);
+}
+
+static int end_at_once(void *arg)
+{
+    (void)arg;
+    return 7;
+}
+
+static void use_process(void)
+{
+    const pawl_process_options fork = {.method = PAWL_START_FORK};
+    pawl_process *p;
+    int code;
+
+    CHECK_OK(pawl_process_create(&p, end_at_once, NULL, &fork));
+    CHECK_OK(pawl_process_start(p));
+    CHECK_OK(pawl_process_join(p, &code));
+    CHECK_EQ(code, 7);
+    pawl_process_free(p);
+}
+
+static void share(void *arg, int me)
+{
+    struct shared *s = arg;
+
+    while (!atomic_load(&s->ends)) {
+        if (me == 0)
+            use_own();
+        else if (me == 1)
+            use_process();
+        else
+            use_heap(s);
+    }
+}
+
+static void share_as_child(void *arg)
+{
+    struct shared *s = arg;
+
+    use_heap(s);
+    use_own();
+    use_process();
+    CHECK(pawl_region_recover(s->region) >= 0);
+}
+
+TEST(fork.at_any_moment_leaves_the_child_usable_regions)
+{
+    static struct shared s;
+    static struct crowd c;
+    uint64_t random = test_seed(98);
+    int forks = test_iterations(300);
+
+    TEST_TIMEOUT(120);
+    CHECK_OK(pawl_region_create(
+        &s.region,
+        &(pawl_region_options){.heap = 1 << 20, .participants = 64}));
+    CHECK_OK(pawl_shared_queue_create(
+        &s.queue, s.region,
+        &(pawl_shared_queue_options){
+            .capacity = 4, .record_size = 8, .kind = PAWL_SHARED_FIFO}));
+    crowd_begins(&c, THREADS, share, &s);
+    for (int i = 0; i < forks; i++) {
+        test_wait_child(test_spawn_child(share_as_child, &s));
+        test_random_moment(&random, 300);
+    }
+    atomic_store(&s.ends, true);
+    crowd_ends(&c);
+    share_as_child(&s);
     test_note("%d forks", forks);
 }
