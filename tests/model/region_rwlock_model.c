@@ -242,7 +242,8 @@ MODEL(region_rwlock.death_of_the_only_reader_with_two_writers,
 
 MODEL(region_rwlock.death_of_a_waiting_writer, .setup = setup_written,
       .threads = {write_until_death, mortal_write, read_once}, .check = check,
-      .looks = true, .bounds = {1, 0, 0}, .sampled = true)
+      .looks = true, .bounds = {1, 0, 0}, .long_bounds = {2, 0, 0},
+      .sampled = true)
 MODEL(region_rwlock.death_told_to_a_reader, .setup = setup,
       .threads = {mortal_write, read_once}, .check = check, .looks = true,
       .sampled = true, .also = {2, 0, 0})
@@ -257,7 +258,8 @@ MODEL(region_rwlock.death_of_a_writer_among_writers, .setup = setup,
       .looks = true, .bounds = {1, 0, 0}, .long_bounds = {2, 0, 0})
 MODEL(region_rwlock.death_of_one_that_starves, .setup = setup,
       .threads = {write_twice, mortal_write, read_once}, .check = check,
-      .looks = true, .bounds = {1, 0, 2}, .no_stray = true, .sampled = true)
+      .looks = true, .bounds = {1, 0, 2}, .long_bounds = {2, 0, 0},
+      .no_stray = true, .sampled = true)
 MODEL(region_rwlock.death_of_two, .setup = setup,
       .threads = {mortal_write, mortal_read, write_once}, .check = check,
       .looks = true, .bounds = {1, 0, 0}, .sampled = true)

@@ -139,10 +139,10 @@ static void step_thread(void *arg)
     }
 }
 
-/* Long operations: not every instruction, but in long runs. */
-static long next_point(long k)
+/* Not every instruction after so many, but in long runs. */
+static long next_point(long k, int all)
 {
-    return test_iterations(1) > 1 ? k + 1 : k + 1 + k / 256;
+    return test_iterations(1) > 1 ? k + 1 : k + 1 + k / all;
 }
 
 /* ---- the sweep -------------------------------------------------------------------- */
@@ -151,6 +151,7 @@ struct forked {
     const char *name;
     sweep_fn fn;
     sweep_fn check; /* in the child */
+    int all;        /* the first points that are all tried */
 };
 
 static void sweep_forks(const struct forked *f)
@@ -168,7 +169,7 @@ static void sweep_forks(const struct forked *f)
     operation = f->fn;
     t = test_thread(step_thread, NULL);
     atomic_store(&steps_left, -1); /* the first time, warm up */
-    for (long k = 0; reached; k = next_point(k)) {
+    for (long k = 0; reached; k = next_point(k, f->all)) {
         renew();
         door_open(&order);
         door_pass(&report);
@@ -179,7 +180,7 @@ static void sweep_forks(const struct forked *f)
             door_open(&go_on);
             door_pass(&report);
         }
-        atomic_store(&steps_left, next_point(k));
+        atomic_store(&steps_left, next_point(k, f->all));
     }
     atomic_store(&ends, true);
     door_open(&order);
@@ -409,13 +410,19 @@ static void check_region(void *object)
     pawl_region_free(inherited);
 }
 
-static void run(const char *name, sweep_fn fn, sweep_fn check)
+static void run_all_first(const char *name, sweep_fn fn, sweep_fn check,
+                          int all)
 {
-    struct forked f = {name, fn, check};
+    struct forked f = {name, fn, check, all};
 
     TEST_TIMEOUT(300);
     spin_for("0");
     sweep_forks(&f);
+}
+
+static void run(const char *name, sweep_fn fn, sweep_fn check)
+{
+    run_all_first(name, fn, check, 256);
 }
 
 TEST(fork.at_any_instruction_of_a_mutex)
@@ -466,9 +473,8 @@ TEST(fork.at_any_instruction_of_a_once)
 TEST(fork.at_any_instruction_of_a_visit_to_a_region)
 {
     CHECK_OK(pawl_region_create(
-        &inherited,
-        &(pawl_region_options){.participants = 4, .heap = 8192}));
+        &inherited, &(pawl_region_options){.participants = 4, .heap = 8192}));
     visit_region(NULL);
-    run("region", visit_region, check_region);
+    run_all_first("region", visit_region, check_region, 32);
     pawl_region_free(inherited);
 }
