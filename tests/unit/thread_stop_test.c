@@ -3,8 +3,10 @@
  * thread_stop_test.c - asking a thread to stop (T-34), and the waits that this
  * ends.
  */
+#include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include <pawl.h>
 
@@ -446,6 +448,47 @@ static void interrupt_all(bool soon)
                       pawl_errname(status));
     }
     tear_down(&r);
+}
+
+struct polled {
+    pawl_event event;
+    int fd;
+    _Atomic int begins;
+};
+
+static int wait_for_descriptor(void *arg)
+{
+    struct polled *p = arg;
+    pawl_wait_item items[] = {PAWL_WAIT_EVENT(&p->event),
+                              PAWL_WAIT_FD(p->fd, POLLIN)};
+
+    atomic_store(&p->begins, 1);
+    return PAWL_INTERRUPTIBLE(pawl_wait_any(items, 2, NULL));
+}
+
+/* With a descriptor it sleeps in poll, and a stop has to ring there; whenever it comes. */
+TEST(thread_stop.request_ends_a_wait_for_a_descriptor)
+{
+    int fds[2];
+
+    CHECK_EQ(pipe(fds), 0);
+    for (int i = 0; i < 100; i++) {
+        struct polled p = {.event = PAWL_EVENT_INIT, .fd = fds[0]};
+        pawl_thread t;
+        int status;
+
+        CHECK_OK(pawl_thread_init(&t, wait_for_descriptor, &p, NULL));
+        CHECK_OK(pawl_thread_start(&t));
+        while (atomic_load(&p.begins) == 0)
+            sched_yield();
+        for (int k = 0; k < 4 * i; k++)
+            sched_yield();
+        CHECK_OK(pawl_thread_request_stop(&t));
+        CHECK_OK(pawl_thread_join(&t, &status));
+        CHECK_ERR(status, -ECANCELED);
+    }
+    close(fds[0]);
+    close(fds[1]);
 }
 
 TEST(thread_stop.request_ends_every_interruptible_wait)
