@@ -7,13 +7,13 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <pawl/queue.h>
 
+#include "limit.h"
 #include "pipe_cases.h"
 #include "process/pipe.h"
 #include "process/pipe_lane.h"
@@ -80,19 +80,6 @@ static int lowest_free(void)
     return fd;
 }
 
-/* Returns what was allowed before. */
-static rlim_t allow_descriptors(rlim_t n)
-{
-    struct rlimit limit;
-    rlim_t before;
-
-    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    before = limit.rlim_cur;
-    limit.rlim_cur = n;
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    return before;
-}
-
 /* N-01: each descriptor that is needed is refused; nothing is left behind. */
 TEST(pipe.too_few_descriptors_are_reported)
 {
@@ -107,10 +94,10 @@ TEST(pipe.too_few_descriptors_are_reported)
         int err;
 
         do {
-            rlim_t before = allow_descriptors((rlim_t)(low + refused));
+            rlim_t before = limit_files((rlim_t)(low + refused));
 
             err = dups ? pawl_pipe_dup(&twin, e.a) : pawl_pipe_create(ends, &o);
-            allow_descriptors(before);
+            limit_files(before);
             if (err != 0) {
                 CHECK_ERR(err, -EMFILE);
                 CHECK(ends[0] == NULL || dups);
@@ -729,9 +716,9 @@ TEST(pipe.fewer_descriptors_come_where_no_more_may_be)
     CHECK(pipe(p) == 0);
     CHECK_OK(
         pawl_pipe_send_fds_until(e.a, "w", 1, (int[]){p[1], p[1], p[1]}, 3, 0));
-    before = allow_descriptors((rlim_t)lowest_free() + 1);
+    before = limit_files((rlim_t)lowest_free() + 1);
     CHECK_OK(pawl_pipe_recv_fds_until(e.b, &byte, 1, NULL, got, &n, 0));
-    allow_descriptors(before);
+    limit_files(before);
     CHECK_EQ(n, 1);
     CHECK(same_file(got[0], p[1]));
     close(p[1]);
@@ -753,7 +740,7 @@ static void send_too_many(void *unused)
     (void)unused;
     if (getuid() == 0 && setresuid(65534, 65534, 65534) != 0)
         TEST_SKIP("root has no limit");
-    allow_descriptors((rlim_t)lowest_free() + 8);
+    limit_files((rlim_t)lowest_free() + 8);
     while ((err = pawl_pipe_send_fds_until(e.a, "f", 1, fds, 8, 0)) == 0)
         sent++;
     CHECK_ERR(err, -ETOOMANYREFS);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -20,6 +19,7 @@
 #include <pawl/event.h>
 #include <pawl/region.h>
 
+#include "limit.h"
 #include "process/region.h"
 #include "test.h"
 
@@ -453,18 +453,6 @@ TEST(region.folders_links_and_pipes_are_refused)
 }
 
 /* ---- what the kernel refuses ---------------------------------------------------- */
-
-static rlim_t limit_files(rlim_t n)
-{
-    struct rlimit l;
-    rlim_t before;
-
-    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &l), 0);
-    before = l.rlim_cur;
-    l.rlim_cur = n;
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &l), 0);
-    return before;
-}
 
 /* each says so, and goes another time; what was sent is not lost. */
 TEST(region.too_many_open_files)
